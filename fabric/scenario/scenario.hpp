@@ -1,0 +1,187 @@
+// A scenario as the reader understood it: every default filled in, every quantity in its base unit
+// (ps, ids), every item with its place in the file for the errors that only elaboration can find.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "models/base/ids.hpp"
+#include "models/base/result.hpp"
+#include "models/base/time.hpp"
+
+namespace irqfab::scenario {
+
+enum class Attach : std::uint8_t { Emulated, Vhost, Assigned };
+
+struct Moderation {
+  unsigned count = 0;  // interrupts merged into one
+  Duration time = 0;   // or after this long
+};
+
+struct Device {
+  std::string id;
+  RequesterId rid{};              // from bdf: "BB:DD.F"
+  unsigned msix = 0;              // entries of the MSI-X table, 0 if it has none
+  std::optional<unsigned> intx;   // 0 INTA .. 3 INTD
+  Attach attach = Attach::Emulated;
+  std::optional<Moderation> moderation;
+  SourceRange where;
+};
+
+struct HostBridge {
+  std::string id;
+  unsigned segment = 0;  // PCI segment group, 0..65535
+  std::vector<Device> devices;
+  SourceRange where;
+};
+
+/// The machine underneath, when the path is not bare metal.
+struct Host {
+  unsigned cpus = 0;  // 0: as many as the path's software needs
+  std::string arch = "x86";
+  unsigned overcommit = 1;
+  SourceRange where;
+};
+
+struct Machine {
+  std::string arch;       // empty: the default
+  std::string path;       // empty: the fabric's default
+  unsigned cpus = 1;
+  unsigned sockets = 1;
+  std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
+  std::optional<Host> host;
+  SourceRange where;
+};
+
+/// `dev:3`, `dev:1..8`, `dev:INTA`, or `dev` for all its vectors.
+struct Sources {
+  std::string device;
+  bool intx = false;
+  unsigned first = 0;  // vector, or INTx pin 0..3
+  unsigned last = 0;
+  SourceRange where;
+};
+
+struct Affinity {
+  Sources sources;
+  bool spread = true;          // source i of the range to CPU i modulo the number of CPUs
+  std::vector<CpuId> cpus;     // when not spread: one CPU, or one a source in turn
+  SourceRange where;
+};
+
+enum class LoadKind : std::uint8_t { Periodic, Poisson, Burst, Once, ClosedLoop, Replay };
+enum class LevelUntil : std::uint8_t { Pulse, Handled };
+
+/// One row of `workload`.
+struct Load {
+  LoadKind kind = LoadKind::Once;
+  Sources sources;
+  Duration period = 0;                  // mean gap of each source: Periodic, Poisson
+  unsigned burst_size = 1;              // Burst: sources raised at once, each `period`
+  unsigned depth = 0;                   // ClosedLoop
+  Duration think = 0;                   // ClosedLoop
+  Time start = 0;
+  Duration length = 0;                  // `for`
+  LevelUntil until = LevelUntil::Handled;  // INTx only
+  std::string replay_file;              // Replay: a trace file, relative to the scenario
+  SourceRange where;
+};
+
+enum class HandlerStepKind : std::uint8_t { Busy, ReadDevice, Mask, Poll, Unmask };
+struct HandlerStep {
+  HandlerStepKind kind = HandlerStepKind::Busy;
+  Duration length = 0;
+};
+struct Handler {
+  std::string device;  // empty: of every device that has none of its own
+  std::vector<HandlerStep> steps;
+  SourceRange where;
+};
+
+enum class ChangeKind : std::uint8_t { Mask, Unmask, Retarget, RouteUpdate, MoveVcpu, MigrateVm };
+struct Change {
+  ChangeKind kind = ChangeKind::Mask;
+  Time at = 0;
+  Duration every = 0;  // 0: once
+  Sources sources;
+  bool to_random = false;
+  CpuId to{};
+  SourceRange where;
+};
+
+/// A value of a step's argument. Maps keep the order of the file.
+struct Value;
+using ValueList = std::vector<Value>;
+using ValueMap = std::vector<std::pair<std::string, Value>>;
+struct Value {
+  std::variant<std::uint64_t, std::int64_t, bool, std::string, ValueList, ValueMap> held;
+  SourceRange where;
+};
+
+/// One architectural step, in the terms of the specification: `lapic.write: { cpu: 0, ... }`.
+struct Step {
+  std::string op;
+  ValueMap args;      // validated against the language's table: known, typed, required ones present
+  SourceRange where;
+
+  const Value* find(std::string_view name) const {
+    for (const auto& [key, value] : args) {
+      if (key == name) return &value;
+    }
+    return nullptr;
+  }
+};
+
+struct Actor {
+  std::string name;
+  std::vector<Step> steps;
+  SourceRange where;
+};
+
+enum class Compare : std::uint8_t { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
+
+/// `lost == 0`, `p99 < 20us`, `nvme0.p99 < 20us`, `nvme0.handler.p99 < 5us`.
+struct Expectation {
+  std::string text;     // as written
+  std::string device;   // empty: all
+  bool to_handler = false;  // percentile up to the handler's first instruction, not to the end
+  std::string metric;   // asserted handled coalesced dropped cancelled in_flight spurious duplicated
+                        // lost min p50 p90 p99 p99.9 max mean
+  Compare compare = Compare::Equal;
+  std::uint64_t bound = 0;  // a count, or ps
+  SourceRange where;
+};
+
+struct PriceOverride {
+  std::string node;   // a node's or component's name; empty: everywhere
+  std::string event;  // of the vocabulary
+  std::uint64_t value = 0;
+  bool in_cycles = false;  // of the row's clock; otherwise ps
+  SourceRange where;
+};
+
+struct Scenario {
+  std::string file;
+  std::string title;
+  std::string profile;    // empty: the fabric's default
+  std::string behaviour;  // empty: spec
+  std::uint64_t seed = 1;
+  Time until = 0;         // 0: until nothing is in flight
+  Machine machine;
+  std::vector<Affinity> affinity;
+  std::vector<Load> workload;
+  std::vector<Handler> handlers;
+  std::vector<Change> during;
+  std::vector<Step> setup;  // before time 0
+  std::vector<Step> steps;
+  std::vector<Actor> actors;
+  std::vector<Expectation> expect;
+  std::vector<PriceOverride> prices;
+};
+
+}  // namespace irqfab::scenario

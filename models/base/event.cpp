@@ -1,0 +1,141 @@
+#include "models/base/event.hpp"
+
+#include <array>
+
+namespace irqfab {
+namespace {
+
+using R = Role;
+using E = Event;
+constexpr Effect kOpens = Effect::Opens, kMoves = Effect::Moves, kEnds = Effect::Ends,
+                 kNone = Effect::None;
+
+constexpr std::array<EventRow, kEventCount> kRows = {{
+    {E::Asserted, "Asserted", R::Source, kOpens,
+     "A source asked for an interrupt; the span begins.", "cause"},
+    {E::Forked, "Forked", R::Controller, kMoves,
+     "A message with several targets went on as child spans, one a target.", "child span"},
+    {E::Waited, "Waited", R::Controller, kMoves,
+     "The time up to here was spent in a queue, or pending until the CPU took the interrupt.", "-"},
+    {E::Stalled, "Stalled", R::Bridge, kMoves,
+     "The time up to here was spent without a credit of the next component.", "-"},
+    {E::HeldForOrder, "HeldForOrder", R::Bridge, kMoves,
+     "Held back so as not to overtake an older message on an ordered edge.", "-"},
+    {E::Handled, "Handled", R::Acknowledge, kEnds,
+     "The end of interrupt reached the controller.", "vector"},
+    {E::Coalesced, "Coalesced", R::Controller, kEnds,
+     "Merged into an interrupt that was pending already.", "span merged into"},
+    {E::Dropped, "Dropped", R::Controller, kEnds,
+     "Lost, for a reason of a closed list.", "reason"},
+    {E::Cancelled, "Cancelled", R::Controller, kEnds,
+     "Taken back before it was handled.", "operation"},
+
+    {E::MsixPended, "MsixPended", R::Source, kMoves,
+     "The vector was masked: its bit in the pending bit array (PBA) is set.", "vector index"},
+    {E::MsiSent, "MsiSent", R::Source, kMoves,
+     "The function sent its message, a posted memory write.", "message data"},
+    {E::IntxAsserted, "IntxAsserted", R::Source, kMoves,
+     "The function sent Assert_INTx.", "INTx, 0 for INTA"},
+    {E::IntxDeasserted, "IntxDeasserted", R::Source, kNone,
+     "The function sent Deassert_INTx.", "INTx, 0 for INTA"},
+    {E::DeviceRead, "DeviceRead", R::Source, kNone,
+     "The function answered a register read of the handler.", "register offset"},
+
+    {E::BridgeForwarded, "BridgeForwarded", R::Bridge, kMoves,
+     "The posted write crossed the link and left the host bridge.", "address"},
+    {E::IntxForwarded, "IntxForwarded", R::Bridge, kMoves,
+     "The host bridge drove the pin that the INTx message is routed to.", "pin"},
+    {E::BusRouted, "BusRouted", R::Bridge, kNone,
+     "The system bus decoded an access and passed it on.", "address"},
+    {E::MemoryRead, "MemoryRead", R::Bridge, kNone, "Memory answered a read.", "address"},
+    {E::MemoryWritten, "MemoryWritten", R::Bridge, kNone, "Memory took a write.", "address"},
+
+    {E::IrteHit, "IrteHit", R::Remap, kMoves,
+     "The interrupt entry cache held the remapping entry.", "index"},
+    {E::IrteFetched, "IrteFetched", R::Remap, kMoves,
+     "The remapping entry arrived from memory.", "index"},
+    {E::Remapped, "Remapped", R::Remap, kMoves,
+     "The remapping entry was applied and the message sent on.", "index"},
+    {E::IecInvalidated, "IecInvalidated", R::Remap, kNone,
+     "Entries were removed from the interrupt entry cache.", "index, or ~0 for all"},
+    {E::InvalidationWaited, "InvalidationWaited", R::Remap, kNone,
+     "A wait completed: everything translated under older entries has landed.", "wait tag"},
+
+    {E::PinLatched, "PinLatched", R::Controller, kMoves,
+     "An input of the IOAPIC became pending.", "pin"},
+    {E::IoapicSent, "IoapicSent", R::Controller, kMoves,
+     "The IOAPIC sent the message of a redirection entry.", "pin"},
+    {E::RemoteIrrCleared, "RemoteIrrCleared", R::Controller, kNone,
+     "An EOI cleared the Remote IRR of a level entry.", "pin"},
+
+    {E::Pended, "Pended", R::Controller, kMoves,
+     "A local APIC set the vector in its IRR.", "CPU << 8 | vector"},
+    {E::Accepted, "Accepted", R::Deliver, kMoves,
+     "The CPU's INTA moved the vector from IRR to ISR.", "CPU << 8 | vector"},
+    {E::EoiBroadcast, "EoiBroadcast", R::Acknowledge, kNone,
+     "The EOI of a level vector was broadcast to the IOAPICs.", "vector"},
+
+    {E::HandlerEntered, "HandlerEntered", R::Cpu, kMoves,
+     "The first instruction of the handler.", "vector"},
+    {E::HandlerStep, "HandlerStep", R::Cpu, kMoves,
+     "A step of the handler ended.", "index of the step"},
+    {E::EoiWritten, "EoiWritten", R::Acknowledge, kMoves,
+     "The handler wrote the EOI register.", "vector"},
+
+    {E::SyscallEntered, "SyscallEntered", R::Host, kMoves,
+     "A thread entered the host kernel.", "-"},
+    {E::SyscallReturned, "SyscallReturned", R::Host, kNone,
+     "A thread returned to user space.", "value returned"},
+    {E::EventfdSignalled, "EventfdSignalled", R::Host, kMoves,
+     "An eventfd's counter rose and its wait queue was called.", "eventfd"},
+    {E::LockAcquired, "LockAcquired", R::Host, kMoves, "A task took a lock.", "lock"},
+    {E::LockReleased, "LockReleased", R::Host, kNone, "A task gave a lock back.", "lock"},
+    {E::TaskSwitched, "TaskSwitched", R::Host, kMoves,
+     "A host CPU switched to the task.", "task"},
+    {E::TaskWoken, "TaskWoken", R::Host, kNone, "A task became runnable.", "task"},
+    {E::GracePeriod, "GracePeriod", R::Host, kNone,
+     "A grace period ended: every older reader has left.", "domain"},
+
+    {E::RouteLookedUp, "RouteLookedUp", R::Route, kMoves,
+     "A GSI was looked up in the routing table.", "GSI"},
+    {E::IrqfdRouted, "IrqfdRouted", R::Route, kMoves,
+     "An irqfd injected its MSI route in the signaller's context.", "GSI"},
+    {E::WorkQueued, "WorkQueued", R::Host, kMoves,
+     "The irqfd left its injection to the workqueue.", "GSI"},
+    {E::WorkStarted, "WorkStarted", R::Host, kMoves,
+     "A kworker began the deferred injection.", "GSI"},
+    {E::VcpuKicked, "VcpuKicked", R::Deliver, kMoves,
+     "The vCPU was told: an IPI if it is in the guest, a wake-up if it sleeps.", "vCPU"},
+    {E::VcpuEntered, "VcpuEntered", R::Deliver, kMoves,
+     "The vCPU entered the guest with the interrupt.", "vCPU"},
+    {E::RoutesUpdated, "RoutesUpdated", R::Route, kNone,
+     "A new GSI routing table took effect.", "number of entries"},
+
+    {E::SpuriousAnswered, "SpuriousAnswered", R::Deliver, kNone,
+     "An acknowledge found nothing pending and got the spurious answer.", "CPU << 8 | vector"},
+    {E::DuplicateSeen, "DuplicateSeen", R::Cpu, kNone,
+     "An interrupt was taken once more than it was asserted.", "CPU << 8 | vector"},
+    {E::GuestError, "GuestError", R::Controller, kNone,
+     "A guest or device broke a rule and got the specified answer.", "code of the rule"},
+}};
+
+constexpr bool rows_are_in_enum_order() {
+  for (std::size_t i = 0; i < kRows.size(); ++i) {
+    if (static_cast<std::size_t>(kRows[i].event) != i) return false;
+  }
+  return true;
+}
+static_assert(rows_are_in_enum_order(), "kRows is indexed by Event");
+
+}  // namespace
+
+const EventRow& row_of(Event event) { return kRows[static_cast<std::size_t>(event)]; }
+
+std::optional<Event> event_named(std::string_view name) {
+  for (const EventRow& row : kRows) {
+    if (row.name == name) return row.event;
+  }
+  return std::nullopt;
+}
+
+}  // namespace irqfab

@@ -1,0 +1,100 @@
+// The one vocabulary of what happens to an interrupt. The same events are noted by the models, priced
+// by the timing table, recorded in the trace and documented by `irqfab list events`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "models/base/roles.hpp"
+
+namespace irqfab {
+
+enum class Event : std::uint16_t {
+  // Life of every span
+  Asserted,
+  Forked,
+  Waited,
+  Stalled,
+  HeldForOrder,
+  Handled,
+  Coalesced,
+  Dropped,
+  Cancelled,
+  // PCI function
+  MsixPended,
+  MsiSent,
+  IntxAsserted,
+  IntxDeasserted,
+  DeviceRead,
+  // Host bridge, bus and memory
+  BridgeForwarded,
+  IntxForwarded,
+  BusRouted,
+  MemoryRead,
+  MemoryWritten,
+  // Interrupt remapping
+  IrteHit,
+  IrteFetched,
+  Remapped,
+  IecInvalidated,
+  InvalidationWaited,
+  // IOAPIC
+  PinLatched,
+  IoapicSent,
+  RemoteIrrCleared,
+  // Local APIC
+  Pended,
+  Accepted,
+  EoiBroadcast,
+  // CPU
+  HandlerEntered,
+  HandlerStep,
+  EoiWritten,
+  // Modelled host software
+  SyscallEntered,
+  SyscallReturned,
+  EventfdSignalled,
+  LockAcquired,
+  LockReleased,
+  TaskSwitched,
+  TaskWoken,
+  GracePeriod,
+  // KVM
+  RouteLookedUp,
+  IrqfdRouted,
+  WorkQueued,
+  WorkStarted,
+  VcpuKicked,
+  VcpuEntered,
+  RoutesUpdated,
+  // What a guest or a device did against the rules
+  SpuriousAnswered,
+  DuplicateSeen,
+  GuestError,
+};
+
+constexpr std::uint16_t kEventCount = static_cast<std::uint16_t>(Event::GuestError) + 1;
+
+/// How an event changes the life of its span.
+enum class Effect : std::uint8_t {
+  Opens,  // the span begins
+  Moves,  // the span is one hop further
+  Ends,   // the span has its outcome
+  None,   // not on a span's way: bookkeeping of a component
+};
+
+struct EventRow {
+  Event event;
+  std::string_view name;
+  Role role;
+  Effect effect;
+  std::string_view meaning;  // one sentence
+  std::string_view detail;   // what the record's detail field holds; "-" for nothing
+};
+
+const EventRow& row_of(Event event);
+inline std::string_view name_of(Event event) { return row_of(event).name; }
+std::optional<Event> event_named(std::string_view name);
+
+}  // namespace irqfab

@@ -1,0 +1,69 @@
+// How a span can end. Both lists are closed: there is no "other".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace irqfab {
+
+/// Why a source opened a span.
+enum class Cause : std::uint8_t {
+  Device,    // a device asked
+  Fork,      // one of several targets or routes of another span
+  Resample,  // a level line was still high after its EOI
+  Ipi,       // a CPU sent it
+  Software,  // a VMM or a test asked by call
+};
+constexpr std::array<std::string_view, 5> kCauseNames = {"device", "fork", "resample", "ipi",
+                                                         "software"};
+
+enum class DropReason : std::uint8_t {
+  MaskedNotLatched,      // a masked edge input keeps nothing (82093AA 3.2.4, "Interrupt Mask")
+  TargetDisabled,        // the LAPIC is disabled by software or hardware (SDM vol. 3, 11.4.7)
+  NoSuchTarget,          // no LAPIC has the destination
+  NoRoute,               // the GSI has no route
+  IllegalVector,         // vectors 0-15 (SDM vol. 3, 11.5.3)
+  RemapFault,            // the remapping unit blocked it (VT-d 7.x)
+  BusMasterOff,          // the function may not write (PCI 3.0, 6.2.2)
+  MessagesOff,           // neither MSI-X nor INTx is enabled
+  ReservedDeliveryMode,  // delivery modes the target does not act on
+  NoDecode,              // no window takes the address
+  PresentedAlready,      // NMI, INIT and SMI latches hold one each
+};
+constexpr std::array<std::string_view, 11> kDropReasonNames = {
+    "masked-not-latched", "target-disabled", "no-such-target",         "no-route",
+    "illegal-vector",     "remap-fault",     "bus-master-off",         "messages-off",
+    "reserved-delivery",  "no-decode",       "presented-already"};
+
+enum class CancelOp : std::uint8_t {
+  LineLow,     // a level line fell before it was taken
+  Reset,       // a reset cleared it
+  PbaCleared,  // the function's messages were disabled with it pending
+  RteRewrite,  // the redirection entry was rewritten
+};
+constexpr std::array<std::string_view, 4> kCancelOpNames = {"line-low", "reset", "pba-cleared",
+                                                            "rte-rewrite"};
+
+/// A rule that a guest or a device broke; counted and traced, and answered as specified.
+enum class GuestFault : std::uint8_t {
+  UnknownRegister,
+  WrongAccessSize,
+  TableIndexOutOfRange,
+  EoiWithoutInterrupt,
+  UnclaimedAddress,
+};
+constexpr std::array<std::string_view, 5> kGuestFaultNames = {
+    "unknown-register", "wrong-access-size", "table-index-out-of-range", "eoi-without-interrupt",
+    "unclaimed-address"};
+
+template <class E, std::size_t N>
+constexpr std::string_view name_in(const std::array<std::string_view, N>& names, E value) {
+  return static_cast<std::size_t>(value) < N ? names[static_cast<std::size_t>(value)] : "?";
+}
+constexpr std::string_view name_of(Cause cause) { return name_in(kCauseNames, cause); }
+constexpr std::string_view name_of(DropReason reason) { return name_in(kDropReasonNames, reason); }
+constexpr std::string_view name_of(CancelOp op) { return name_in(kCancelOpNames, op); }
+constexpr std::string_view name_of(GuestFault fault) { return name_in(kGuestFaultNames, fault); }
+
+}  // namespace irqfab
