@@ -82,6 +82,17 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
     {E::EoiWritten, "EoiWritten", R::Acknowledge, kMoves,
      "The handler wrote the EOI register.", "vector"},
 
+    {E::SignalMsiCalled, "SignalMsiCalled", R::Source, kNone,
+     "A thread called KVM_SIGNAL_MSI.", "address bits 31..0 << 32 | data"},
+    {E::IrqLineCalled, "IrqLineCalled", R::Source, kNone,
+     "A thread called KVM_IRQ_LINE.", "level << 32 | GSI"},
+    {E::EventfdWritten, "EventfdWritten", R::Source, kNone,
+     "A thread wrote to an eventfd.", "eventfd"},
+    {E::ApicWritten, "ApicWritten", R::Cpu, kNone,
+     "A guest CPU wrote a register of its LAPIC.", "offset << 32 | value"},
+    {E::VcpuStopped, "VcpuStopped", R::Cpu, kNone,
+     "A vCPU left the guest and did not come back.", "vCPU"},
+
     {E::SyscallEntered, "SyscallEntered", R::Host, kMoves,
      "A thread entered the host kernel.", "-"},
     {E::SyscallReturned, "SyscallReturned", R::Host, kNone,

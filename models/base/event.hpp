@@ -51,6 +51,12 @@ enum class Event : std::uint16_t {
   HandlerEntered,
   HandlerStep,
   EoiWritten,
+  // Calls into the modelled host, by its threads and its guest
+  SignalMsiCalled,
+  IrqLineCalled,
+  EventfdWritten,
+  ApicWritten,
+  VcpuStopped,
   // Modelled host software
   SyscallEntered,
   SyscallReturned,
