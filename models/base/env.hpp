@@ -22,8 +22,10 @@ class Env {
   virtual void after(Duration delay, Tag tag) = 0;
 
   /// Opens a span that starts here, and notes Asserted with the cause. `parent` is the span it was
-  /// forked or resampled from, or kNoSpan.
-  virtual SpanId open(Cause cause, SpanId parent) = 0;
+  /// forked or resampled from, or kNoSpan. `source` counts within this lane: a function's vectors,
+  /// then its INTx pin; models with one source a lane leave it 0.
+  virtual SpanId open(Cause cause, SpanId parent, std::uint32_t source) = 0;
+  SpanId open(Cause cause, SpanId parent) { return open(cause, parent, 0); }
 
   void note(Event event, SpanId span) { note(event, span, 0); }
   void drop(SpanId span, DropReason reason) {

@@ -51,8 +51,8 @@ struct MarkerDone {
 /// A level on a wire. `driver` tells the contributors of a wired OR apart.
 struct PinChange {
   Pin pin;
-  std::uint16_t driver;
   Level level;
+  std::uint32_t driver;
   SpanId span;  // of the assertion, when it rises
 };
 

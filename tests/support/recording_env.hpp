@@ -29,8 +29,9 @@ class RecordingEnv final : public Env {
   }
   void send(PortId port, const Message& message) override { sent.push_back({port, message}); }
   void after(Duration delay, Tag tag) override { delays.push_back({delay, tag}); }
-  SpanId open(Cause cause, SpanId) override {
-    const SpanId span = make_span(SourceId{0xF00}, opened_++);
+  using Env::open;
+  SpanId open(Cause cause, SpanId, std::uint32_t source) override {
+    const SpanId span = make_span(SourceId{0xF00 + source}, opened_++);
     note(Event::Asserted, span, static_cast<std::uint64_t>(cause));
     return span;
   }
