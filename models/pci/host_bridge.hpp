@@ -1,0 +1,74 @@
+// A PCI host bridge (PHB, root complex): posted writes of its functions go up in order, those in the
+// interrupt window to the interrupt fabric and the rest to memory; register accesses of CPUs go down;
+// INTx messages become levels on interrupt controller pins.
+//
+// Models: PCI Express Base 2.4.1 (posted writes of one link never pass each other), 2.2.8.1 (INTx
+// messages: a wire is asserted while any function asserts it), and the usual swizzle of device and pin
+// to four wires (PCI-to-PCI Bridge Architecture 1.2, 9.1).
+// Not modelled: bridges below, requester-id aliases, completions with errors of their own, relaxed
+// ordering.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "models/base/env.hpp"
+#include "models/base/port.hpp"
+
+namespace irqfab::pci {
+
+class HostBridge final {
+ public:
+  struct Config {
+    std::uint64_t interrupt_base = 0xFEE00000;  // writes in here are interrupts (SDM vol. 3, 11.11)
+    std::uint64_t interrupt_size = 0x100000;
+    std::array<Pin, 4> intx_pins{Pin{16}, Pin{17}, Pin{18}, Pin{19}};
+    std::vector<std::uint8_t> device_of_row;  // PCI device number of each function row, 0..31
+  };
+
+  static constexpr PortId kSecondary = port_of(0);
+  static constexpr PortId kIntx = port_of(1);
+  static constexpr PortId kInterrupts = port_of(2);
+  static constexpr PortId kMemory = port_of(3);
+  static constexpr PortId kPins = port_of(4);
+  static constexpr PortId kPrimary = port_of(5);
+  static constexpr PortId kDownstream = port_of(6);
+  static constexpr std::array<PortSpec, 7> kPorts = {{
+      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 1},
+      {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1},
+      {"interrupts", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
+      {"memory", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
+      {"pins", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1},
+      {"primary", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
+      {"downstream", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
+  }};
+
+  explicit HostBridge(const Config& config) : config_(config) {}
+
+  LaneId lane_of(PortId, const Message&) const { return LaneId{0}; }
+  void receive(PortId port, const Message& message, Env& env);
+
+  /// How many functions assert wire `wire` (0..3).
+  std::uint32_t asserted(unsigned wire) const { return wires_[wire % 4].count; }
+  void held_spans(std::vector<SpanId>&) const {}
+
+  friend bool operator==(const HostBridge& a, const HostBridge& b) { return a.wires_ == b.wires_; }
+
+ private:
+  struct Wire {
+    std::uint32_t count = 0;  // functions that assert it
+    SpanId span = kNoSpan;    // of the assertion that made it rise
+    friend bool operator==(const Wire& a, const Wire& b) {
+      return a.count == b.count && a.span == b.span;
+    }
+  };
+
+  void on_upstream_write(const BusWrite& write, Env& env);
+  void on_intx(const PinChange& change, Env& env);
+
+  Config config_;
+  std::array<Wire, 4> wires_{};
+};
+
+}  // namespace irqfab::pci
