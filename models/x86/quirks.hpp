@@ -1,0 +1,53 @@
+// Named deviations of x86 controllers from their specification, as implementations have them. A
+// controller follows the specification unless its Config names a quirk; nothing deviates silently.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace irqfab::x86 {
+
+enum class Quirk : std::uint8_t {
+  LowestPriorityByHash,
+  IllegalVectorAccepted,
+  MessageLevelIgnored,
+};
+
+struct QuirkRow {
+  Quirk quirk;
+  std::string_view name;
+  std::string_view meaning;
+};
+constexpr std::array<QuirkRow, 3> kQuirks = {{
+    {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
+     "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
+     "not "
+     "count, and a physical broadcast goes to all (KVM)."},
+    {Quirk::IllegalVectorAccepted, "illegal-vector-accepted",
+     "Vectors 0-15 are sent and set in the IRR without an error; their class is never deliverable "
+     "(KVM, QEMU)."},
+    {Quirk::MessageLevelIgnored, "message-level-ignored",
+     "A level-triggered message that reports a low input still asserts the interrupt (KVM, QEMU)."},
+}};
+
+/// The quirks that are switched on. Empty: the specification.
+class Quirks {
+ public:
+  constexpr bool has(Quirk quirk) const { return (bits_ >> static_cast<unsigned>(quirk)) & 1; }
+  constexpr void add(Quirk quirk) { bits_ |= std::uint64_t{1} << static_cast<unsigned>(quirk); }
+  friend constexpr bool operator==(Quirks a, Quirks b) { return a.bits_ == b.bits_; }
+
+ private:
+  std::uint64_t bits_ = 0;
+};
+
+constexpr std::optional<Quirk> quirk_named(std::string_view name) {
+  for (const QuirkRow& row : kQuirks) {
+    if (row.name == name) return row.quirk;
+  }
+  return std::nullopt;
+}
+
+}  // namespace irqfab::x86
