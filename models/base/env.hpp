@@ -20,6 +20,8 @@ class Env {
   /// Comes back as Elapsed{tag} after `delay` on top of the prices noted so far. For lengths that the
   /// scenario gives (a handler, a timer); latencies of hops are prices.
   virtual void after(Duration delay, Tag tag) = 0;
+  /// The same, on another lane of this model: one CPU of a machine sets another going.
+  virtual void after(Duration delay, Tag tag, LaneId lane) = 0;
 
   /// Opens a span that starts here, and notes Asserted with the cause. `parent` is the span it was
   /// forked or resampled from, or kNoSpan. `source` counts within this lane: a function's vectors,

@@ -1,6 +1,7 @@
 // An Env that writes down what a core asks for, so that a test reads as stimulus -> effects.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "models/base/env.hpp"
@@ -19,6 +20,7 @@ struct Sent {
 struct Delayed {
   Duration delay;
   Tag tag;
+  std::optional<LaneId> lane = std::nullopt;  // absent: the lane of the call
 };
 
 class RecordingEnv final : public Env {
@@ -29,6 +31,9 @@ class RecordingEnv final : public Env {
   }
   void send(PortId port, const Message& message) override { sent.push_back({port, message}); }
   void after(Duration delay, Tag tag) override { delays.push_back({delay, tag}); }
+  void after(Duration delay, Tag tag, LaneId lane) override {
+    delays.push_back({delay, tag, lane});
+  }
   using Env::open;
   SpanId open(Cause cause, SpanId, std::uint32_t source) override {
     const SpanId span = make_span(SourceId{0xF00 + source}, opened_++);
