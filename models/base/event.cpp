@@ -47,6 +47,8 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
      "The host bridge drove the pin that the INTx message is routed to.", "pin"},
     {E::BusRouted, "BusRouted", R::Cpu, kMoves,
      "The system bus decoded an access and passed it on.", "address"},
+    {E::CompletionForwarded, "CompletionForwarded", R::Cpu, kMoves,
+     "The host bridge passed the answer of a register read up to the CPU.", "-"},
     {E::MemoryRead, "MemoryRead", R::Remap, kMoves, "Memory answered a read.", "address"},
     {E::MemoryWritten, "MemoryWritten", R::Bridge, kNone, "Memory took a write.", "address"},
 

@@ -31,6 +31,7 @@ enum class Event : std::uint16_t {
   BridgeForwarded,
   IntxForwarded,
   BusRouted,
+  CompletionForwarded,
   MemoryRead,
   MemoryWritten,
   // Interrupt remapping

@@ -39,6 +39,7 @@ struct BusData {
   Bytes16 data;
   Tag tag;
   BusStatus status;
+  SpanId span = kNoSpan;  // of the read
 };
 /// Follows older messages down an ordered edge; the receiver answers once they have landed.
 struct Marker {
@@ -62,7 +63,8 @@ struct CpuLineChange {
   CpuId cpu;
   CpuLine line;
   Level level;
-  SpanId span;  // for lines that are messages of their own (NMI, INIT, SIPI)
+  SpanId span;      // for lines that are messages of their own (NMI, INIT, SIPI)
+  Vector vector{};  // of a SIPI: the page that the CPU starts at
 };
 /// The CPU asks which interrupt to take; the controller decides when the question arrives.
 struct Inta {

@@ -12,6 +12,7 @@ namespace irqfab {
 enum class Mutant : std::uint8_t {
   InvalidationWaitEarly,   // the wait completes without draining older walks
   RemoteIrrNeverCleared,   // an EOI does not reach the redirection entry
+  TmrClearedByEoi,         // TMR is cleared at the EOI instead of written at acceptance
 };
 
 struct MutantRow {
@@ -19,11 +20,14 @@ struct MutantRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<MutantRow, 2> kMutants = {{
+constexpr std::array<MutantRow, 3> kMutants = {{
     {Mutant::InvalidationWaitEarly, "invalidation-wait-early",
      "The remapping unit completes an invalidation wait while older walks are still under way."},
     {Mutant::RemoteIrrNeverCleared, "remote-irr-never-cleared",
      "The IOAPIC ignores EOIs, so a level entry stays blocked after its first interrupt."},
+    {Mutant::TmrClearedByEoi, "tmr-cleared-by-eoi",
+     "A LAPIC's EOI clears the vector's TMR bit, so a level interrupt that was pending behind it ends "
+     "without its broadcast."},
 }};
 
 /// The mutants that are switched on. Empty in normal use: one bit test on the path.

@@ -49,7 +49,7 @@ void PciFunctions::receive(PortId port, const Message& message, Env& env) {
                          : on_window_write(place->row, place->offset, *write, env);
   }
   if (const auto* read = std::get_if<BusRead>(&message)) {
-    BusData answer{{}, read->tag, BusStatus::Ok};
+    BusData answer{{}, read->tag, BusStatus::Ok, read->span};
     const auto place = decode(read->address);
     // An unclaimed read returns all ones (PCI 3.0, 6.1).
     std::uint64_t value = ~std::uint64_t{0};

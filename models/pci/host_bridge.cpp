@@ -3,7 +3,7 @@
 namespace irqfab::pci {
 
 void HostBridge::receive(PortId port, const Message& message, Env& env) {
-  if (port == kSecondary) {
+  if (spec_of(port) == spec_of(kSecondary)) {
     if (const auto* write = std::get_if<BusWrite>(&message)) on_upstream_write(*write, env);
   } else if (port == kIntx) {
     if (const auto* change = std::get_if<PinChange>(&message)) on_intx(*change, env);
@@ -13,14 +13,20 @@ void HostBridge::receive(PortId port, const Message& message, Env& env) {
     env.note(Event::BusRouted, span);
     env.send(kDownstream, message);
   } else if (port == kDownstream) {
-    env.send(kPrimary, message);  // a completion: its tag is the CPU's
+    // A completion takes the link like a posted message, so it cannot arrive before a Deassert_INTx
+    // that the function sent first.
+    env.note(Event::CompletionForwarded, span_of(message));
+    env.send(kPrimary, message);
   }
 }
 
 void HostBridge::on_upstream_write(const BusWrite& write, Env& env) {
-  env.note(Event::BridgeForwarded, write.span, write.address);
   const bool interrupt = write.address - config_.interrupt_base < config_.interrupt_size;
-  env.send(interrupt ? kInterrupts : kMemory, write);
+  BusWrite forwarded = write;
+  // A device from outside the fabric sends plain memory writes: its interrupt's life starts here.
+  if (interrupt && write.span == kNoSpan) forwarded.span = env.open(Cause::Device, kNoSpan);
+  env.note(Event::BridgeForwarded, forwarded.span, write.address);
+  env.send(interrupt ? kInterrupts : kMemory, forwarded);
 }
 
 void HostBridge::on_intx(const PinChange& change, Env& env) {

@@ -35,7 +35,7 @@ class HostBridge final {
   static constexpr PortId kPrimary = port_of(5);
   static constexpr PortId kDownstream = port_of(6);
   static constexpr std::array<PortSpec, 7> kPorts = {{
-      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 1},
+      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 64},
       {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1},
       {"interrupts", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
       {"memory", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},

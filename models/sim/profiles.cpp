@@ -1,0 +1,115 @@
+// The built-in profiles. Sources are named so that a reader can check them; "assumed" rows are those
+// for which no figure has been found, and results say how much of them rests on such rows.
+#include "models/sim/timing_table.hpp"
+
+namespace irqfab {
+namespace {
+
+using E = Event;
+using K = PriceKind;
+
+Length ns(std::uint64_t value) { return {value * kPsPerNs, ""}; }
+Length core(std::uint64_t cycles) { return {cycles, "core"}; }
+constexpr Align kFree = Align::None;
+
+constexpr const char* kPcieBench =
+    "pcie-bench (Neugebauer et al., SIGCOMM'18, doi 10.1145/3230543.3230560), Xeon E5: ";
+constexpr const char* kSgxStep =
+    "SGX-Step apic-ipi histogram (AEX-Notify, USENIX Security'23), Skylake: ICR write to first "
+    "handler instruction 935 cycles; its split over hops is assumed";
+constexpr const char* kKvmProbe =
+    "one quiet 2-CPU virtual machine, Linux 6.18, median of 15 x 20000 calls: ";
+
+std::vector<PriceRow> device_and_bridge_rows() {
+  return {
+      {E::MsiSent, ns(20), ns(4), 0, kFree, K::Assumed,
+       "no figure found: from the decision to the TLP on the link"},
+      {E::IntxAsserted, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},
+      {E::IntxDeasserted, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},
+      {E::BridgeForwarded, ns(193), ns(4), 32, kFree, K::Assumed,
+       std::string(kPcieBench) + "half of the 386 ns minimal read round trip, if the path is "
+                                 "symmetric; no one-way figure exists"},
+      {E::IntxForwarded, ns(193), ns(4), 0, kFree, K::Assumed, "as BridgeForwarded"},
+      {E::BusRouted, ns(20), ns(2), 0, kFree, K::Assumed, "no figure found for a decode alone"},
+      {E::DeviceRead, ns(193), ns(4), 0, kFree, K::Derived,
+       std::string(kPcieBench) + "386 ns minimal read round trip, taken in the other direction; "
+                                 "this half is the request's way and the device"},
+      {E::CompletionForwarded, ns(193), ns(4), 0, kFree, K::Derived, "as DeviceRead, the way back"},
+      {E::MemoryRead, ns(214), ns(10), 0, kFree, K::Derived,
+       std::string(kPcieBench) + "an IOMMU miss adds 680 - 466 = 214 ns (E5-2620v3), taken for one "
+                                 "table read"},
+      {E::MemoryWritten, ns(80), ns(10), 0, kFree, K::Derived,
+       std::string(kPcieBench) + "a posted write adds 546 - 466 = 80 ns to a read"},
+      {E::IrteHit, ns(5), ns(2), 0, kFree, K::Assumed,
+       std::string(kPcieBench) + "a remapping hit costs less than the 13 ns resolution"},
+      {E::Remapped, ns(5), ns(2), 0, kFree, K::Assumed, "as IrteHit"},
+  };
+}
+
+std::vector<PriceRow> controller_and_cpu_rows() {
+  return {
+      {E::PinLatched, ns(10), ns(2), 0, kFree, K::Assumed, "no figure found"},
+      {E::IoapicSent, ns(60), ns(10), 0, kFree, K::Assumed,
+       "no figure found for a part with a memory-mapped message path"},
+      {E::Pended, core(235), core(4), 64, kFree, K::Derived, kSgxStep},
+      {E::HandlerEntered, core(700), core(0), 0, kFree, K::Derived, kSgxStep},
+      {E::EoiWritten, core(40), core(0), 0, kFree, K::Assumed,
+       "no bare-metal figure found for an EOI"},
+      {E::EoiBroadcast, ns(60), ns(0), 0, kFree, K::Assumed, "as IoapicSent"},
+  };
+}
+
+std::vector<PriceRow> software_rows() {
+  return {
+      {E::SyscallEntered, ns(150), ns(0), 0, kFree, K::Derived,
+       std::string(kKvmProbe) + "half of a null ioctl, 290 to 320 ns"},
+      {E::SyscallReturned, ns(150), ns(0), 0, kFree, K::Derived,
+       std::string(kKvmProbe) + "half of a null ioctl, 290 to 320 ns"},
+      {E::EventfdSignalled, ns(100), ns(0), 0, kFree, K::Assumed,
+       "an eventfd write without a waiter takes 255 ns, less than two halves of a null ioctl plus "
+       "this: the share is assumed"},
+      {E::RouteLookedUp, ns(20), ns(0), 0, kFree, K::Assumed, "no figure found for a lookup alone"},
+      {E::IrqfdRouted, ns(252), ns(0), 0, kFree, K::Derived,
+       std::string(kKvmProbe) + "eventfd write with an irqfd 527 ns, without 255 ns, less the "
+                                "lookup"},
+      {E::WorkQueued, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
+      {E::WorkStarted, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
+      {E::TaskSwitched, ns(1395), ns(0), 0, kFree, K::Derived,
+       "perf bench sched pipe: two wake-ups and two switches in 2.79 us; unnamed CPU"},
+      {E::LockAcquired, core(20), core(0), 0, kFree, K::Assumed, "an uncontended atomic operation"},
+      {E::VcpuKicked, core(935), core(0), 0, kFree, K::Published,
+       "SGX-Step apic-ipi histogram: one IPI to another core, 935 cycles"},
+      {E::VcpuEntered, core(1539), core(0), 0, kFree, K::Published,
+       "Wanpeng Li, kvm list 2020, Skylake-SP: vmcall round trip 1539 cycles, an exit and an "
+       "entry"},
+  };
+}
+
+Profile x86_skl() {
+  Profile profile{"x86-skl",
+                  "Xeon E5 links and Skylake-SP cores at 2.5 GHz; mixed machines, see each row",
+                  {{"core", 2'500'000'000}},
+                  {}};
+  for (auto part : {device_and_bridge_rows(), controller_and_cpu_rows(), software_rows()}) {
+    profile.rows.insert(profile.rows.end(), part.begin(), part.end());
+  }
+  return profile;
+}
+
+/// Every event takes one tick of one clock: for studying order and ties, not time.
+Profile unit() {
+  Profile profile{"unit", "every priced event takes 1 ns: for order and ties, not for time", {}, {}};
+  for (const PriceRow& row : x86_skl().rows) {
+    profile.rows.push_back({row.event, ns(1), ns(1), row.queue_depth, kFree, K::Assumed, "unit"});
+  }
+  return profile;
+}
+
+}  // namespace
+
+const std::vector<Profile>& built_in_profiles() {
+  static const std::vector<Profile> profiles = {x86_skl(), unit()};
+  return profiles;
+}
+
+}  // namespace irqfab

@@ -1,0 +1,239 @@
+// A core's place in time: the queue in front of it, when its service starts, what its events cost,
+// when its messages leave, and the credits that stop it. This is the only place where that is decided.
+//
+// [rule] A core is called when its service starts, not when a message arrives. Idle, the call is made
+// at once; otherwise the message waits in the lane's queue. Answers to a core's own questions (table
+// data, elapsed delays) go before queued requests, or a full core could never finish its work.
+// [rule] On an ordered edge nothing overtakes: a message that is ready early leaves when the one
+// before it has left (HeldForOrder).
+// [rule] A bounded queue gives credits to the edges that feed it. Without a credit a message stays in
+// the sender, which starts no other request until it is gone (Stalled).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "models/base/env.hpp"
+#include "models/base/port.hpp"
+#include "models/sim/engine.hpp"
+#include "models/sim/timing_table.hpp"
+
+namespace irqfab {
+
+/// Carries messages out of one port of a station. The shell gives it a TLM socket or an sc_port.
+class Link {
+ public:
+  virtual ~Link() = default;
+  /// `message` leaves at `departure`, not before now; `round` is its round at the far end.
+  virtual void carry(const Message& message, Time departure, std::uint16_t round) = 0;
+};
+
+/// What a station is called and where it stands in the canonical order.
+struct StationPlan {
+  std::string name;             // of the component: "hb0", "lapics"
+  NodeId first_node{};          // its lanes are first_node, first_node + 1, ...
+  std::uint32_t lanes = 1;
+  TieClass tie = TieClass::Controller;
+  std::vector<std::uint32_t> first_source;  // by lane: id of the lane's first source
+  std::uint32_t sources = 0;                // in all, from first_source[0] on
+};
+
+class StationBase : private Env {
+ public:
+  StationBase(Engine& engine, StationPlan plan, const PriceList& prices);
+  virtual ~StationBase() = default;
+  StationBase(const StationBase&) = delete;
+  StationBase& operator=(const StationBase&) = delete;
+
+  const StationPlan& plan() const { return plan_; }
+  Engine& engine() { return engine_; }
+
+  /// Joins an output to a link. Once, before the run. `peer` is the station behind the link, or null
+  /// for a foreign module; `depth` bounds the messages it holds for this edge (0: unbounded).
+  void connect(PortId port, Order order, Link* link, StationBase* peer, unsigned depth);
+  /// The edge at `port` is fed by `feeder` through its `feeder_port`: who gets credits back.
+  void fed_by(PortId port, StationBase* feeder, PortId feeder_port);
+
+  /// A message reaches `port` at `time`, not before now. This is how links deliver.
+  void accept(PortId port, const Message& message, Time time, std::uint16_t round);
+
+  /// A price of one lane only.
+  void override_price(LaneId lane, Event event, const Price& price);
+
+  /// The engine's call.
+  void take(const Key& key, const Item& item);
+
+  /// Messages that wait in queues or for credits here, and spans that rest in the core.
+  virtual void held_spans(std::vector<SpanId>& out) const = 0;
+
+  /// A copy of the core and of everything the station knows about it.
+  struct Saved {
+    virtual ~Saved() = default;
+  };
+  virtual std::unique_ptr<Saved> save() const = 0;
+  virtual void restore(const Saved& saved) = 0;
+
+ protected:
+  virtual LaneId lane_for(PortId port, const Message& message) const = 0;
+  virtual void call_core(PortId port, const Message& message, Env& env) = 0;
+  virtual bool core_is_busy() const = 0;
+  void spans_in_queues(std::vector<SpanId>& out) const;
+
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  struct Queued {
+    Item item;
+    Key key;
+    std::uint32_t next = kNone;
+  };
+  struct Queue {
+    std::uint32_t head = kNone;
+    std::uint32_t tail = kNone;
+  };
+  struct Lane {
+    Time free_at = 0;
+    Queue requests;
+    Queue answers;
+    bool serve_scheduled = false;
+  };
+  struct Held {
+    Message message;
+    Time ready = 0;
+  };
+  struct Output {
+    PortId port{};
+    Order order = Order::Ordered;
+    Link* link = nullptr;
+    StationBase* peer = nullptr;
+    bool bounded = false;
+    unsigned credits = 0;
+    bool wake_scheduled = false;
+    Time last_departure = 0;
+    std::vector<Held> held;  // front first
+  };
+  struct Input {
+    std::uint64_t arrivals = 0;
+    StationBase* feeder = nullptr;
+    PortId feeder_port{};
+  };
+  /// All that changes during a run, apart from the core.
+  struct State {
+    std::vector<Lane> lanes;
+    std::vector<Queued> pool;
+    std::uint32_t free_head = kNone;
+    std::vector<Output> outputs;
+    std::vector<std::vector<Input>> inputs;      // by spec, by edge
+    std::vector<std::uint64_t> next_sequence;    // by source
+    std::uint64_t records = 0;                   // notes so far: the last word among equals
+    unsigned blocked_outputs = 0;
+  };
+  State state_;
+
+ private:
+  // Env, for the call under way
+  void note(Event event, SpanId span, std::uint64_t detail) override;
+  void send(PortId port, const Message& message) override;
+  void after(Duration delay, Tag tag) override;
+  SpanId open(Cause cause, SpanId parent, std::uint32_t source) override;
+
+  NodeId node_of(LaneId lane) const { return NodeId{raw(plan_.first_node) + raw(lane)}; }
+  const Price& price_of(Event event) const;
+  Input& input_at(PortId port);
+  Output* output_at(PortId port);
+  std::uint16_t round_at(Time time) const;
+  TieClass tie_of(const Message& message) const;
+
+  void arrive(const Key& key, const Item& item);
+  void serve_next(LaneId lane);
+  void serve(LaneId lane, const Item& item);
+  void schedule_serve(LaneId lane);
+  void schedule_waiting_lanes();
+  bool may_start_request() const { return state_.blocked_outputs == 0 && !core_is_busy(); }
+  void give_credit_back(PortId port);
+  void credit_returned(PortId port);
+  void release_held(Output& output);
+  void depart(Output& output, const Message& message, Time departure);
+  void record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time);
+  void enqueue(Queue& queue, const Key& key, const Item& item);
+  Item dequeue(Queue& queue);
+
+  Engine& engine_;
+  StationPlan plan_;
+  PriceList prices_;
+  struct LanePrice {
+    LaneId lane;
+    Event event;
+    Price price;
+  };
+  std::vector<LanePrice> lane_prices_;
+  std::uint16_t index_ = 0;
+  std::vector<std::uint32_t> output_of_port_;  // by raw(port): index into outputs, or kNone
+  std::vector<LaneId> waiting_lanes_;          // scratch of schedule_waiting_lanes
+  // The service under way
+  LaneId lane_{};
+  Time begin_ = 0;   // when what led to the next note began
+  Time cursor_ = 0;  // the prices noted so far have passed
+  Duration busy_ = 0;
+};
+
+/// A station around a core. A core has:
+///   LaneId lane_of(PortId, const Message&) const      depends on configuration only
+///   void receive(PortId, const Message&, Env&)
+///   void held_spans(std::vector<SpanId>&) const
+/// and may have `bool busy() const`: it takes no further request now.
+template <class Core>
+class Station final : public StationBase {
+ public:
+  Station(Engine& engine, StationPlan plan, const PriceList& prices, Core core)
+      : StationBase(engine, std::move(plan), prices), core_(std::move(core)) {}
+
+  Core& core() { return core_; }
+  const Core& core() const { return core_; }
+
+  void held_spans(std::vector<SpanId>& out) const override {
+    spans_in_queues(out);
+    core_.held_spans(out);
+  }
+  std::unique_ptr<Saved> save() const override {
+    return std::make_unique<SavedStation>(state_, core_);
+  }
+  void restore(const Saved& saved) override {
+    const auto& mine = static_cast<const SavedStation&>(saved);
+    state_ = mine.state;
+    core_ = mine.core;
+  }
+
+ protected:
+  LaneId lane_for(PortId port, const Message& message) const override {
+    return core_.lane_of(port, message);
+  }
+  void call_core(PortId port, const Message& message, Env& env) override {
+    core_.receive(port, message, env);
+  }
+  bool core_is_busy() const override {
+    if constexpr (HasBusy<Core>::value) {
+      return core_.busy();
+    } else {
+      return false;
+    }
+  }
+
+ private:
+  template <class C, class = void>
+  struct HasBusy : std::false_type {};
+  template <class C>
+  struct HasBusy<C, std::void_t<decltype(std::declval<const C&>().busy())>> : std::true_type {};
+
+  struct SavedStation final : Saved {
+    SavedStation(const State& s, const Core& c) : state(s), core(c) {}
+    State state;
+    Core core;
+  };
+
+  Core core_;
+};
+
+}  // namespace irqfab

@@ -1,0 +1,44 @@
+// The pump: drives the engine's timeline from SystemC with one SC_METHOD. There is no kernel event per
+// hop: as long as nothing else in the simulation is due earlier, the pump runs ahead within one
+// activation.
+#pragma once
+
+#include <systemc>
+
+#include "models/sim/engine.hpp"
+
+namespace irqfab {
+
+/// May the fabric's own time be ahead of sc_time_stamp()? Never past the next pending activity of the
+/// kernel; but after sc_start(t) returns, a caller from outside would find the fabric in the future.
+enum class RunAhead : std::uint8_t { Off, On };
+
+class Kernel final : public sc_core::sc_module {
+ public:
+  /// The engine must outlive the kernel. The time resolution must be 1 ps (SystemC's default).
+  Kernel(sc_core::sc_module_name name, Engine& engine, RunAhead run_ahead);
+
+  Engine& engine() { return engine_; }
+
+  /// Nothing later than this is done; it stays in the timeline.
+  void set_horizon(Time horizon) { horizon_ = horizon; }
+
+  /// Something was put into the timeline from outside the pump, or something outside was called.
+  void disturb();
+
+  static Time now() { return sc_core::sc_time_stamp().value(); }
+  static sc_core::sc_time from_now(Time time);
+
+ private:
+  void pump();
+  Time run_ahead_limit() const;
+
+  Engine& engine_;
+  RunAhead run_ahead_;
+  Time horizon_ = kNever;
+  bool pumping_ = false;
+  bool limit_is_stale_ = false;
+  sc_core::sc_event due_;
+};
+
+}  // namespace irqfab

@@ -1,0 +1,315 @@
+#include "models/tlm/ports.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace irqfab {
+namespace {
+
+Time absolute(const sc_core::sc_time& delay) { return Kernel::now() + delay.value(); }
+
+/// Zero-price hops within this time before a payload that arrives at `time`.
+std::uint16_t round_of(const InterruptExtension* extension, const Engine& engine, Time time) {
+  if (extension != nullptr) return extension->round;
+  return time == engine.now() ? static_cast<std::uint16_t>(engine.round() + 1) : std::uint16_t{0};
+}
+
+BusStatus status_of(tlm::tlm_response_status response) {
+  switch (response) {
+    case tlm::TLM_OK_RESPONSE:
+      return BusStatus::Ok;
+    case tlm::TLM_ADDRESS_ERROR_RESPONSE:
+      return BusStatus::NoDecode;
+    default:
+      return BusStatus::Error;
+  }
+}
+
+tlm::tlm_response_status response_of(BusStatus status) {
+  switch (status) {
+    case BusStatus::Ok:
+      return tlm::TLM_OK_RESPONSE;
+    case BusStatus::NoDecode:
+      return tlm::TLM_ADDRESS_ERROR_RESPONSE;
+    case BusStatus::Error:
+      break;
+  }
+  return tlm::TLM_GENERIC_ERROR_RESPONSE;
+}
+
+void fill(Transaction& transaction, tlm::tlm_command command, std::uint64_t address,
+          unsigned size) {
+  tlm::tlm_generic_payload& payload = transaction.payload;
+  payload.set_command(command);
+  payload.set_address(address);
+  payload.set_data_ptr(transaction.data.data());
+  payload.set_data_length(size);
+  payload.set_streaming_width(size);
+  payload.set_byte_enable_ptr(nullptr);
+  payload.set_dmi_allowed(false);
+  payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
+}
+
+}  // namespace
+
+// ---- initiator --------------------------------------------------------------------------------
+
+BusInitiatorEnd::BusInitiatorEnd(Kernel& kernel, StationBase& station, PortId port,
+                                 const std::string& name)
+    : PortEnd(kernel, station, port), socket(name.c_str()) {
+  socket.bind(static_cast<tlm::tlm_bw_transport_if<>&>(*this));
+}
+
+void BusInitiatorEnd::carry(const Message& message, Time departure, std::uint16_t round) {
+  if (const auto* write = std::get_if<BusWrite>(&message)) return post(*write, departure, round);
+  Pooled& transaction = take_transaction();
+  if (const auto* read = std::get_if<BusRead>(&message)) {
+    fill(transaction, tlm::TLM_READ_COMMAND, read->address, read->size);
+    transaction.extension.requester = read->requester;
+    transaction.extension.span = read->span;
+    transaction.extension.tag = read->tag;
+    transaction.extension.marker = false;
+  } else if (const auto* marker = std::get_if<Marker>(&message)) {
+    fill(transaction, tlm::TLM_IGNORE_COMMAND, 0, 0);
+    transaction.extension.span = kNoSpan;
+    transaction.extension.tag = marker->tag;
+    transaction.extension.marker = true;
+  }
+  request(transaction, departure, round);
+}
+
+void BusInitiatorEnd::post(const BusWrite& write, Time departure, std::uint16_t round) {
+  fill(post_, tlm::TLM_WRITE_COMMAND, write.address, write.size);
+  std::memcpy(post_.data.data(), &write.data, sizeof write.data);
+  post_.extension.requester = write.requester;
+  post_.extension.span = write.span;
+  post_.extension.round = round;
+  sc_core::sc_time delay = Kernel::from_now(departure);
+  socket->b_transport(post_.payload, delay);
+}
+
+void BusInitiatorEnd::request(Transaction& transaction, Time departure, std::uint16_t round) {
+  transaction.extension.round = round;
+  transaction.payload.acquire();
+  tlm::tlm_phase phase = tlm::BEGIN_REQ;
+  sc_core::sc_time delay = Kernel::from_now(departure);
+  const tlm::tlm_sync_enum status = socket->nb_transport_fw(transaction.payload, phase, delay);
+  const bool done = status == tlm::TLM_COMPLETED ||
+                    (status == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP);
+  if (done) answered(transaction.payload, absolute(delay));
+}
+
+tlm::tlm_sync_enum BusInitiatorEnd::nb_transport_bw(tlm::tlm_generic_payload& payload,
+                                                    tlm::tlm_phase& phase,
+                                                    sc_core::sc_time& delay) {
+  if (phase != tlm::BEGIN_RESP) return tlm::TLM_ACCEPTED;  // END_REQ
+  answered(payload, absolute(delay));
+  return tlm::TLM_COMPLETED;
+}
+
+void BusInitiatorEnd::answered(tlm::tlm_generic_payload& payload, Time time) {
+  const auto* extension = payload.get_extension<InterruptExtension>();
+  if (extension->marker) {
+    station_.accept(port_, MarkerDone{extension->tag}, time, extension->round);
+  } else {
+    BusData data{{}, extension->tag, status_of(payload.get_response_status()), extension->span};
+    std::memcpy(data.data.data(), payload.get_data_ptr(),
+                std::min<std::size_t>(payload.get_data_length(), data.data.size()));
+    station_.accept(port_, data, time, extension->round);
+  }
+  payload.release();
+}
+
+BusInitiatorEnd::Pooled& BusInitiatorEnd::take_transaction() {
+  if (free_.empty()) {
+    pool_.push_back(std::make_unique<Pooled>(*this));
+    free_.reserve(pool_.size());
+    return *pool_.back();
+  }
+  Pooled& transaction = *free_.back();
+  free_.pop_back();
+  return transaction;
+}
+
+// ---- target -----------------------------------------------------------------------------------
+
+BusTargetEnd::BusTargetEnd(Kernel& kernel, StationBase& station, PortId port,
+                           const std::string& name)
+    : PortEnd(kernel, station, port), socket(name.c_str()) {
+  socket.bind(static_cast<tlm::tlm_fw_transport_if<>&>(*this));
+}
+
+void BusTargetEnd::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  const Time time = absolute(delay);
+  if (payload.get_command() == tlm::TLM_WRITE_COMMAND) {
+    if (put_write(payload, time)) kernel_.disturb();
+    return;
+  }
+  if (payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
+    payload.set_response_status(tlm::TLM_OK_RESPONSE);
+    return;
+  }
+  const auto caller = sc_core::sc_get_current_process_handle().proc_kind();
+  if (caller != sc_core::SC_THREAD_PROC_ && caller != sc_core::SC_CTHREAD_PROC_) {
+    payload.set_response_status(tlm::TLM_GENERIC_ERROR_RESPONSE);
+    SC_REPORT_ERROR("irqfab/blocking-read",
+                    "b_transport of a read waits for the fabric: call it from an SC_THREAD");
+    return;
+  }
+  wait_for_answer(payload, time);
+  delay = sc_core::SC_ZERO_TIME;
+}
+
+tlm::tlm_sync_enum BusTargetEnd::nb_transport_fw(tlm::tlm_generic_payload& payload,
+                                                 tlm::tlm_phase& phase, sc_core::sc_time& delay) {
+  if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;  // END_RESP: nothing left to do
+  const Time time = absolute(delay);
+  if (payload.get_command() == tlm::TLM_WRITE_COMMAND) {
+    put_write(payload, time);
+    kernel_.disturb();
+    return tlm::TLM_COMPLETED;
+  }
+  put_question(payload, time, nullptr);
+  kernel_.disturb();
+  phase = tlm::END_REQ;
+  return tlm::TLM_UPDATED;
+}
+
+/// False if the payload was refused.
+bool BusTargetEnd::put_write(tlm::tlm_generic_payload& payload, Time time) {
+  const unsigned size = payload.get_data_length();
+  if (size == 0 || size > 8 || payload.get_byte_enable_ptr() != nullptr) {
+    payload.set_response_status(tlm::TLM_BURST_ERROR_RESPONSE);
+    return false;
+  }
+  const auto* extension = payload.get_extension<InterruptExtension>();
+  BusWrite write{payload.get_address(), 0, kNoSpan, requester_of(payload),
+                 static_cast<std::uint8_t>(size)};
+  std::memcpy(&write.data, payload.get_data_ptr(), size);
+  if (extension != nullptr) write.span = extension->span;
+  station_.accept(port_, write, time, round_of(extension, kernel_.engine(), time));
+  payload.set_response_status(tlm::TLM_OK_RESPONSE);
+  return extension == nullptr;
+}
+
+void BusTargetEnd::put_question(tlm::tlm_generic_payload& payload, Time time,
+                                sc_core::sc_event* done) {
+  const auto* extension = payload.get_extension<InterruptExtension>();
+  const Tag tag = remember({&payload, done});
+  const std::uint16_t round = round_of(extension, kernel_.engine(), time);
+  if (payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
+    return station_.accept(port_, Marker{tag}, time, round);
+  }
+  const SpanId span = extension != nullptr ? extension->span : kNoSpan;
+  const auto size = static_cast<std::uint8_t>(std::min(payload.get_data_length(), 16u));
+  station_.accept(port_, BusRead{payload.get_address(), tag, span, requester_of(payload), size},
+                  time, round);
+}
+
+void BusTargetEnd::wait_for_answer(tlm::tlm_generic_payload& payload, Time time) {
+  sc_core::sc_event done;
+  put_question(payload, time, &done);
+  kernel_.disturb();
+  sc_core::wait(done);
+}
+
+/// The core answers: BusData or MarkerDone, with the tag it was asked with.
+void BusTargetEnd::carry(const Message& message, Time departure, std::uint16_t round) {
+  const auto* data = std::get_if<BusData>(&message);
+  const auto* marked = std::get_if<MarkerDone>(&message);
+  if (data == nullptr && marked == nullptr) return;
+  const std::size_t at = raw(data != nullptr ? data->tag : marked->tag);
+  if (at >= asked_.size() || asked_[at].payload == nullptr) return;
+  const Asked asked = asked_[at];
+  asked_[at].payload = nullptr;
+  tlm::tlm_generic_payload& payload = *asked.payload;
+  payload.set_response_status(data != nullptr ? response_of(data->status) : tlm::TLM_OK_RESPONSE);
+  if (data != nullptr && payload.get_data_ptr() != nullptr) {
+    std::memcpy(payload.get_data_ptr(), data->data.data(),
+                std::min<std::size_t>(payload.get_data_length(), data->data.size()));
+  }
+  if (asked.done != nullptr) {
+    asked.done->notify(Kernel::from_now(departure));
+    return kernel_.disturb();
+  }
+  if (auto* extension = payload.get_extension<InterruptExtension>()) extension->round = round;
+  tlm::tlm_phase phase = tlm::BEGIN_RESP;
+  sc_core::sc_time delay = Kernel::from_now(departure);
+  socket->nb_transport_bw(payload, phase, delay);
+}
+
+Requester BusTargetEnd::requester_of(const tlm::tlm_generic_payload& payload) const {
+  const auto* extension = payload.get_extension<InterruptExtension>();
+  return extension != nullptr ? extension->requester : default_requester_;
+}
+
+Tag BusTargetEnd::remember(const Asked& asked) {
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    if (asked_[i].payload != nullptr) continue;
+    asked_[i] = asked;
+    return Tag(i);
+  }
+  asked_.push_back(asked);
+  return Tag(asked_.size() - 1);
+}
+
+// ---- a target that knows nothing of irqfab ----------------------------------------------------
+
+ForeignTargetEnd::ForeignTargetEnd(sc_core::sc_module_name name, Kernel& kernel,
+                                   StationBase& station, PortId port)
+    : sc_core::sc_module(name),
+      socket("socket"),
+      kernel_(kernel),
+      station_(station),
+      port_(port) {
+  socket.bind(static_cast<tlm::tlm_bw_transport_if<>&>(bw_));
+  SC_HAS_PROCESS(ForeignTargetEnd);
+  SC_THREAD(make_calls);
+}
+
+void ForeignTargetEnd::carry(const Message& message, Time departure, std::uint16_t) {
+  calls_.push_back({message, departure});
+  called_.notify(Kernel::from_now(departure));
+  kernel_.disturb();
+}
+
+void ForeignTargetEnd::make_calls() {
+  for (;;) {
+    while (calls_.empty()) sc_core::wait(called_);
+    const Call call = calls_.front();
+    calls_.erase(calls_.begin());
+    if (call.departure > Kernel::now()) sc_core::wait(Kernel::from_now(call.departure));
+    make(call);
+  }
+}
+
+void ForeignTargetEnd::make(const Call& call) {
+  const auto* write = std::get_if<BusWrite>(&call.message);
+  const auto* read = std::get_if<BusRead>(&call.message);
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  if (write != nullptr) {
+    fill(transaction_, tlm::TLM_WRITE_COMMAND, write->address, write->size);
+    std::memcpy(transaction_.data.data(), &write->data, sizeof write->data);
+    transaction_.extension.requester = write->requester;
+    transaction_.extension.span = write->span;
+  } else if (read != nullptr) {
+    fill(transaction_, tlm::TLM_READ_COMMAND, read->address, read->size);
+    transaction_.data.fill(0);
+    transaction_.extension.requester = read->requester;
+    transaction_.extension.span = read->span;
+  } else if (const auto* marker = std::get_if<Marker>(&call.message)) {
+    // Calls are made in order, so whatever came before has landed.
+    station_.accept(port_, MarkerDone{marker->tag}, Kernel::now(), 0);
+    return kernel_.disturb();
+  }
+  socket->b_transport(transaction_.payload, delay);
+  if (delay != sc_core::SC_ZERO_TIME) sc_core::wait(delay);
+  if (read == nullptr) return;
+  BusData data{{}, read->tag, status_of(transaction_.payload.get_response_status()), read->span};
+  std::memcpy(data.data.data(), transaction_.data.data(), data.data.size());
+  const std::uint16_t round = round_of(nullptr, kernel_.engine(), Kernel::now());
+  station_.accept(port_, data, Kernel::now(), round);
+  kernel_.disturb();
+}
+
+}  // namespace irqfab
