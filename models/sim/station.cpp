@@ -6,6 +6,9 @@
 namespace irqfab {
 namespace {
 
+/// Where Elapsed arrives: at no port, from nobody.
+constexpr PortId kNoPort{0xFFFF};
+
 /// Answers to questions a core asked itself. They bypass the queue of requests.
 bool is_answer(const Message& message) {
   return std::holds_alternative<BusData>(message) ||
@@ -163,12 +166,11 @@ void StationBase::depart(Output& output, const Message& message, Time departure)
   output.link->carry(message, departure, round_at(departure));
 }
 
-void StationBase::after(Duration delay, Tag tag) {
+void StationBase::after(Duration delay, Tag tag, LaneId lane) {
   const Time time = cursor_ + delay;
-  const Elapsed elapsed{tag, raw(lane_)};
-  const Key key{time, round_at(time), tie_of(elapsed), PortId{0xFFFF}, node_of(lane_),
-                state_.records++};
-  engine_.push(key, Item{elapsed, cursor_, PortId{0xFFFF}, index_, lane_, Item::Kind::Arrive});
+  const Elapsed elapsed{tag, raw(lane)};
+  const Key key{time, round_at(time), tie_of(elapsed), kNoPort, node_of(lane), state_.records++};
+  engine_.push(key, Item{elapsed, cursor_, kNoPort, index_, lane, Item::Kind::Arrive});
 }
 
 SpanId StationBase::open(Cause cause, SpanId, std::uint32_t source) {
@@ -182,7 +184,7 @@ SpanId StationBase::open(Cause cause, SpanId, std::uint32_t source) {
 // ---- credits ----------------------------------------------------------------------------------
 
 void StationBase::give_credit_back(PortId port) {
-  if (raw(port) == 0xFFFF) return;
+  if (port == kNoPort) return;
   const Input& input = input_at(port);
   if (input.feeder != nullptr) input.feeder->credit_returned(input.feeder_port);
 }

@@ -136,7 +136,8 @@ class StationBase : private Env {
   // Env, for the call under way
   void note(Event event, SpanId span, std::uint64_t detail) override;
   void send(PortId port, const Message& message) override;
-  void after(Duration delay, Tag tag) override;
+  void after(Duration delay, Tag tag) override { after(delay, tag, lane_); }
+  void after(Duration delay, Tag tag, LaneId lane) override;
   SpanId open(Cause cause, SpanId parent, std::uint32_t source) override;
 
   NodeId node_of(LaneId lane) const { return NodeId{raw(plan_.first_node) + raw(lane)}; }
