@@ -1,0 +1,172 @@
+// Requests: translation, blocking, and the order in which they leave.
+#include "models/x86/vtd_remapper.hpp"
+
+#include <cassert>
+#include <cstring>
+#include <tuple>
+
+namespace irqfab::x86 {
+
+using vtd::FaultReason;
+
+VtdRemapper::VtdRemapper(const Config& config)
+    : config_(config), slots_(config.walks, config.waiting), cache_(config.iec_entries) {}
+
+void VtdRemapper::receive(PortId port, const Message& message, Env& env) {
+  const auto* write = std::get_if<BusWrite>(&message);
+  const auto* read = std::get_if<BusRead>(&message);
+  if (spec_of(port) == spec_of(kInput)) {
+    if (write != nullptr) on_request(port, *write, env);
+    if (read != nullptr) {  // memory is not behind this port
+      env.guest_error(GuestFault::UnclaimedAddress);
+      env.send(port, BusData{{}, read->tag, BusStatus::NoDecode});
+    }
+  } else if (port == kRegisters) {
+    if (write != nullptr) on_register_write(*write, env);
+    if (read != nullptr) env.send(port, answer_to(*read, env));
+  } else if (const auto* answer = std::get_if<BusData>(&message)) {
+    if (answer->tag == descriptor_tag()) {
+      on_descriptor(*answer, env);
+    } else {
+      on_irte(answer->tag, *answer, env);
+    }
+  } else if (std::holds_alternative<MarkerDone>(message)) {
+    on_marker_done(env);
+  }
+}
+
+void VtdRemapper::on_request(PortId input, const BusWrite& write, Env& env) {
+  assert(!busy());
+  if (!is_msi_address(write.address) || !vtd::Gsts::IRES::is_set(GSTS_REG_)) {
+    return forward(input, Request{write, std::nullopt}, env);
+  }
+  if (write.size != 4) {  // an interrupt request is one DWORD ("Interrupt Address Range")
+    env.guest_error(GuestFault::WrongAccessSize);
+    return block(write, env);
+  }
+  if (RemappableAddress::InterruptFormat::is_set(write.address)) {
+    return on_remappable(input, write, env);
+  }
+  // VT-d 5.1.4: the compatibility format passes only if software asked for it (CFI).
+  if (!vtd::Gsts::CFIS::is_set(GSTS_REG_)) {
+    return block(write, FaultReason::CompatibilityBlocked, 0, env);
+  }
+  forward(input, Request{write, std::nullopt}, env);
+}
+
+void VtdRemapper::on_remappable(PortId input, const BusWrite& write, Env& env) {
+  // VT-d 5.1.2.2 and 5.1.3: the index is the handle, plus the subhandle where SHV says there is
+  // one.
+  std::uint32_t index = RemappableAddress::handle(write.address);
+  if (RemappableAddress::SHV::is_set(write.address)) {
+    if (RemappableData::Reserved::is_set(write.data)) {
+      return block(write, FaultReason::RequestReserved, index, env);
+    }
+    index += static_cast<std::uint32_t>(RemappableData::Subhandle::get(write.data));
+  }
+  if (index >= table_entries()) return block(write, FaultReason::IndexOutOfRange, index, env);
+
+  Request request{write, index};
+  if (const Irte* irte = cache_.find(index)) {
+    env.note(Event::IrteHit, write.span, index);
+    if (translate(*irte, request, env)) forward(input, request, env);
+    return;
+  }
+  if (const Slots::Walk* walk = slots_.joinable(index)) {
+    return slots_.wait(walk->tag, input, request);
+  }
+  const Tag tag = slots_.start(index);
+  slots_.wait(tag, input, request);
+  const std::uint64_t address = (table_ & vtd::Irta::IRTA::kMask) + index * Irte::kBytes;
+  env.send(kMemory, BusRead{address, tag, write.span, {}, Irte::kBytes});
+}
+
+void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
+  const Slots::Walk* walk = slots_.find(tag);
+  if (walk == nullptr) return;  // an answer to no question
+  const std::uint32_t index = walk->key;
+  const bool stale = walk->stale;
+  Irte irte;
+  std::memcpy(&irte.low, answer.data.data(), sizeof irte.low);
+  std::memcpy(&irte.high, answer.data.data() + sizeof irte.low, sizeof irte.high);
+  const bool read = answer.status == BusStatus::Ok;
+  if (read && !stale && irte.present() && !irte.malformed()) cache_.fill(index, irte);
+
+  slots_.land(tag, [&](Request& request) {
+    if (!read) {
+      block(request.write, FaultReason::TableAccess, index, env);
+      return Slots::Next::gone();
+    }
+    env.note(Event::IrteFetched, request.write.span, index);
+    return translate(irte, request, env) ? Slots::Next::ready() : Slots::Next::gone();
+  });
+  slots_.release([&](const Request& request, Slots::Turn turn) { emit(request, turn, env); });
+  drain(env);
+}
+
+/// Applies the entry, or blocks the request and answers false (VT-d 5.1.4.1).
+bool VtdRemapper::translate(const Irte& irte, Request& request, Env& env) {
+  std::optional<FaultReason> fault;
+  if (!irte.present()) {
+    fault = FaultReason::NotPresent;
+  } else if (irte.malformed()) {
+    fault = FaultReason::IrteReserved;
+  } else if (!irte.admits(request.write.requester.rid)) {
+    fault = FaultReason::SourceId;
+  }
+  if (fault) {
+    if (irte.fault_processing_disabled()) {
+      block(request.write, env);
+    } else {
+      block(request.write, *fault, *request.index, env);
+    }
+    return false;
+  }
+  const MsiMessage message = irte.message();
+  request.write.address = message.address;
+  request.write.data = message.data;
+  return true;
+}
+
+void VtdRemapper::forward(PortId input, const Request& request, Env& env) {
+  if (slots_.holds_any_of(input)) return slots_.hold(input, request);
+  emit(request, Slots::Turn::AtOnce, env);
+}
+
+void VtdRemapper::emit(const Request& request, Slots::Turn turn, Env& env) {
+  const SpanId span = request.write.span;
+  if (turn == Slots::Turn::HeldForOrder && span != kNoSpan) env.note(Event::HeldForOrder, span);
+  if (request.index) env.note(Event::Remapped, span, *request.index);
+  env.send(kOutput, request.write);
+}
+
+void VtdRemapper::block(const BusWrite& write, Env& env) {
+  env.drop(write.span, DropReason::RemapFault);
+}
+
+void VtdRemapper::block(const BusWrite& write, FaultReason reason, std::uint32_t index, Env& env) {
+  faults_.record(reason, write.requester.rid, index);
+  block(write, env);
+}
+
+std::uint32_t VtdRemapper::table_entries() const {
+  return std::uint32_t{2} << vtd::Irta::S::get(table_);
+}
+
+void VtdRemapper::held_spans(std::vector<SpanId>& out) const {
+  slots_.for_each([&](const Request& request) {
+    if (request.write.span != kNoSpan) out.push_back(request.write.span);
+  });
+}
+
+bool operator==(const VtdRemapper& a, const VtdRemapper& b) {
+  const auto registers = [](const VtdRemapper& unit) {
+    return std::tie(unit.table_, unit.IRTA_REG_, unit.IQA_REG_, unit.IQH_REG_, unit.IQT_REG_,
+                    unit.GSTS_REG_, unit.ICS_REG_, unit.queue_state_, unit.fence_, unit.wait_low_,
+                    unit.wait_high_);
+  };
+  return registers(a) == registers(b) && a.slots_ == b.slots_ && a.cache_ == b.cache_ &&
+         a.faults_ == b.faults_;
+}
+
+}  // namespace irqfab::x86
