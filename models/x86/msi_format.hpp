@@ -24,6 +24,10 @@ enum class DeliveryMode : std::uint8_t {
   StartUp,  // reserved in messages of devices; an IPI's vector is the start page
   ExtInt,   // from an 8259: the vector is asked for there
 };
+/// The modes whose vector is set in an IRR; the others go straight to the CPU (SDM 11.8.4).
+constexpr bool goes_to_irr(DeliveryMode mode) {
+  return mode == DeliveryMode::Fixed || mode == DeliveryMode::LowestPriority;
+}
 enum class DestinationMode : std::uint8_t { Physical, Logical };
 enum class TriggerMode : std::uint8_t { Edge, Level };
 enum class RedirectionHint : std::uint8_t { Off, On };

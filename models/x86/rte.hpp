@@ -40,8 +40,7 @@ struct Rte {
   /// Level-sensitive in effect. SMI, NMI, INIT and ExtINT are edge-triggered whatever the trigger
   /// mode says (82093AA 3.2.4, "Delivery Mode").
   bool level_sensitive() const {
-    return TriggerModeBit::is_set(bits) && (delivery_mode() == DeliveryMode::Fixed ||
-                                            delivery_mode() == DeliveryMode::LowestPriority);
+    return TriggerModeBit::is_set(bits) && goes_to_irr(delivery_mode());
   }
 
   /// The message of this entry. Only assertions are sent, so its level bit is always set; the

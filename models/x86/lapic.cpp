@@ -1,0 +1,216 @@
+#include "models/x86/lapic.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "models/x86/register_data.hpp"
+
+namespace irqfab::x86 {
+namespace {
+
+std::uint64_t cpu_and_vector(CpuId cpu, Vector vector) {
+  return std::uint64_t{raw(cpu)} << 8 | raw(vector);
+}
+
+constexpr std::uint8_t class_of(std::uint8_t priority) { return priority & 0xF0; }
+std::uint8_t priority_of(std::optional<Vector> vector) { return vector ? raw(*vector) : 0; }
+
+}  // namespace
+
+LapicBank::LapicBank(const Config& config)
+    : config_(config), rows_(config.ids.size()), spans_(config.ids.size()) {
+  for (std::size_t i = 0; i < config.ids.size(); ++i) {
+    rows_[CpuId(i)].id = raw(config.ids[i]);
+  }
+  index_ids();
+}
+
+LaneId LapicBank::lane_of(PortId, const Message& message) const {
+  const auto lane = [this](CpuId cpu) {
+    return rows_.contains(cpu) ? LaneId{1 + raw(cpu)} : LaneId{0};
+  };
+  if (const auto* m = std::get_if<Inta>(&message)) return lane(m->cpu);
+  if (const auto* m = std::get_if<RegisterWrite>(&message)) return lane(m->cpu);
+  if (const auto* m = std::get_if<RegisterRead>(&message)) return lane(m->cpu);
+  return LaneId{0};
+}
+
+void LapicBank::receive(PortId port, const Message& message, Env& env) {
+  if (const auto* written = std::get_if<BusWrite>(&message)) {
+    if (!is_msi_address(written->address) || written->size != 4) {
+      // Messages are DWORD writes (SDM vol. 3, 11.11.1); nothing else is decoded here.
+      if (written->span != kNoSpan) env.drop(written->span, DropReason::NoDecode);
+      return env.guest_error(written->size == 4 ? GuestFault::UnclaimedAddress
+                                                : GuestFault::WrongAccessSize);
+    }
+    // A write that nobody named begins its span here.
+    const bool named = written->span != kNoSpan;
+    const SpanId span = named ? written->span : env.open(Cause::Device, kNoSpan);
+    const auto data = static_cast<std::uint32_t>(written->data);
+    on_message(decode({written->address, data}), span, env);
+  } else if (const auto* inta = std::get_if<Inta>(&message)) {
+    env.send(port, on_inta(inta->cpu, env));
+  } else if (const auto* access = std::get_if<RegisterWrite>(&message)) {
+    write(access->cpu, access->offset, static_cast<std::uint32_t>(access->value), env);
+  } else if (const auto* question = std::get_if<RegisterRead>(&message)) {
+    const std::uint32_t value = read(question->cpu, question->offset, env);
+    env.send(port, register_data(value, question->tag, kNoSpan));
+  } else if (const auto* probe = std::get_if<BusRead>(&message)) {
+    env.guest_error(GuestFault::UnclaimedAddress);  // the window takes writes only
+    env.send(port, BusData{{}, probe->tag, BusStatus::NoDecode, probe->span});
+  } else if (const auto* marker = std::get_if<Marker>(&message)) {
+    env.send(port, MarkerDone{marker->tag});  // what came before it on this edge has been delivered
+  }
+}
+
+unsigned LapicBank::on_message(const ApicMessage& message, SpanId span, Env& env) {
+  Request request;
+  request.message = message;
+  return deliver(request, span, env);
+}
+
+/// Sets the IRR bit. The trigger mode of the latest arrival decides what the EOI will do: TMR is
+/// written here, at acceptance (SDM vol. 3, 11.8.4), and not touched by the EOI.
+void LapicBank::pend(CpuId cpu, const ApicMessage& message, SpanId span, Env& env) {
+  Row& row = rows_[cpu];
+  const Vector vector = message.vector;
+  if (message.trigger_mode == TriggerMode::Level) {
+    row.tmr.add(vector);
+  } else {
+    row.tmr.remove(vector);
+  }
+  SpanId& pending = spans_[cpu].irr[raw(vector)];
+  if (row.irr.has(vector)) return env.coalesce(span, pending);
+  row.irr.add(vector);
+  pending = span;
+  env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
+  update_intr(cpu, env);
+}
+
+IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
+  if (!rows_.contains(cpu)) {
+    env.guest_error(GuestFault::TableIndexOutOfRange);
+    return {cpu, Vector{0xFF}, true, kNoSpan};
+  }
+  Row& row = rows_[cpu];
+  const std::optional<Vector> taken = deliverable(row);
+  if (!taken) {
+    // The line fell after the CPU had seen it: the spurious vector, and no ISR bit (SDM 11.9).
+    const auto spurious = static_cast<Vector>(Svr::SpuriousVector::get(row.svr));
+    env.note(Event::SpuriousAnswered, kNoSpan, cpu_and_vector(cpu, spurious));
+    return {cpu, spurious, true, kNoSpan};
+  }
+  Spans& spans = spans_[cpu];
+  const SpanId span = spans.irr[raw(*taken)];
+  row.irr.remove(*taken);
+  row.isr.add(*taken);
+  spans.irr[raw(*taken)] = kNoSpan;
+  spans.isr[raw(*taken)] = span;
+  env.note(Event::Accepted, span, cpu_and_vector(cpu, *taken));
+  update_intr(cpu, env);
+  return {cpu, *taken, false, span};
+}
+
+/// Ends the interrupt in service with the highest vector; a level one is told to the IOAPICs unless
+/// software took that over (SDM vol. 3, 11.8.5).
+void LapicBank::end_of_interrupt(CpuId cpu, Env& env) {
+  Row& row = rows_[cpu];
+  const std::optional<Vector> ended = row.isr.highest();
+  if (!ended) return env.guest_error(GuestFault::EoiWithoutInterrupt);
+  row.isr.remove(*ended);
+  SpanId& serviced = spans_[cpu].isr[raw(*ended)];
+  env.note(Event::Handled, serviced, raw(*ended));
+  serviced = kNoSpan;
+  const bool level = row.tmr.has(*ended);
+  if (config_.mutants.has(Mutant::TmrClearedByEoi)) row.tmr.remove(*ended);
+  if (level && !Svr::SuppressEoiBroadcast::is_set(row.svr)) {
+    env.note(Event::EoiBroadcast, kNoSpan, raw(*ended));
+    for (unsigned edge = 0; edge < config_.ioapics; ++edge) {
+      env.send(port_of(spec_of(kEoi), edge), EoiMessage{*ended});
+    }
+  }
+  update_intr(cpu, env);
+}
+
+/// INIT resets all but the APIC id (SDM vol. 3, 11.4.7.3); what was pending or in service is gone.
+void LapicBank::initialize(CpuId cpu, Env& env) {
+  Row& row = rows_[cpu];
+  for (auto* side : {&spans_[cpu].irr, &spans_[cpu].isr}) {
+    for (SpanId& span : *side) {
+      if (span != kNoSpan) env.cancel(span, CancelOp::Reset);
+      span = kNoSpan;
+    }
+  }
+  const std::uint32_t id = row.id;
+  const Level intr = row.intr;
+  row = Row{};
+  row.id = id;
+  row.intr = intr;
+  update_intr(cpu, env);
+}
+
+/// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
+/// before the CPU asks: software raised the TPR, or an INIT came.
+void LapicBank::update_intr(CpuId cpu, Env& env) {
+  Row& row = rows_[cpu];
+  const Level level = deliverable(row) ? Level::High : Level::Low;
+  if (level == row.intr) return;
+  row.intr = level;
+  env.send(kCpu, CpuLineChange{cpu, CpuLine::Intr, level, kNoSpan});
+}
+
+/// SDM vol. 3, 11.5.2: vectors 0-15 are reserved and cannot be sent or received.
+bool LapicBank::legal(Vector vector) const {
+  return raw(vector) >= 16 || config_.quirks.has(Quirk::IllegalVectorAccepted);
+}
+
+/// PPR (SDM vol. 3, 11.8.3.1): the TPR, or the class of the highest vector in service if that is
+/// higher. With equal classes the subclass may be either; it is the TPR's here.
+std::uint8_t LapicBank::processor_priority(const Row& row) {
+  const std::uint8_t in_service = class_of(priority_of(row.isr.highest()));
+  return class_of(row.tpr) >= in_service ? row.tpr : in_service;
+}
+
+/// APR (SDM vol. 3, 11.6.2.4): what LAPICs compare in lowest-priority arbitration. The manual's
+/// formula ANDs the classes of TPR and ISR, which would make a busy CPU look idle; their maximum is
+/// taken.
+std::uint8_t LapicBank::arbitration_priority(const Row& row) {
+  const std::uint8_t requested = class_of(priority_of(row.irr.highest()));
+  const std::uint8_t in_service = class_of(priority_of(row.isr.highest()));
+  const std::uint8_t task = class_of(row.tpr);
+  if (task >= requested && task > in_service) return row.tpr;
+  return std::max({task, requested, in_service});
+}
+
+/// The highest requested vector, if its class is above the processor priority's (SDM 11.8.3.1).
+std::optional<Vector> LapicBank::deliverable(const Row& row) {
+  const std::optional<Vector> requested = row.irr.highest();
+  if (!requested || class_of(raw(*requested)) <= class_of(processor_priority(row))) {
+    return std::nullopt;
+  }
+  return requested;
+}
+
+void LapicBank::held_spans(std::vector<SpanId>& out) const {
+  for (const Spans& spans : spans_) {
+    for (const auto* side : {&spans.irr, &spans.isr}) {
+      std::copy_if(side->begin(), side->end(), std::back_inserter(out),
+                   [](SpanId span) { return span != kNoSpan; });
+    }
+  }
+}
+
+bool LapicBank::Row::operator==(const Row& other) const {
+  const auto all = [](const Row& r) {
+    return std::tie(r.irr, r.isr, r.tmr, r.id, r.ldr, r.dfr, r.svr, r.tpr, r.intr, r.errors, r.esr,
+                    r.icr_low, r.icr_high, r.lvt, r.initial_count, r.divide_configuration);
+  };
+  return all(*this) == all(other);
+}
+
+bool operator==(const LapicBank& a, const LapicBank& b) {
+  return std::tie(a.rows_, a.spans_) == std::tie(b.rows_, b.spans_);
+}
+
+}  // namespace irqfab::x86
