@@ -1,5 +1,8 @@
 #include "models/base/result.hpp"
 
+#include <cinttypes>
+#include <cstdio>
+
 namespace irqfab {
 namespace {
 
@@ -26,6 +29,12 @@ std::string indent_like(const std::string& line, int column) {
   return indent;
 }
 
+std::string hex_of(std::uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "0x%" PRIx64, value);
+  return text;
+}
+
 }  // namespace
 
 std::string format(const Diagnostic& d) {
@@ -33,6 +42,7 @@ std::string format(const Diagnostic& d) {
   if (d.where.line > 0) {
     out += ':' + std::to_string(d.where.line) + ':' + std::to_string(d.where.column);
   }
+  if (d.where.offset) out += ":+" + hex_of(*d.where.offset);
   if (!out.empty()) out += ": ";
   out += std::string(word_for(d.severity)) + ": " + d.message + '\n';
   if (d.where.line > 0 && !d.line.empty()) {

@@ -2,6 +2,8 @@
 // Guest-visible errors are events (outcome.hpp), and our own bugs are asserts; the three never mix.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,12 +11,14 @@
 
 namespace irqfab {
 
-/// A place in a text input: 1-based line and column; line 0 means the input as a whole.
+/// A place in an input: 1-based line and column of a text, or the offset into a binary file; with
+/// line 0 and no offset, the input as a whole.
 struct SourceRange {
   std::string file;
   int line = 0;
   int column = 0;
-  int length = 1;  // columns the caret underlines
+  int length = 1;                       // columns the caret underlines
+  std::optional<std::uint64_t> offset;  // bytes from the start of a binary input
 };
 
 enum class Severity { Error, Warning, Note };
@@ -49,7 +53,8 @@ class Result {
   std::variant<T, Diagnostics> held_;
 };
 
-/// `file:line:column: error: message`, the line, a caret, and what was expected.
+/// `file:line:column: error: message`, the line, a caret, and what was expected; for binary input
+/// `file:+0xOFFSET: error: message`.
 std::string format(const Diagnostic& diagnostic);
 
 }  // namespace irqfab
