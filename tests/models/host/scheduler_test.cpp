@@ -1,0 +1,350 @@
+#include <gtest/gtest.h>
+
+#include "tests/models/host/rig.hpp"
+
+namespace irqfab::host::test {
+namespace {
+
+HostMachine::Config config(unsigned cpus, Duration slice = 0) {
+  HostMachine::Config made;
+  made.cpus = cpus;
+  made.slice = slice;
+  made.quantum = 100;
+  return made;
+}
+constexpr HostCpu kCpu0{0};
+constexpr HostCpu kCpu1{1};
+
+TEST(Scheduler, StepsOfOneTaskTakeTheirPricesOneAfterTheOther) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  rig.start(a, {kDoWork, kDoWork, kDoWork}, 50);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 0), 50 + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 2), 50 + 3 * kWork);
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 0u);
+  EXPECT_EQ(rig.machine.state(a), TaskState::Parked);
+}
+
+TEST(Scheduler, TasksOnTwoCpusRunAtTheSameTime) {
+  Rig rig(config(2));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  rig.start(a, {kDoWork});
+  rig.start(b, {kDoWork});
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a), kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, b), kWork);
+}
+
+TEST(Scheduler, AnOvercommittedCpuMakesTheSecondTaskWaitAndSwitch) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  rig.start(a, {kDoWork, kDoWork});
+  rig.start(b, {kDoWork}, 1);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 1), 2 * kWork);
+  // No event of b's span while it waits; then the switch, then its step.
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, b), 2 * kWork + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, b), 3 * kWork + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, a), std::nullopt);
+}
+
+TEST(Scheduler, SlicesShareACpuInTurn) {
+  Rig rig(config(1, 250));
+  std::vector<TaskHandle> tasks;
+  for (int i = 0; i < 3; ++i) tasks.push_back(rig.thread());
+  const ProgramId program = rig.script.add({just(Compute{400}), kDoWork});
+  for (const TaskHandle task : tasks) rig.start(task, program);
+  rig.run();
+  // Parts of 100: a runs 0-300 (its slice of 250 is over in its third part), b from 400 (after the
+  // switch) to 700, c from 800 to 1100; then a 1200-1300 and its work, and so on.
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, tasks[1], 0), 300 + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, tasks[2], 0), 700 + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, tasks[0], 0), 1100 + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, tasks[0]), 1300 + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, tasks[1]), 2300 + kSwitch + 100 + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, tasks[2]), 3500 + kSwitch + 100 + kWork);
+}
+
+TEST(Scheduler, ATaskAloneIsNotPreempted) {
+  Rig rig(config(1, 250));
+  const TaskHandle a = rig.thread();
+  rig.start(a, {just(Compute{1000}), kDoWork});
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a), 1000 + kWork);
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 0u);
+}
+
+TEST(Scheduler, ASliceOfZeroRunsATaskUntilItSleeps) {
+  Rig rig(config(1, 0));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  rig.start(a, {just(Compute{100'000})});
+  rig.start(b, {kDoWork});
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, b), 100'000 + kSwitch);
+}
+
+TEST(Scheduler, AHigherClassPreemptsBetweenSteps) {
+  Rig rig(config(1));
+  const TaskHandle low = rig.thread();
+  const TaskHandle high = rig.thread(CpuMask::first(1), Priority::RealTime);
+  rig.start(low, {kDoWork, kDoWork});
+  rig.start(high, {kDoWork}, 1);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, high), 2 * kWork + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, low, 1), 3 * kWork + 2 * kSwitch);
+}
+
+TEST(Scheduler, ALowerClassWaitsForAllOfTheHigher) {
+  Rig rig(config(1, 100));
+  const TaskHandle low = rig.thread(CpuMask::first(1), Priority::Background);
+  const TaskHandle a = rig.thread();
+  rig.start(a, {kDoWork, kDoWork, kDoWork});
+  rig.start(low, {kDoWork}, 1);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, low), 4 * kWork + kSwitch);
+}
+
+TEST(Scheduler, APreemptedTaskKeepsItsPlaceInFrontOfItsClass) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  const TaskHandle high = rig.thread(CpuMask::first(1), Priority::RealTime);
+  rig.start(a, {kDoWork, kDoWork});
+  rig.start(b, {kDoWork}, 1);
+  rig.start(high, {kDoWork}, 2);
+  rig.run();
+  EXPECT_LT(*rig.time_of(Event::HandlerStep, a, 1), *rig.time_of(Event::HandlerStep, b));
+}
+
+TEST(Scheduler, YieldLetsTheNextOfTheClassRun) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  rig.start(a, {kDoWork, just(Yield{}), kDoWork});
+  rig.start(b, {kDoWork}, 1);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, b), 2 * kWork + kSwitch);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 1), 3 * kWork + 2 * kSwitch);
+}
+
+// ---- placement
+
+TEST(Scheduler, ANewTaskGoesToTheLeastLoadedCpu) {
+  Rig rig(config(2));
+  std::vector<TaskHandle> tasks;
+  const ProgramId program = rig.script.add({kDoWork});
+  for (int i = 0; i < 4; ++i) {
+    tasks.push_back(rig.thread());
+    rig.start(tasks.back(), program);
+  }
+  rig.run();
+  EXPECT_EQ(rig.machine.cpu_of(tasks[0]), kCpu0);
+  EXPECT_EQ(rig.machine.cpu_of(tasks[1]), kCpu1);
+  EXPECT_EQ(rig.machine.cpu_of(tasks[2]), kCpu0);
+  EXPECT_EQ(rig.machine.cpu_of(tasks[3]), kCpu1);
+}
+
+TEST(Scheduler, AWokenTaskLeavesItsBusyCpuForAnIdleOne) {
+  for (const Placement placement : {Placement::IdleThenLast, Placement::LastCpu}) {
+    HostMachine::Config made = config(2);
+    made.placement = placement;
+    Rig rig(made);
+    const TaskHandle sleeper = rig.thread();
+    const TaskHandle busy = rig.thread(CpuMask::only(kCpu0));
+    rig.start(sleeper, {just(Sleep{500}), kDoWork});
+    rig.start(busy, {just(Compute{10'000})}, 1);
+    rig.run();
+    const bool moves = placement == Placement::IdleThenLast;
+    EXPECT_EQ(rig.machine.cpu_of(sleeper), moves ? kCpu1 : kCpu0);
+  }
+}
+
+TEST(Scheduler, APinnedTaskWaitsForItsCpuWhileAnotherIsIdle) {
+  Rig rig(config(2));
+  const TaskHandle pinned = rig.thread(CpuMask::only(kCpu0));
+  const TaskHandle busy = rig.thread(CpuMask::only(kCpu0));
+  rig.start(pinned, {just(Sleep{500}), kDoWork});
+  rig.start(busy, {just(Compute{10'000})}, 1);
+  rig.run();
+  EXPECT_EQ(rig.machine.cpu_of(pinned), kCpu0);
+  EXPECT_GT(*rig.time_of(Event::HandlerStep, pinned), 10'000u);
+  EXPECT_EQ(rig.spent[1][Activity::Idle], rig.env.now());
+}
+
+// ---- interrupts
+
+TEST(Scheduler, AHardInterruptRunsBeforeTheNextStepOfATask) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const ProgramId handler = rig.script.add({kDoWork});
+  rig.start(a, {kDoWork, kDoWork});
+  rig.at(1, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}});
+  });
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 0), kWork);
+  EXPECT_EQ(rig.env.records[1].span, SpanId{7});
+  EXPECT_EQ(rig.env.records[1].time, 2 * kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 1), 3 * kWork);
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 0u);
+}
+
+TEST(Scheduler, SoftInterruptsGoUnderHardOnesAndOverTasks) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const ProgramId handler = rig.script.add({kDoWork, kDoWork});
+  rig.start(a, {kDoWork, kDoWork});
+  rig.at(1, [&](HostKernel& kernel, Env&) { kernel.raise_soft(kCpu0, {handler, SpanId{1}, {}}); });
+  rig.at(kWork + 1,
+         [&](HostKernel& kernel, Env&) { kernel.raise_hard(kCpu0, {handler, SpanId{2}, {}}); });
+  rig.run();
+  std::vector<SpanId> order;
+  for (const auto& record : rig.env.records) order.push_back(record.span);
+  const SpanId task = Rig::span_of(a);
+  EXPECT_EQ(order, (std::vector<SpanId>{task, SpanId{1}, SpanId{2}, SpanId{2}, SpanId{1}, task}));
+}
+
+TEST(Scheduler, HardInterruptsDoNotNest) {
+  Rig rig(config(1));
+  const ProgramId handler = rig.script.add({kDoWork, kDoWork});
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    rig.at(i, [&rig, handler, i](HostKernel& kernel, Env&) {
+      kernel.raise_hard(kCpu0, {handler, SpanId{i}, {}});
+    });
+  }
+  rig.run();
+  std::vector<SpanId> order;
+  for (const auto& record : rig.env.records) order.push_back(record.span);
+  EXPECT_EQ(order, (std::vector<SpanId>{SpanId{1}, SpanId{1}, SpanId{2}, SpanId{2}}));
+}
+
+TEST(Scheduler, AComputationIsInterruptedAtMultiplesOfTheQuantum) {
+  Rig rig(config(1));
+  const TaskHandle a = rig.thread();
+  const ProgramId handler = rig.script.add({kDoWork});
+  rig.start(a, {just(Compute{250}), kDoWork});
+  rig.at(110, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}});
+  });
+  rig.run();
+  EXPECT_EQ(rig.env.records[0].time, 200 + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, a), 250 + 2 * kWork);
+}
+
+// ---- guests and polling
+
+TEST(Scheduler, AGuestKeepsTheCpuUntilItIsWoken) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  rig.start(vcpu, {just(RunGuest{}), outcome_to(outcomes), kDoWork});
+  rig.at(5000, [&](HostKernel& kernel, Env&) {
+    EXPECT_TRUE(kernel.machine().in_guest(vcpu));
+    kernel.wake(vcpu);
+  });
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Woken});
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), 5000 + kWork);
+  EXPECT_EQ(rig.spent[0][Activity::Task], 5000 + kWork);
+}
+
+TEST(Scheduler, AnInterruptOfTheHostMakesTheGuestExit) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  const ProgramId handler = rig.script.add({kDoWork});
+  rig.start(vcpu, {just(RunGuest{}), outcome_to(outcomes), kDoWork});
+  rig.at(500, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}});
+  });
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Interrupted});
+  EXPECT_EQ(rig.env.records[0].time, 500 + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), 500 + 2 * kWork);
+}
+
+TEST(Scheduler, AGuestLeavesBeforeItsTaskIsPreempted) {
+  Rig rig(config(1, 300));
+  const TaskHandle vcpu = rig.thread();
+  const TaskHandle other = rig.thread();
+  rig.start(vcpu, {just(RunGuest{}), kDoWork});
+  rig.start(other, {kDoWork}, 10);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), 310 + kWork);  // the exit
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, other), 310 + kWork + kSwitch);
+}
+
+TEST(Scheduler, PollingEndsWithAWakeUpATimeoutOrACompetitor) {
+  struct Case {
+    Time wake, competitor;
+    Outcome outcome;
+    Time over;
+  };
+  for (const Case& c : {Case{200, 0, Outcome::Woken, 200}, Case{0, 0, Outcome::TimedOut, 900},
+                        Case{0, 400, Outcome::Interrupted, 400}}) {
+    Rig rig(config(1));
+    std::vector<Outcome> outcomes;
+    const TaskHandle vcpu = rig.thread();
+    const TaskHandle other = rig.thread();
+    rig.start(vcpu, {just(Poll{900}), outcome_to(outcomes), kDoWork});
+    if (c.wake > 0) rig.at(c.wake, [&](HostKernel& kernel, Env&) { kernel.wake(vcpu); });
+    if (c.competitor > 0) rig.start(other, {kDoWork}, c.competitor);
+    rig.run();
+    EXPECT_EQ(outcomes, std::vector<Outcome>{c.outcome});
+    EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), c.over + kWork);
+  }
+}
+
+TEST(Scheduler, AnInterruptDoesNotEndPolling) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  const ProgramId handler = rig.script.add({kDoWork});
+  rig.start(vcpu, {just(Poll{5000}), outcome_to(outcomes)});
+  rig.at(500, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}});
+  });
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::TimedOut});
+  EXPECT_EQ(rig.env.now(), 5000u);
+}
+
+// ---- accounts
+
+TEST(Scheduler, BusyAndIdleTimeMakeUpAllTime) {
+  // Free to signal from CPU to CPU: no time in which one has let go and the other does not know yet.
+  Prices prices = kPrices;
+  prices[Event::LockReleased] = prices[Event::TaskWoken] = 0;
+  Rig rig(config(2, 300), prices);
+  const LockId lock =
+      rig.machine.add_lock(LockKind::Spin, rig.machine.add_lock_class("lock"));
+  const ProgramId program = rig.script.add(
+      {just(Compute{450}), just(Acquire{lock}), kDoWork, just(Release{lock}), just(Sleep{70}),
+       kDoWork});
+  std::vector<TaskHandle> tasks;
+  for (int i = 0; i < 5; ++i) {
+    tasks.push_back(rig.thread());
+    rig.start(tasks.back(), program, 100u * static_cast<unsigned>(i));
+  }
+  rig.run();
+  Duration active = 0;
+  Duration spinning = 0;
+  for (unsigned cpu = 0; cpu < 2; ++cpu) {
+    Duration all = 0;
+    for (const auto& [activity, time] : rig.spent[cpu]) all += time;
+    EXPECT_EQ(all, rig.env.now());
+    active += rig.spent[cpu][Activity::Task];
+    spinning += rig.spent[cpu][Activity::Spinning];
+  }
+  EXPECT_GT(spinning, 0u);
+  // What CPUs did for tasks is what was charged, plus what was computed.
+  const Duration charged = rig.env.busy(LaneId{0}) + rig.env.busy(LaneId{1});
+  EXPECT_EQ(active, charged + 5 * 450);
+}
+
+}  // namespace
+}  // namespace irqfab::host::test
