@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "models/base/time.hpp"
-#include "models/sim/wide.hpp"
+#include "models/base/wide.hpp"
 
 namespace irqfab {
 

@@ -71,7 +71,7 @@ Ledger& Ledger::operator=(const Ledger& other) {
   return *this;
 }
 
-void Ledger::note(Time begin, const Key& key, const TraceRecord& record, RecordSink* sink) {
+void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSink* sink) {
   const Effect effect = row_of(record.event).effect;
   if (record.span == kNoSpan || effect == Effect::None) {
     note_without_span(record);
@@ -96,19 +96,9 @@ void Ledger::note(Time begin, const Key& key, const TraceRecord& record, RecordS
   }
   assert(live->last <= key.time);
   HopStat& hop = hop_at(record.node, record.event);
-  if (begin > live->last) {
-    hop.queue += begin - live->last;
-    if (sink != nullptr) {
-      Key waited_key = key;
-      waited_key.time = begin;
-      waited_key.round = begin == key.time ? key.round : std::uint16_t{0};
-      TraceRecord waited = record;
-      waited.time = begin;
-      waited.event = Event::Waited;
-      waited.round = waited_key.round;
-      waited.detail = 0;
-      sink->take(waited_key, waited);
-    }
+  if (when.begin > live->last) {
+    hop.queue += when.begin - live->last;
+    if (sink != nullptr && when.begin >= when.now) trace_wait(when.begin, key, record, *sink);
   }
   hop.time.record(key.time - live->last);
   time_in_flight_ += key.time - live->last;
@@ -116,6 +106,14 @@ void Ledger::note(Time begin, const Key& key, const TraceRecord& record, RecordS
   if (record.event == Event::HandlerEntered && live->entered == 0) live->entered = key.time;
   if (sink != nullptr) sink->take(key, record);
   if (effect == Effect::Ends) end(*live, record);
+}
+
+void Ledger::trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink) {
+  if (begin != key.time) key.round = record.round = 0;
+  key.time = record.time = begin;
+  record.event = Event::Waited;
+  record.detail = 0;
+  sink.take(key, record);
 }
 
 void Ledger::note_without_span(const TraceRecord& record) {

@@ -62,9 +62,14 @@ class Ledger {
 
   explicit Ledger(const Config& config);
 
-  /// `record` happened at `key`; what led to it began at `begin`. Time between the span's last record
-  /// and `begin` was spent waiting and becomes a record of its own.
-  void note(Time begin, const Key& key, const TraceRecord& record, RecordSink* sink);
+  /// When what led to a record began, and what the time is while it is made.
+  struct When {
+    Time begin;
+    Time now;
+  };
+  /// `record` happened at `key`. Time between the span's last record and `when.begin` was spent
+  /// waiting; it becomes a record of its own, unless that would lie in the past.
+  void note(When when, const Key& key, const TraceRecord& record, RecordSink* sink);
 
   const Accounting& accounting() const { return accounting_; }
   std::uint64_t in_flight() const { return live_; }
@@ -96,6 +101,7 @@ class Ledger {
   void erase(SpanId span);
   void grow();
   HopStat& hop_at(NodeId node, Event event);
+  static void trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink);
   void note_without_span(const TraceRecord& record);
   void end(Live& live, const TraceRecord& record);
 

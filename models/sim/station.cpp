@@ -135,7 +135,7 @@ void StationBase::record(Time begin, Event event, SpanId span, std::uint64_t det
   const NodeId node = node_of(lane_);
   const Key key{time, round, plan_.tie, PortId{0}, node, state_.records++};
   const TraceRecord made{time, span, detail, node, event, round};
-  engine_.ledger().note(begin, key, made, engine_.sink());
+  engine_.ledger().note({begin, engine_.now()}, key, made, engine_.sink());
 }
 
 void StationBase::send(PortId port, const Message& message) {

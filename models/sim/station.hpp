@@ -42,7 +42,7 @@ struct StationPlan {
   std::uint32_t sources = 0;                // in all, from first_source[0] on
 };
 
-class StationBase : private Env {
+class StationBase : protected Env {
  public:
   StationBase(Engine& engine, StationPlan plan, const PriceList& prices);
   virtual ~StationBase() = default;

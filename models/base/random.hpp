@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "models/base/time.hpp"
-#include "models/sim/wide.hpp"
+#include "models/base/wide.hpp"
 
 namespace irqfab {
 

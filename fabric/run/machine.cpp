@@ -1,0 +1,146 @@
+#include "fabric/run/machine.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "models/tlm/shell.hpp"
+
+namespace irqfab::run {
+namespace {
+
+using topology::Component;
+using topology::Topology;
+
+Ledger::Config ledger_config(const Topology& topology) {
+  Ledger::Config config;
+  config.components = static_cast<std::uint16_t>(topology.components.size());
+  for (std::size_t c = 0; c < topology.components.size(); ++c) {
+    config.component_of_node.insert(config.component_of_node.end(),
+                                    topology.components[c].lanes.size(),
+                                    static_cast<std::uint16_t>(c));
+  }
+  for (const topology::Source& source : topology.sources) {
+    config.path_of_source.push_back(source.path);
+  }
+  config.paths = static_cast<std::uint32_t>(topology.paths.size());
+  return config;
+}
+
+StationPlan plan_of(const Component& component, std::uint32_t first_node) {
+  StationPlan plan;
+  plan.name = component.name;
+  plan.first_node = NodeId{first_node};
+  plan.lanes = static_cast<std::uint32_t>(component.lanes.size());
+  plan.tie = row_of(component.config).tie;
+  plan.first_source = component.first_source;
+  plan.sources = component.sources;
+  return plan;
+}
+
+/// SystemC allows letters, digits and underscores in names without a warning.
+std::string module_name(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '_'; }, '_');
+  return name;
+}
+
+}  // namespace
+
+struct Machine::Parts {
+  Parts(const Topology& topology, const PriceList& prices, RecordSink* sink)
+      : engine(ledger_config(topology), sink), kernel("irqfab", engine, RunAhead::On) {
+    const auto first = topology::first_nodes(topology);
+    for (std::size_t c = 0; c < topology.components.size(); ++c) {
+      shells.push_back(make_shell(topology.components[c], first[c], prices));
+    }
+    for (const topology::Edge& edge : topology.edges) join_edge(topology, edge, prices);
+  }
+
+  std::unique_ptr<ShellBase> make_shell(const Component& component, std::uint32_t first_node,
+                                        const PriceList& prices) {
+    const std::string name = module_name(component.name);
+    return std::visit(
+        [&](const auto& config) -> std::unique_ptr<ShellBase> {
+          using Core = typename CoreOf<std::decay_t<decltype(config)>>::type;
+          return std::make_unique<Shell<Core>>(name.c_str(), kernel,
+                                               plan_of(component, first_node), prices,
+                                               Core(config));
+        },
+        component.config);
+  }
+
+  void join_edge(const Topology& topology, const topology::Edge& edge, const PriceList& prices) {
+    const Component& from = topology.components[edge.from];
+    const Component& to = topology.components[edge.to];
+    const PortSpec& spec = topology::port_spec(from, edge.from_port);
+    const Event service = row_of(to.config).service;
+    const unsigned depth = spec.kind == EdgeKind::Bus
+                               ? prices[static_cast<std::size_t>(service)].queue_depth
+                               : 0;
+    join(*shells[edge.from], edge.from_port, *shells[edge.to], edge.to_port, spec.kind, spec.order,
+         depth);
+  }
+
+  Engine engine;
+  Kernel kernel;
+  std::vector<std::unique_ptr<ShellBase>> shells;
+};
+
+Machine::Machine(const Topology& topology, const PriceList& prices,
+                 const std::vector<NodePrice>& node_prices, RecordSink* sink)
+    : parts_(std::make_unique<Parts>(topology, prices, sink)) {
+  for (const NodePrice& own : node_prices) {
+    StationBase& s = station(own.component);
+    const std::uint32_t lanes = s.plan().lanes;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+      if (own.whole_component || own.lane == LaneId{lane}) {
+        s.override_price(LaneId{lane}, own.event, own.price);
+      }
+    }
+  }
+}
+
+Machine::~Machine() = default;
+
+void Machine::run(Time until) {
+  parts_->kernel.set_horizon(until);
+  parts_->kernel.disturb();
+  sc_core::sc_start();
+}
+
+Engine& Machine::engine() { return parts_->engine; }
+const Ledger& Machine::ledger() const { return parts_->engine.ledger(); }
+StationBase& Machine::station(std::size_t component) { return parts_->shells[component]->station(); }
+
+void Machine::put(std::size_t component, PortId port, const Message& message, Time time) {
+  station(component).accept(port, message, time, 0);
+}
+
+void Machine::put(std::size_t component, PortId port, const Message& message) {
+  const Engine& e = parts_->engine;
+  station(component).accept(port, message, e.now(), static_cast<std::uint16_t>(e.round() + 1));
+}
+
+std::vector<SpanId> Machine::held_spans() {
+  std::vector<SpanId> spans;
+  for (auto& shell : parts_->shells) shell->station().held_spans(spans);
+  std::sort(spans.begin(), spans.end());
+  spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
+  return spans;
+}
+
+std::unique_ptr<Machine::Saved> Machine::save() {
+  auto saved = std::make_unique<Saved>(Saved{parts_->engine.save(), {}});
+  for (auto& shell : parts_->shells) saved->stations.push_back(shell->station().save());
+  return saved;
+}
+
+void Machine::restore(const Saved& saved) {
+  parts_->engine.restore(saved.engine);
+  for (std::size_t i = 0; i < parts_->shells.size(); ++i) {
+    parts_->shells[i]->station().restore(*saved.stations[i]);
+  }
+}
+
+}  // namespace irqfab::run

@@ -1,0 +1,69 @@
+// A topology brought to life: every component a shell on one SystemC kernel. One machine a process,
+// because SystemC elaborates once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/topology.hpp"
+#include "models/sim/station.hpp"
+#include "models/sim/timing_table.hpp"
+
+namespace irqfab::run {
+
+/// A price that holds for one component or one of its lanes only.
+struct NodePrice {
+  std::size_t component = 0;
+  bool whole_component = true;
+  LaneId lane{};
+  Event event{};
+  Price price;
+};
+
+class Machine {
+ public:
+  /// `sink` may be null and must outlive the machine.
+  Machine(const topology::Topology& topology, const PriceList& prices,
+          const std::vector<NodePrice>& node_prices, RecordSink* sink);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// Until nothing is left to do, or up to and including `until`.
+  void run(Time until = kNever);
+
+  Engine& engine();
+  const Ledger& ledger() const;
+  StationBase& station(std::size_t component);
+
+  /// The core of a component; the type must be the component's.
+  template <class Core>
+  Core& core(std::size_t component) {
+    return static_cast<Station<Core>&>(station(component)).core();
+  }
+
+  /// A message from outside the machine reaches a port, now or at a later time.
+  void put(std::size_t component, PortId port, const Message& message, Time time);
+  void put(std::size_t component, PortId port, const Message& message);
+
+  /// Spans that some component's state holds, ascending. At a quiescent point these are the spans in
+  /// flight.
+  std::vector<SpanId> held_spans();
+
+  struct Saved;
+  std::unique_ptr<Saved> save();
+  void restore(const Saved& saved);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+struct Machine::Saved {
+  Engine::Saved engine;
+  std::vector<std::unique_ptr<StationBase::Saved>> stations;
+};
+
+}  // namespace irqfab::run

@@ -1,0 +1,78 @@
+// What a run came to, as reports and expectations see it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/topology.hpp"
+#include "models/sim/ledger.hpp"
+#include "models/sim/timing_table.hpp"
+
+namespace irqfab::run {
+
+/// A distribution of durations, ps.
+struct Summary {
+  std::uint64_t count = 0;
+  Duration min = 0, p50 = 0, p90 = 0, p99 = 0, p999 = 0, max = 0, mean = 0;
+};
+Summary summarize(const Histogram& histogram);
+
+struct PathRow {
+  std::string name;
+  Summary to_end;      // assertion to end of interrupt
+  Summary to_handler;  // assertion to the handler's first instruction
+};
+
+struct HopRow {
+  std::string component;
+  Event event{};
+  std::uint64_t count = 0;
+  Duration total = 0;  // ps, all spans together
+  Duration p50 = 0;
+  Duration p99 = 0;
+  Duration queue = 0;  // ps of the total spent waiting
+  std::string price_source;
+  std::string price_kind;  // of PriceKind, or "scenario" or "none"
+};
+
+struct ExpectationRow {
+  std::string text;
+  bool held = false;
+  std::string found;  // the value that was compared
+};
+
+struct Outcome {
+  std::string scenario;
+  std::string title;
+  std::string arch;
+  std::string path;
+  std::string profile;
+  std::string behaviour;
+  std::uint64_t seed = 0;
+  Accounting accounting;
+  std::uint64_t in_flight = 0;
+  std::vector<PathRow> paths;  // those that handled an interrupt
+  std::vector<HopRow> hops;    // in the order of roles, then of the machine
+  Duration hop_total = 0;      // sum over the hops
+  Duration assumed = 0;        // of that, prices that are assumed (not waiting)
+  std::vector<ExpectationRow> expect;
+  Time simulated = 0;
+  bool stuck = false;  // a chain of zero-price hops never ended
+
+  bool held() const;
+  double assumed_share() const {
+    return hop_total == 0 ? 0.0 : static_cast<double>(assumed) / static_cast<double>(hop_total);
+  }
+};
+
+/// Fills in everything that the ledger knows.
+void collect(const Ledger& ledger, const topology::Topology& topology, const Profile& profile,
+             Outcome& outcome);
+
+/// Compares every expectation of the scenario.
+std::vector<ExpectationRow> evaluate(const scenario::Scenario& scenario, const Ledger& ledger,
+                                     const topology::Topology& topology);
+
+}  // namespace irqfab::run

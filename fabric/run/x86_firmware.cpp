@@ -1,0 +1,158 @@
+#include "fabric/run/x86_firmware.hpp"
+
+#include "fabric/topology/reconfigure.hpp"
+#include "models/x86/irte.hpp"
+#include "models/x86/rte.hpp"
+#include "models/x86/vtd_registers.hpp"
+
+namespace irqfab::run {
+namespace {
+
+using topology::BridgePlan;
+using topology::FunctionPlan;
+using topology::PinPlan;
+using topology::X86Machine;
+
+/// Before time 0 nothing is traced, and nothing may be sent.
+class SetupEnv final : public Env {
+ public:
+  void note(Event, SpanId, std::uint64_t) override {}
+  void send(PortId, const Message&) override {}
+  void after(Duration, Tag) override {}
+  void after(Duration, Tag, LaneId) override {}
+  SpanId open(Cause, SpanId, std::uint32_t) override { return kNoSpan; }
+};
+
+std::size_t functions_component(const X86Machine& x86, std::size_t bridge) {
+  std::size_t seen = 0;
+  for (std::size_t c = 0; c < x86.topology.components.size(); ++c) {
+    const auto& config = x86.topology.components[c].config;
+    if (!std::holds_alternative<pci::PciFunctions::Config>(config)) continue;
+    if (seen++ == bridge) return c;
+  }
+  return 0;
+}
+
+void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
+  constexpr std::uint32_t kSvr = 0xF0;
+  auto& lapics = machine.core<x86::LapicBank>(
+      topology::index_of<x86::LapicBank::Config>(x86.topology));
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    lapics.write(CpuId{cpu}, kSvr, 0x1FF, env);
+  }
+}
+
+std::uint32_t pin_index(const X86Machine& x86, Pin pin) {
+  std::uint32_t devices = 0;
+  for (const BridgePlan& bridge : x86.plan.bridges) {
+    for (const FunctionPlan& function : bridge.functions) {
+      devices += function.device->msix + (function.device->intx ? 1 : 0);
+    }
+  }
+  return devices + raw(pin);
+}
+
+std::uint64_t rte_for(const X86Machine& x86, const PinPlan& pin) {
+  using x86::Rte;
+  std::uint64_t bits = Rte::INTVEC::set(0, raw(pin.slot.vector));
+  bits = Rte::TriggerModeBit::set(bits, 1);
+  bits = Rte::DESTINATION::set(bits, raw(pin.slot.cpu));
+  if (!x86.plan.remapped) return bits;
+  // Remappable format (VT-d 5.1.5.1): the handle takes the place of the destination.
+  const pci::MsixEntry entry = topology::message_for(x86.plan, pin.slot, pin_index(x86, pin.pin));
+  bits = Rte::DESTINATION::set(bits, x86::MsiAddress::DestinationId::get(entry.address));
+  bits = Rte::EDID::set(bits, x86::MsiAddress::Edid::get(entry.address));
+  return Rte::DESTMOD::set(bits, x86::MsiAddress::Dm::get(entry.address));
+}
+
+void program_ioapic(Machine& machine, const X86Machine& x86, Env& env) {
+  auto& ioapic =
+      machine.core<x86::IoApic>(topology::index_of<x86::IoApic::Config>(x86.topology));
+  for (const PinPlan& pin : x86.plan.pins) {
+    const std::uint64_t bits = rte_for(x86, pin);
+    const std::uint32_t index = 0x10 + 2u * raw(pin.pin);
+    const std::uint32_t words[2] = {static_cast<std::uint32_t>(bits),
+                                    static_cast<std::uint32_t>(bits >> 32)};
+    for (const unsigned half : {1u, 0u}) {
+      ioapic.write(x86::IoApic::kIoRegSel, index + half, env);
+      ioapic.write(x86::IoApic::kIoWin, words[half], env);
+    }
+  }
+}
+
+void write_irte(mem::Memory& memory, std::uint32_t index, topology::IrteWords words) {
+  const std::uint64_t at = topology::kRemapTable + index * x86::Irte::kBytes;
+  memory.write(at, &words.low, sizeof words.low);
+  memory.write(at + 8, &words.high, sizeof words.high);
+}
+
+void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
+  namespace vtd = x86::vtd;
+  using topology::EntryTrigger;
+  auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
+  for (const BridgePlan& bridge : x86.plan.bridges) {
+    for (const FunctionPlan& function : bridge.functions) {
+      for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
+        write_irte(memory, function.first_source + v,
+                   topology::irte_for(function.msix[v], function.device->rid, EntryTrigger::Edge));
+      }
+    }
+  }
+  for (const PinPlan& pin : x86.plan.pins) {
+    write_irte(memory, pin_index(x86, pin.pin),
+               topology::irte_for(pin.slot, topology::kIoApicRequester, EntryTrigger::Level));
+  }
+  auto& unit = machine.core<x86::VtdRemapper>(
+      topology::index_of<x86::VtdRemapper::Config>(x86.topology));
+  constexpr std::uint32_t kTableOf65536 = 15;  // 2^(15 + 1) entries
+  unit.write_register(vtd::IRTA_REG, topology::kRemapTable | kTableOf65536, env);
+  unit.write_register(vtd::IRTA_REG + 4, 0, env);
+  unit.write_register(vtd::IQA_REG, topology::kRemapQueue, env);
+  unit.write_register(vtd::IQA_REG + 4, 0, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask | vtd::Gcmd::IRE::kMask, env);
+}
+
+void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
+  for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
+    auto& functions = machine.core<pci::PciFunctions>(functions_component(x86, b));
+    for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
+      for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
+        functions.write_entry(
+            function.row, VectorIndex(static_cast<std::uint16_t>(v)),
+            topology::message_for(x86.plan, function.msix[v], function.first_source + v), env);
+      }
+    }
+  }
+}
+
+/// A function whose workload is its INTx keeps MSI-X off, or the wire would stay silent.
+void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
+  for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
+    auto& functions = machine.core<pci::PciFunctions>(functions_component(x86, b));
+    for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
+      if (function.device->msix > 0) functions.set_msix_enable(function.row, true, env);
+    }
+  }
+}
+
+}  // namespace
+
+void program_everything(Machine& machine, const X86Machine& x86) {
+  SetupEnv env;
+  program_lapics(machine, x86, env);
+  program_ioapic(machine, x86, env);
+  if (x86.plan.remapped) program_remapping(machine, x86, env);
+  program_functions(machine, x86, env);
+  enable_messages(machine, x86, env);
+}
+
+void program_reset_state(Machine& machine, const X86Machine& x86) {
+  SetupEnv env;
+  enable_messages(machine, x86, env);
+  auto& cpus = machine.core<cpu::Cpus>(topology::index_of<cpu::Cpus::Config>(x86.topology));
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) cpus.stop(CpuId{cpu});
+}
+
+}  // namespace irqfab::run

@@ -1,0 +1,17 @@
+// What firmware and operating system have written before time 0, put straight into the cores.
+#pragma once
+
+#include "fabric/run/machine.hpp"
+#include "fabric/topology/x86_build.hpp"
+
+namespace irqfab::run {
+
+/// Everything that a portable scenario takes for granted: local APICs enabled, redirection entries,
+/// remapping table, MSI-X messages.
+void program_everything(Machine& machine, const topology::X86Machine& x86);
+
+/// For scenarios made of architectural steps: only what lets functions send at all (MSI-X enabled);
+/// the rest is in its reset state, and CPUs take nothing.
+void program_reset_state(Machine& machine, const topology::X86Machine& x86);
+
+}  // namespace irqfab::run

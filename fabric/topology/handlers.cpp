@@ -1,0 +1,110 @@
+#include "fabric/topology/handlers.hpp"
+
+#include <algorithm>
+
+namespace irqfab::topology {
+namespace {
+
+constexpr Duration kDefaultHandler = 1 * kPsPerUs;
+
+cpu::HandlerStep lower(const scenario::HandlerStep& step) {
+  using From = scenario::HandlerStepKind;
+  switch (step.kind) {
+    case From::ReadDevice:
+      return {cpu::StepKind::ReadDevice, step.length};
+    case From::Mask:
+      return {cpu::StepKind::MaskSource, step.length};
+    case From::Unmask:
+      return {cpu::StepKind::UnmaskSource, step.length};
+    case From::Busy:
+    case From::Poll:
+      break;
+  }
+  return {cpu::StepKind::Busy, step.length};
+}
+
+/// The device's own handler, else the one for all, else none.
+const scenario::Handler* handler_of(const scenario::Scenario& scenario, const std::string& device) {
+  const scenario::Handler* general = nullptr;
+  for (const scenario::Handler& handler : scenario.handlers) {
+    if (handler.device == device) return &handler;
+    if (handler.device.empty()) general = &handler;
+  }
+  return general;
+}
+
+bool same(const std::vector<cpu::HandlerStep>& a, const std::vector<cpu::HandlerStep>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.kind == y.kind && x.length == y.length;
+  });
+}
+
+}  // namespace
+
+HandlerTable::HandlerTable(const scenario::Scenario& scenario, std::uint32_t cpus)
+    : scenario_(scenario), cpus_(cpus), served_(std::size_t{cpus} * 256) {
+  program_for("", Line::Messages);
+}
+
+std::uint32_t HandlerTable::program_for(const std::string& device, Line line) {
+  std::vector<cpu::HandlerStep> program;
+  const scenario::Handler* handler = handler_of(scenario_, device);
+  if (handler == nullptr) {
+    program.push_back({cpu::StepKind::Busy, kDefaultHandler});
+  } else {
+    for (const scenario::HandlerStep& step : handler->steps) program.push_back(lower(step));
+  }
+  // A level line stays high until its device has been asked, so every handler of one asks.
+  const bool asks = std::any_of(program.begin(), program.end(), [](const auto& step) {
+    return step.kind == cpu::StepKind::ReadDevice;
+  });
+  if (line == Line::Wire && !asks) {
+    program.insert(program.begin(), {cpu::StepKind::ReadDevice, 0});
+  }
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    if (same(programs_[i], program)) return static_cast<std::uint32_t>(i);
+  }
+  programs_.push_back(std::move(program));
+  return static_cast<std::uint32_t>(programs_.size() - 1);
+}
+
+void HandlerTable::serve_msix(const X86Plan& plan, const FunctionPlan& function, unsigned vector,
+                              Slot slot) {
+  const std::uint64_t window = window_of(plan.bridges[function.bridge], function.row);
+  cpu::ServedSource source;
+  source.device_register = window + pci::kDeviceRegisterOffset;
+  source.vector_control = window + pci::kMsixTableOffset + std::uint64_t{vector} * 16 + 12;
+  source.program = program_for(function.device->id, Line::Messages);
+  add(slot, source);
+}
+
+void HandlerTable::serve_intx(const X86Plan& plan, const FunctionPlan& function, Slot slot) {
+  const std::uint64_t window = window_of(plan.bridges[function.bridge], function.row);
+  cpu::ServedSource source;
+  source.device_register = window + pci::kDeviceRegisterOffset;
+  source.program = program_for(function.device->id, Line::Wire);
+  add(slot, source);
+}
+
+void HandlerTable::add(Slot slot, const cpu::ServedSource& source) {
+  auto& list = served_[std::size_t{raw(slot.cpu)} * 256 + raw(slot.vector)];
+  const bool known = std::any_of(list.begin(), list.end(), [&](const cpu::ServedSource& other) {
+    return other.device_register == source.device_register &&
+           other.vector_control == source.vector_control;
+  });
+  if (!known) list.push_back(source);
+}
+
+cpu::Cpus::Config HandlerTable::config() const {
+  cpu::Cpus::Config config;
+  config.cpus = cpus_;
+  config.programs = programs_;
+  for (const auto& list : served_) {
+    config.served.push_back({static_cast<std::uint32_t>(config.sources.size()),
+                             static_cast<std::uint32_t>(list.size())});
+    config.sources.insert(config.sources.end(), list.begin(), list.end());
+  }
+  return config;
+}
+
+}  // namespace irqfab::topology

@@ -1,0 +1,180 @@
+#include "fabric/topology/reconfigure.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "fabric/topology/workload.hpp"
+#include "models/base/random.hpp"
+#include "models/x86/irte.hpp"
+#include "models/x86/vtd_registers.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+using cpu::Access;
+using scenario::Change;
+using scenario::ChangeKind;
+
+constexpr std::size_t kMostChanges = 1'000'000;
+constexpr std::uint64_t kQueueEntries = 256;  // one page of 128-bit descriptors
+constexpr std::uint64_t kWaitStatus = kRemapQueue + 0x10000;
+
+Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
+  return {cpu::AccessKind::Write, size, address, data};
+}
+
+/// One time that one row does something.
+struct Occurrence {
+  Time at = 0;
+  std::uint32_t source = 0;  // of the row's first vector
+  const Change* change = nullptr;
+  const FunctionPlan* function = nullptr;
+};
+
+class Reconfiguration {
+ public:
+  Reconfiguration(X86Plan& plan, HandlerTable& handlers) : plan_(plan), handlers_(handlers) {}
+
+  std::vector<Access> mask(const FunctionPlan& function, unsigned vector, Mask mask) const {
+    return {write(control_of(function, vector), mask == Mask::On ? 1 : 0, 4)};
+  }
+
+  std::vector<Access> retarget(const FunctionPlan& function, unsigned vector, CpuId to) {
+    const Slot slot = slot_on(function, vector, to);
+    return plan_.remapped ? retarget_entry(function, vector, slot)
+                          : retarget_message(function, vector, slot);
+  }
+
+ private:
+  /// Masks the vector, rewrites its message, unmasks it.
+  std::vector<Access> retarget_message(const FunctionPlan& function, unsigned vector,
+                                       Slot slot) const {
+    const pci::MsixEntry entry = message_for(plan_, slot, 0);
+    const std::uint64_t control = control_of(function, vector);
+    return {write(control, 1, 4), write(control - 12, entry.address & 0xFFFFFFFF, 4),
+            write(control - 8, entry.address >> 32, 4), write(control - 4, entry.data, 4),
+            write(control, 0, 4)};
+  }
+
+  /// Rewrites the remapping entry, then queues its invalidation and a wait (VT-d 6.5.2).
+  std::vector<Access> retarget_entry(const FunctionPlan& function, unsigned vector, Slot slot) {
+    using x86::vtd::IecDescriptor;
+    using x86::vtd::WaitDescriptor;
+    const std::uint64_t index = function.first_source + vector;
+    const IrteWords entry = irte_for(slot, function.device->rid, EntryTrigger::Edge);
+    std::uint64_t invalidate = static_cast<std::uint64_t>(
+        x86::vtd::DescriptorType::InterruptEntryCache);
+    invalidate = IecDescriptor::G::set(invalidate, 1);
+    invalidate = IecDescriptor::IIDX::set(invalidate, index);
+    std::uint64_t wait = static_cast<std::uint64_t>(x86::vtd::DescriptorType::Wait);
+    wait = WaitDescriptor::SW::set(wait, 1);
+    wait = WaitDescriptor::StatusData::set(wait, 1);
+    std::vector<Access> accesses{
+        write(kRemapTable + index * x86::Irte::kBytes, entry.low, 8)};
+    queue(accesses, invalidate, 0);
+    queue(accesses, wait, kWaitStatus);
+    accesses.push_back(write(kVtdPage + x86::vtd::IQT_REG,
+                             tail_ * x86::vtd::kDescriptorBytes, 4));
+    return accesses;
+  }
+
+  void queue(std::vector<Access>& accesses, std::uint64_t low, std::uint64_t high) {
+    const std::uint64_t at = kRemapQueue + tail_ * x86::vtd::kDescriptorBytes;
+    accesses.push_back(write(at, low, 8));
+    accesses.push_back(write(at + 8, high, 8));
+    tail_ = (tail_ + 1) % kQueueEntries;
+  }
+
+  std::uint64_t control_of(const FunctionPlan& function, unsigned vector) const {
+    return window_of(plan_.bridges[function.bridge], function.row) + pci::kMsixTableOffset +
+           std::uint64_t{vector} * 16 + 12;
+  }
+
+  /// The same slot again when a source comes back to a CPU.
+  Slot slot_on(const FunctionPlan& function, unsigned vector, CpuId cpu) {
+    if (function.msix[vector].cpu == cpu) return function.msix[vector];
+    const auto key = std::pair(function.first_source + vector, cpu);
+    const auto known = slots_.find(key);
+    if (known != slots_.end()) return known->second;
+    const Slot slot = plan_.take_slot(cpu);
+    handlers_.serve_msix(plan_, function, vector, slot);
+    return slots_[key] = slot;
+  }
+
+  X86Plan& plan_;
+  HandlerTable& handlers_;
+  std::map<std::pair<std::uint32_t, CpuId>, Slot> slots_;
+  std::uint64_t tail_ = 0;
+};
+
+Diagnostic too_many(const Change& change) {
+  return {Severity::Error, "too-many-changes", change.where,
+          "the changes under 'during' come to more than 1000000",
+          "a longer 'every', or a shorter workload", ""};
+}
+
+Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenario,
+                                               const X86Plan& plan) {
+  const Time end = scenario.until != 0 ? scenario.until : end_of_workload(scenario);
+  std::vector<Occurrence> all;
+  for (const Change& change : scenario.during) {
+    const FunctionPlan& function = *plan.find(change.sources.device);
+    const std::uint32_t source = function.first_source + change.sources.first;
+    for (Time at = change.at;; at += change.every) {
+      all.push_back({at, source, &change, &function});
+      if (all.size() > kMostChanges) return too_many(change);
+      if (change.every == 0 || at + change.every >= end) break;
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Occurrence& a, const Occurrence& b) {
+    return std::tuple(a.at, a.source, a.change->kind) < std::tuple(b.at, b.source, b.change->kind);
+  });
+  return all;
+}
+
+}  // namespace
+
+IrteWords irte_for(Slot slot, RequesterId requester, EntryTrigger trigger) {
+  using x86::Irte;
+  IrteWords words;
+  words.low = Irte::P::set(0, 1);
+  words.low = Irte::TM::set(words.low, trigger == EntryTrigger::Level);
+  words.low = Irte::V::set(words.low, raw(slot.vector));
+  words.low = Irte::DST::set(words.low, raw(slot.cpu));
+  words.high = Irte::SID::set(0, raw(requester));
+  words.high = Irte::SVT::set(words.high,
+                              static_cast<std::uint64_t>(Irte::SourceValidation::RequesterId));
+  return words;
+}
+
+Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Plan& plan,
+                                      HandlerTable& handlers) {
+  const auto occurrences = occurrences_of(scenario, plan);
+  if (!occurrences) return occurrences.errors();
+  cpu::Driver::Config config;
+  Reconfiguration reconfiguration(plan, handlers);
+  std::map<const Change*, Random> randoms;
+  for (const Occurrence& o : *occurrences) {
+    const std::uint64_t stream = combine(combine(o.source, o.change->at), o.change->every);
+    Random& random = randoms.try_emplace(o.change, scenario.seed, stream).first->second;
+    cpu::Episode episode{o.at, {}};
+    for (unsigned v = o.change->sources.first; v <= o.change->sources.last; ++v) {
+      std::vector<Access> accesses;
+      if (o.change->kind == ChangeKind::Retarget) {
+        const auto drawn = CpuId(static_cast<std::uint32_t>(random.below(plan.cpus)));
+        accesses = reconfiguration.retarget(*o.function, v,
+                                            o.change->to_random ? drawn : o.change->to);
+      } else {
+        const Mask mask = o.change->kind == ChangeKind::Mask ? Mask::On : Mask::Off;
+        accesses = reconfiguration.mask(*o.function, v, mask);
+      }
+      episode.accesses.insert(episode.accesses.end(), accesses.begin(), accesses.end());
+    }
+    config.episodes.push_back(std::move(episode));
+  }
+  return config;
+}
+
+}  // namespace irqfab::topology

@@ -1,0 +1,105 @@
+#include "fabric/topology/workload.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "models/base/random.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+using pci::Pattern;
+using scenario::Load;
+using scenario::LoadKind;
+using scenario::Scenario;
+using Generator = pci::Traffic::Generator;
+
+Pattern pattern_of(LoadKind kind) {
+  switch (kind) {
+    case LoadKind::Periodic:
+    case LoadKind::Burst:
+      return Pattern::Periodic;
+    case LoadKind::Poisson:
+      return Pattern::Poisson;
+    case LoadKind::ClosedLoop:
+      return Pattern::ClosedLoop;
+    case LoadKind::Once:
+    case LoadKind::Replay:
+      break;
+  }
+  return Pattern::Once;
+}
+
+Generator generator_of(const Load& load, const FunctionPlan& function, unsigned index) {
+  Generator g;
+  g.pattern = pattern_of(load.kind);
+  g.functions = static_cast<std::uint32_t>(function.bridge);
+  g.start = load.start;
+  g.end = load.start + load.length;
+  g.period = load.kind == LoadKind::ClosedLoop ? load.think : load.period;
+  g.depth = load.depth;
+  g.raise.row = function.row;
+  if (load.sources.intx) {
+    g.raise.kind = load.until == scenario::LevelUntil::Handled ? RaiseKind::IntxHigh
+                                                               : RaiseKind::IntxPulse;
+    g.source = SourceId{function.first_source + function.device->msix};
+  } else {
+    g.raise.vector = VectorIndex(static_cast<std::uint16_t>(index));
+    g.source = SourceId{function.first_source + index};
+  }
+  return g;
+}
+
+auto order_of(const Generator& g) {
+  return std::tuple(g.source, g.pattern, g.start, g.end, g.period, g.depth, g.raise.kind);
+}
+
+/// From what a device is, so that neither names nor the order of declaration matter.
+std::uint64_t stream_of(const X86Plan& plan, const Generator& g, std::uint64_t twin) {
+  const BridgePlan& bridge = plan.bridges[g.functions];
+  const RequesterId rid = bridge.functions[raw(g.raise.row)].device->rid;
+  std::uint64_t stream = combine(bridge.bridge->segment, raw(rid));
+  stream = combine(stream, raw(g.raise.vector));
+  stream = combine(stream, static_cast<std::uint64_t>(g.raise.kind));
+  return combine(stream, twin);
+}
+
+}  // namespace
+
+pci::Traffic::Config traffic_of(const Scenario& scenario, const X86Plan& plan) {
+  pci::Traffic::Config config;
+  config.seed = scenario.seed;
+  for (const Load& load : scenario.workload) {
+    if (load.kind == LoadKind::Replay) continue;
+    const FunctionPlan* function = plan.find(load.sources.device);
+    const unsigned last = load.sources.intx ? load.sources.first : load.sources.last;
+    const unsigned count = last - load.sources.first + 1;
+    for (unsigned i = 0; i < count; ++i) {
+      // A burst raises `size` of its sources together; the groups follow each other in turn.
+      Generator g = generator_of(load, *function, load.sources.first + i);
+      if (load.kind == LoadKind::Burst && load.burst_size < count) {
+        const unsigned groups = (count + load.burst_size - 1) / load.burst_size;
+        g.start += load.period * (i / load.burst_size);
+        g.period *= groups;
+      }
+      config.generators.push_back(g);
+    }
+  }
+  std::stable_sort(config.generators.begin(), config.generators.end(),
+                   [](const auto& a, const auto& b) { return order_of(a) < order_of(b); });
+  std::uint64_t twin = 0;
+  for (std::size_t i = 0; i < config.generators.size(); ++i) {
+    Generator& g = config.generators[i];
+    twin = i > 0 && config.generators[i - 1].source == g.source ? twin + 1 : 0;
+    g.stream = stream_of(plan, g, twin);
+  }
+  return config;
+}
+
+Time end_of_workload(const Scenario& scenario) {
+  Time end = 0;
+  for (const Load& load : scenario.workload) end = std::max(end, load.start + load.length);
+  return end;
+}
+
+}  // namespace irqfab::topology

@@ -1,0 +1,279 @@
+#include "fabric/topology/x86_build.hpp"
+
+#include "fabric/topology/handlers.hpp"
+#include "fabric/topology/reconfigure.hpp"
+#include "fabric/topology/workload.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+using scenario::Scenario;
+
+constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broadcast
+constexpr std::uint32_t kMostIrtes = 65536;
+
+std::string numbered(const char* what, std::size_t number) {
+  return what + std::to_string(number);
+}
+
+/// Puts components together in canonical order.
+class Builder {
+ public:
+  Builder(const Scenario& scenario, X86Plan& plan, Mutants mutants)
+      : scenario_(scenario), plan_(plan), mutants_(mutants) {}
+
+  Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver) {
+    add_device_sources();
+    cpus_ = add("cpus", std::move(cpus), lanes("cpu", plan_.cpus, {}), 0);
+    lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
+    ioapic_ = add("ioapic0", ioapic(), {}, 1);
+    if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, 0);
+    memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
+    bus_ = add("bus", bus(), {}, 0);
+    for (std::size_t b = 0; b < plan_.bridges.size(); ++b) add_bridge(b);
+    traffic_ = add("traffic", traffic(), traffic_lanes(), 0);
+    driver_ = add("driver", std::move(driver), {}, 0);
+    join_everything();
+    return std::move(topology_);
+  }
+
+ private:
+  // ---- components ----
+
+  std::size_t add(std::string name, ModelConfig config, std::vector<std::string> lane_names,
+                  std::uint32_t sources_a_lane) {
+    Component component;
+    component.name = std::move(name);
+    component.config = std::move(config);
+    component.lanes = lane_names.empty() ? std::vector<std::string>{component.name}
+                                         : std::move(lane_names);
+    if (sources_a_lane > 0) give_sources(component, sources_a_lane);
+    topology_.components.push_back(std::move(component));
+    return topology_.components.size() - 1;
+  }
+
+  void give_sources(Component& component, std::uint32_t sources_a_lane) {
+    const auto path = static_cast<std::uint32_t>(topology_.paths.size());
+    topology_.paths.push_back(component.name);
+    for (const std::string& lane : component.lanes) {
+      component.first_source.push_back(static_cast<std::uint32_t>(topology_.sources.size()));
+      for (std::uint32_t i = 0; i < sources_a_lane; ++i) topology_.sources.push_back({lane, path});
+    }
+    component.sources = static_cast<std::uint32_t>(component.lanes.size()) * sources_a_lane;
+  }
+
+  static std::vector<std::string> lanes(const char* each, std::uint32_t count, std::string first) {
+    std::vector<std::string> names;
+    if (!first.empty()) names.push_back(std::move(first));
+    for (std::uint32_t i = 0; i < count; ++i) names.push_back(numbered(each, i));
+    return names;
+  }
+
+  void add_device_sources() {
+    for (const BridgePlan& bridge : plan_.bridges) {
+      for (const FunctionPlan& function : bridge.functions) {
+        const scenario::Device& device = *function.device;
+        for (unsigned v = 0; v < device.msix; ++v) {
+          if (v == 0) topology_.paths.push_back(path_name(bridge, device, "msix"));
+          add_source(device.id + ':' + std::to_string(v));
+        }
+        if (!device.intx) continue;
+        const std::string pin(1, static_cast<char>('A' + *device.intx));
+        topology_.paths.push_back(path_name(bridge, device, "INT" + pin));
+        add_source(device.id + ":INT" + pin);
+      }
+    }
+  }
+  static std::string path_name(const BridgePlan&, const scenario::Device& device,
+                               const std::string& kind) {
+    return device.id + ':' + kind;
+  }
+  void add_source(std::string name) {
+    topology_.sources.push_back(
+        {std::move(name), static_cast<std::uint32_t>(topology_.paths.size() - 1)});
+  }
+
+  x86::LapicBank::Config lapics() const {
+    x86::LapicBank::Config config;
+    for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu) config.ids.push_back(ApicId{cpu});
+    config.mutants = mutants_;
+    return config;
+  }
+  x86::IoApic::Config ioapic() const {
+    x86::IoApic::Config config;
+    config.requester = Requester{HostBridgeId{0}, kIoApicRequester};
+    config.mutants = mutants_;
+    return config;
+  }
+  x86::VtdRemapper::Config vtd() const {
+    x86::VtdRemapper::Config config;
+    config.register_base = kVtdPage;
+    config.mutants = mutants_;
+    return config;
+  }
+  mem::SystemBus::Config bus() const {
+    mem::SystemBus::Config config;
+    std::uint32_t edge = 0;
+    config.windows.push_back({0, kMemoryBytes, edge++});
+    config.windows.push_back({kIoApicPage, 0x1000, edge++});
+    if (plan_.remapped) config.windows.push_back({kVtdPage, 0x1000, edge++});
+    for (const BridgePlan& bridge : plan_.bridges) {
+      const std::uint64_t buses = bridge.bridge->last_bus - bridge.bridge->first_bus + 1;
+      config.windows.push_back({bridge.window_base, kWindowShare, edge});
+      config.windows.push_back(
+          {bridge.ecam_base + (std::uint64_t{bridge.bridge->first_bus} << 20), buses << 20, edge});
+      ++edge;
+    }
+    return config;
+  }
+
+  void add_bridge(std::size_t b) {
+    const BridgePlan& bridge = plan_.bridges[b];
+    pci::HostBridge::Config config;
+    config.intx_pins = bridge.pins;
+    for (const FunctionPlan& function : bridge.functions) {
+      config.device_of_row.push_back((raw(function.device->rid) >> 3) & 0x1F);
+    }
+    bridges_.push_back(add(bridge.bridge->id, std::move(config), {}, 1));
+    topology_.components.back().where = bridge.bridge->where;
+    functions_.push_back(add_functions(b));
+  }
+
+  std::size_t add_functions(std::size_t b) {
+    const BridgePlan& bridge = plan_.bridges[b];
+    pci::PciFunctions::Config config;
+    config.bridge = HostBridgeId(static_cast<std::uint16_t>(b));
+    config.window_base = bridge.window_base;
+    config.ecam_base = bridge.ecam_base;
+    Component component;
+    component.name = bridge.bridge->id + ".functions";
+    for (const FunctionPlan& function : bridge.functions) {
+      const scenario::Device& device = *function.device;
+      pci::PciFunctions::Function made{device.rid, static_cast<std::uint16_t>(device.msix), {}};
+      if (device.intx) made.intx = static_cast<pci::Intx>(*device.intx);
+      config.functions.push_back(made);
+      component.lanes.push_back(device.id);
+      component.first_source.push_back(function.first_source);
+      component.sources += device.msix + (device.intx ? 1 : 0);
+    }
+    if (component.lanes.empty()) component.lanes.push_back(component.name);
+    component.config = std::move(config);
+    topology_.components.push_back(std::move(component));
+    return topology_.components.size() - 1;
+  }
+
+  pci::Traffic::Config traffic() const { return traffic_of(scenario_, plan_); }
+  std::vector<std::string> traffic_lanes() const {
+    std::vector<std::string> names;
+    for (const auto& generator : traffic().generators) {
+      names.push_back("load." + topology_.sources[raw(generator.source)].name);
+    }
+    return names;
+  }
+
+  // ---- edges ----
+
+  void join(std::size_t from, PortId from_port, std::size_t to, PortId to_port) {
+    topology_.edges.push_back({from, from_port, to, to_port});
+  }
+
+  void join_everything() {
+    using pci::HostBridge;
+    using pci::PciFunctions;
+    const std::size_t messages = plan_.remapped ? vtd_ : lapics_;
+    const PortId messages_port =
+        plan_.remapped ? x86::VtdRemapper::kInput : x86::LapicBank::kMessages;
+    const auto bridges = static_cast<unsigned>(bridges_.size());
+    for (unsigned b = 0; b < bridges; ++b) {
+      join(functions_[b], PciFunctions::kLink, bridges_[b], HostBridge::kSecondary);
+      join(functions_[b], PciFunctions::kIntx, bridges_[b], HostBridge::kIntx);
+      join(bridges_[b], HostBridge::kInterrupts, messages, port_of(spec_of(messages_port), b));
+      join(bridges_[b], HostBridge::kPins, ioapic_, port_of(spec_of(x86::IoApic::kPins), b));
+      join(bridges_[b], HostBridge::kDownstream, functions_[b], PciFunctions::kRegisters);
+      join(bridges_[b], HostBridge::kMemory, bus_, port_of(0, 2 + b));
+      join(traffic_, port_of(spec_of(pci::Traffic::kRaise), b), functions_[b],
+           PciFunctions::kStimulus);
+    }
+    join(ioapic_, x86::IoApic::kMessages, messages, port_of(spec_of(messages_port), bridges));
+    join(lapics_, x86::LapicBank::kEoi, ioapic_, x86::IoApic::kEoi);
+    join(cpus_, cpu::Cpus::kController, lapics_, x86::LapicBank::kCpu);
+    join(cpus_, cpu::Cpus::kCompletions, traffic_, pci::Traffic::kCompletions);
+    join(cpus_, cpu::Cpus::kBus, bus_, port_of(0, 0));
+    join(driver_, cpu::Driver::kBus, bus_, port_of(0, 1));
+    join_bus_targets();
+  }
+
+  void join_bus_targets() {
+    unsigned edge = 0;
+    join(bus_, port_of(1, edge++), memory_, port_of(0, 0));
+    join(bus_, port_of(1, edge++), ioapic_, x86::IoApic::kRegisters);
+    if (plan_.remapped) {
+      join(bus_, port_of(1, edge++), vtd_, x86::VtdRemapper::kRegisters);
+      join(vtd_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
+      join(vtd_, x86::VtdRemapper::kOutput, lapics_, x86::LapicBank::kMessages);
+    }
+    for (const std::size_t bridge : bridges_) {
+      join(bus_, port_of(1, edge++), bridge, pci::HostBridge::kPrimary);
+    }
+  }
+
+  const Scenario& scenario_;
+  X86Plan& plan_;
+  Mutants mutants_;
+  Topology topology_;
+  std::size_t cpus_ = 0, lapics_ = 0, ioapic_ = 0, vtd_ = 0, memory_ = 0, bus_ = 0, traffic_ = 0,
+              driver_ = 0;
+  std::vector<std::size_t> bridges_, functions_;
+};
+
+Diagnostic refuse(const Scenario& scenario, const char* code, std::string message,
+                  std::string expected) {
+  return {Severity::Error, code, scenario.machine.where, std::move(message), std::move(expected),
+          ""};
+}
+
+std::uint32_t device_sources(const X86Plan& plan) {
+  std::uint32_t count = 0;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const FunctionPlan& function : bridge.functions) {
+      count += function.device->msix + (function.device->intx ? 1 : 0);
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants) {
+  if (scenario.machine.cpus > kMostXapicCpus) {
+    return refuse(scenario, "too-many-cpus",
+                  std::to_string(scenario.machine.cpus) + " CPUs: xAPIC ids have 8 bits",
+                  "at most 255 CPUs on this fabric");
+  }
+  X86Machine machine;
+  machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
+  if (machine.plan.remapped && device_sources(machine.plan) + 24 > kMostIrtes) {
+    return refuse(scenario, "too-many-sources", "more sources than the remapping table has entries",
+                  "at most 65512 vectors and INTx pins on x86-ir");
+  }
+  HandlerTable handlers(scenario, machine.plan.cpus);
+  for (const BridgePlan& bridge : machine.plan.bridges) {
+    for (const FunctionPlan& function : bridge.functions) {
+      for (unsigned v = 0; v < function.device->msix; ++v) {
+        handlers.serve_msix(machine.plan, function, v, function.msix[v]);
+      }
+    }
+  }
+  for (const PinPlan& pin : machine.plan.pins) {
+    for (const FunctionPlan* function : pin.functions) {
+      handlers.serve_intx(machine.plan, *function, pin.slot);
+    }
+  }
+  auto driver = driver_of(scenario, machine.plan, handlers);
+  if (!driver) return driver.errors();
+  Builder builder(scenario, machine.plan, mutants);
+  machine.topology = builder.build(handlers.config(), std::move(*driver));
+  return machine;
+}
+
+}  // namespace irqfab::topology

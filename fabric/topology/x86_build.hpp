@@ -1,0 +1,26 @@
+// The x86 machine of a scenario as a topology, and what its firmware and operating system have written
+// into it before time 0.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/topology.hpp"
+#include "fabric/topology/x86_plan.hpp"
+
+namespace irqfab::topology {
+
+enum class Remapping : std::uint8_t { Off, VtdOn };
+
+struct X86Machine {
+  Topology topology;
+  X86Plan plan;
+};
+
+/// `scenario` must have been read without errors and must outlive the result. Errors: more CPUs than
+/// xAPIC ids, more sources than the remapping table.
+Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
+                             Mutants mutants);
+
+}  // namespace irqfab::topology

@@ -1,0 +1,47 @@
+#include "models/catalog.hpp"
+
+#include <array>
+
+namespace irqfab {
+namespace {
+
+template <class Core>
+ModelRow row(std::string_view keyword, std::string_view summary, Role role, TieClass tie,
+             Event service) {
+  return {keyword, summary, role, tie, service, Core::kPorts.data(), Core::kPorts.size()};
+}
+
+const std::array<ModelRow, kModelCount>& rows() {
+  using R = Role;
+  using T = TieClass;
+  static const std::array<ModelRow, kModelCount> all = {{
+      row<pci::Traffic>("traffic", "the world that makes devices ask for interrupts", R::Source,
+                        T::Stimulus, Event::Asserted),
+      row<cpu::Driver>("driver", "software that sets up and changes interrupts", R::Source,
+                       T::Stimulus, Event::Asserted),
+      row<pci::PciFunctions>("pci-functions", "PCI functions with MSI-X and INTx (PCI 3.0, 6.8.2)",
+                             R::Source, T::Device, Event::MsiSent),
+      row<pci::HostBridge>("host-bridge", "PCI host bridge: ordered posted writes, INTx routing",
+                           R::Bridge, T::Bridge, Event::BridgeForwarded),
+      row<mem::SystemBus>("system-bus", "address windows between CPUs and registers", R::Bridge,
+                          T::Bridge, Event::BusRouted),
+      row<mem::Memory>("memory", "host memory: tables and queues", R::Remap, T::Controller,
+                       Event::MemoryRead),
+      row<x86::VtdRemapper>("vtd", "Intel VT-d interrupt remapping", R::Remap, T::Controller,
+                            Event::Remapped),
+      row<x86::IoApic>("ioapic", "I/O APIC (82093AA and version 0x20)", R::Controller,
+                       T::Controller, Event::IoapicSent),
+      row<x86::LapicBank>("lapics", "the local APICs (SDM vol. 3, chapter 11)", R::Controller,
+                          T::SetPending, Event::Pended),
+      row<cpu::Cpus>("cpus", "CPUs: lines, INTA, handlers, EOI", R::Cpu, T::Accept,
+                     Event::HandlerEntered),
+  }};
+  return all;
+}
+
+}  // namespace
+
+const ModelRow& row_of(const ModelConfig& config) { return rows()[config.index()]; }
+const ModelRow& catalog_row(std::size_t index) { return rows()[index]; }
+
+}  // namespace irqfab
