@@ -57,6 +57,7 @@ enum class Event : std::uint16_t {
   IrqLineCalled,
   EventfdWritten,
   ApicWritten,
+  RteWritten,
   VcpuStopped,
   // Modelled host software
   SyscallEntered,
