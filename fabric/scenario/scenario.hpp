@@ -25,9 +25,9 @@ struct Moderation {
 
 struct Device {
   std::string id;
-  RequesterId rid{};              // from bdf: "BB:DD.F"
-  unsigned msix = 0;              // entries of the MSI-X table, 0 if it has none
-  std::optional<unsigned> intx;   // 0 INTA .. 3 INTD
+  RequesterId rid{};             // from bdf: "BB:DD.F"
+  unsigned msix = 0;             // entries of the MSI-X table, 0 if it has none
+  std::optional<unsigned> intx;  // 0 INTA .. 3 INTD
   Attach attach = Attach::Emulated;
   std::optional<Moderation> moderation;
   SourceRange where;
@@ -35,7 +35,9 @@ struct Device {
 
 struct HostBridge {
   std::string id;
-  unsigned segment = 0;  // PCI segment group, 0..65535
+  unsigned segment = 0;    // PCI segment group, 0..65535
+  unsigned first_bus = 0;  // the buses behind it, 0..255
+  unsigned last_bus = 255;
   std::vector<Device> devices;
   SourceRange where;
 };
@@ -49,13 +51,14 @@ struct Host {
 };
 
 struct Machine {
-  std::string arch;       // empty: the default
-  std::string path;       // empty: the fabric's default
+  std::string arch;  // empty: the default
+  std::string path;  // empty: the fabric's default
   unsigned cpus = 1;
   unsigned sockets = 1;
   std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
   std::optional<Host> host;
   SourceRange where;
+  SourceRange path_where;  // of `path`, else of `arch`, else of the machine
 };
 
 /// `dev:3`, `dev:1..8`, `dev:INTA`, or `dev` for all its vectors.
@@ -69,8 +72,8 @@ struct Sources {
 
 struct Affinity {
   Sources sources;
-  bool spread = true;          // source i of the range to CPU i modulo the number of CPUs
-  std::vector<CpuId> cpus;     // when not spread: one CPU, or one a source in turn
+  bool spread = true;       // source i of the range to CPU i modulo the number of CPUs
+  std::vector<CpuId> cpus;  // when not spread: one CPU, or one a source in turn
   SourceRange where;
 };
 
@@ -81,14 +84,14 @@ enum class LevelUntil : std::uint8_t { Pulse, Handled };
 struct Load {
   LoadKind kind = LoadKind::Once;
   Sources sources;
-  Duration period = 0;                  // mean gap of each source: Periodic, Poisson
-  unsigned burst_size = 1;              // Burst: sources raised at once, each `period`
-  unsigned depth = 0;                   // ClosedLoop
-  Duration think = 0;                   // ClosedLoop
+  Duration period = 0;      // mean gap of each source: Periodic, Poisson
+  unsigned burst_size = 1;  // Burst: sources raised at once, each `period`
+  unsigned depth = 0;       // ClosedLoop
+  Duration think = 0;       // ClosedLoop
   Time start = 0;
-  Duration length = 0;                  // `for`
+  Duration length = 0;                     // `for`
   LevelUntil until = LevelUntil::Handled;  // INTx only
-  std::string replay_file;              // Replay: a trace file, relative to the scenario
+  std::string replay_file;                 // Replay: a trace file, relative to the scenario
   SourceRange where;
 };
 
@@ -126,7 +129,7 @@ struct Value {
 /// One architectural step, in the terms of the specification: `lapic.write: { cpu: 0, ... }`.
 struct Step {
   std::string op;
-  ValueMap args;      // validated against the language's table: known, typed, required ones present
+  ValueMap args;  // validated against the language's table: known, typed, required ones present
   SourceRange where;
 
   const Value* find(std::string_view name) const {
@@ -147,11 +150,11 @@ enum class Compare : std::uint8_t { Equal, NotEqual, Less, LessEqual, Greater, G
 
 /// `lost == 0`, `p99 < 20us`, `nvme0.p99 < 20us`, `nvme0.handler.p99 < 5us`.
 struct Expectation {
-  std::string text;     // as written
-  std::string device;   // empty: all
+  std::string text;         // as written
+  std::string device;       // empty: all
   bool to_handler = false;  // percentile up to the handler's first instruction, not to the end
-  std::string metric;   // asserted handled coalesced dropped cancelled in_flight spurious duplicated
-                        // lost min p50 p90 p99 p99.9 max mean
+  std::string metric;  // asserted handled coalesced dropped cancelled in_flight spurious duplicated
+                       // lost min p50 p90 p99 p99.9 max mean
   Compare compare = Compare::Equal;
   std::uint64_t bound = 0;  // a count, or ps
   SourceRange where;
@@ -171,7 +174,7 @@ struct Scenario {
   std::string profile;    // empty: the fabric's default
   std::string behaviour;  // empty: spec
   std::uint64_t seed = 1;
-  Time until = 0;         // 0: until nothing is in flight
+  Time until = 0;  // 0: until nothing is in flight
   Machine machine;
   std::vector<Affinity> affinity;
   std::vector<Load> workload;

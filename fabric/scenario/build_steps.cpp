@@ -1,0 +1,153 @@
+#include <set>
+
+#include "fabric/scenario/builder.hpp"
+#include "fabric/scenario/language.hpp"
+#include "fabric/scenario/phrases.hpp"
+#include "fabric/scenario/quantities.hpp"
+#include "fabric/scenario/suggest.hpp"
+
+namespace irqfab::scenario {
+namespace {
+
+ValueMap build_fields(const Node& map, const Table& table, Building& to);
+
+Value build_value(const Node& node, const Shape& shape, Building& to) {
+  Value value;
+  value.where = to.lines.range(node.place);
+  switch (shape.kind) {
+    case Kind::Number:
+    case Kind::Bits:
+      value.held = *parse_number(node.text);
+      break;
+    case Kind::Cpu:
+      value.held = std::uint64_t{raw(resolve_cpu(node, to))};
+      break;
+    case Kind::Flag:
+      value.held = node.text == "true";
+      break;
+    case Kind::LapicRegister:
+      value.held = *parse_register(node.text, lapic_registers(), kLapicPage);
+      break;
+    case Kind::IoapicRegister:
+      value.held = *parse_register(node.text, ioapic_registers(), kIoapicIndexes);
+      break;
+    case Kind::Answer:
+      value.held = *parse_answer(node.text);
+      break;
+    case Kind::Device:
+      find_device(node.text, node.place, to);
+      value.held = node.text;
+      break;
+    case Kind::List: {
+      ValueList list;
+      for (const Node& item : node.items) list.push_back(build_value(item, *shape.item, to));
+      value.held = std::move(list);
+      break;
+    }
+    case Kind::Map:
+      value.held = build_fields(node, *shape.table, to);
+      break;
+    default:
+      value.held = node.text;
+  }
+  return value;
+}
+
+ValueMap build_fields(const Node& map, const Table& table, Building& to) {
+  ValueMap fields;
+  for (const auto& [key, value] : map.entries) {
+    fields.emplace_back(key.text, build_value(value, find_key(table, key.text)->shape, to));
+  }
+  return fields;
+}
+
+Value plain(std::uint64_t number, const SourceRange& where) { return {number, where}; }
+
+/// `raise: d:3` becomes { device: d, vector: 3 }, `raise: d:INTA` { device: d, intx: 0 }.
+ValueMap build_raise(const Node& source, Building& to) {
+  const auto sources = resolve_sources(source, to);
+  if (!sources) return {};
+  return {{"device", {sources->device, sources->where}},
+          {sources->intx ? "intx" : "vector", plain(sources->first, sources->where)}};
+}
+
+/// Is the entry within the device's MSI-X table?
+void check_entry(const Node& fields, Building& to) {
+  const Node* id = fields.find("device");
+  const Node* entry = fields.find("entry");
+  if (id == nullptr || entry == nullptr) return;
+  const Device* device = known_device(id->text, to);
+  const std::uint64_t index = number_at(fields, "entry");
+  if (device == nullptr || index < device->msix) return;
+  to.findings.error(entry->place, "no-such-vector",
+                    "'" + device->id + "' has no entry " + std::to_string(index),
+                    device->msix == 0 ? "a device with 'msix:'"
+                                      : "an entry below " + std::to_string(device->msix));
+}
+
+/// A line of a device is its INTx.
+void check_line(const Node& fields, Building& to) {
+  const Node* id = fields.find("device");
+  if (id == nullptr) return;
+  const Device* device = known_device(id->text, to);
+  if (device == nullptr || device->intx) return;
+  to.findings.error(id->place, "no-such-source", "'" + device->id + "' has no INTx",
+                    "a device with 'intx:'");
+}
+
+Step build_step(const Node& map, Building& to) {
+  const auto& [key, body] = map.entries.front();
+  Step step;
+  step.op = key.text;
+  step.where = to.lines.range(key.place);
+  const Shape& shape = find_key(kStepTable, key.text)->shape;
+  if (shape.kind == Kind::Source) {
+    step.args = build_raise(body, to);
+  } else if (shape.kind == Kind::Duration) {
+    step.args = {{"time", plain(*parse_duration(body.text), to.lines.range(body.place))}};
+  } else {
+    step.args = build_fields(body, *shape.table, to);
+    if (step.op == "line") check_line(body, to);
+    check_entry(body, to);
+  }
+  return step;
+}
+
+}  // namespace
+
+void build_steps(const Node* list, std::vector<Step>& steps, Building& to) {
+  if (list == nullptr) return;
+  for (const Node& map : list->items) steps.push_back(build_step(map, to));
+}
+
+void check_eventfds(const Node& root, Building& to) {
+  std::set<std::string, std::less<>> bound;
+  const auto each_step = [&root](auto&& visit) {
+    for (const std::string_view section : {"setup", "steps"}) {
+      const Node* list = root.find(section);
+      if (list == nullptr) continue;
+      for (const Node& map : list->items) visit(map.entries.front());
+    }
+  };
+  each_step([&bound](const Entry& step) {
+    if (step.key.text != "kvm.irqfd") return;
+    for (const std::string_view name : {"eventfd", "resample"}) {
+      if (const Node* fd = step.value.find(name)) bound.insert(fd->text);
+    }
+  });
+  const std::vector<std::string_view> names(bound.begin(), bound.end());
+  const auto check = [&](const Node* fd) {
+    if (fd == nullptr || bound.count(fd->text) > 0) return;
+    to.findings.error(fd->place, "no-such-eventfd",
+                      "no 'kvm.irqfd' of this file names the eventfd " + quote(fd->text) +
+                          did_you_mean(fd->text, names),
+                      "an eventfd that an irqfd uses");
+  };
+  each_step([&check](const Entry& step) {
+    if (step.key.text == "eventfd.write") check(step.value.find("fd"));
+    if (step.key.text != "expect") return;
+    if (const Node* counter = step.value.find("eventfd.counter")) check(counter->find("fd"));
+  });
+}
+
+}  // namespace irqfab::scenario

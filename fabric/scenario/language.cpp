@@ -1,0 +1,178 @@
+// The portable level of the language; language_steps.cpp has the architectural one.
+#include "fabric/scenario/language.hpp"
+
+namespace irqfab::scenario {
+namespace {
+
+extern const Table kMachine, kHostBridge, kDevice, kLoad, kBurst, kClosedLoop, kLevel, kHandler,
+    kChange;
+
+constexpr Word kAttachments[] = {
+    {"emulated"},
+    {"vhost", "the kernel worker of vhost"},
+    {"assigned", "device assignment"},
+};
+constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
+constexpr Word kUntils[] = {{"handled"}, {"pulse"}};
+constexpr Word kBehaviours[] = {
+    {"spec"},
+    {"kvm", "the quirks of KVM"},
+    {"qemu", "the quirks of QEMU"},
+    {"xen", "the quirks of Xen"},
+};
+constexpr Word kSpread[] = {{"spread"}};
+constexpr Word kRandom[] = {{"random"}};
+
+constexpr Shape kCpu = of(Kind::Cpu);
+constexpr Shape kCpuList = list_of(kCpu);
+constexpr Shape kSpreadWord = one_of(kSpread);
+constexpr Shape kSpreadOrCpu = either(kSpreadWord, kCpu);
+constexpr Shape kPlacement = either(kSpreadOrCpu, kCpuList);
+constexpr Shape kRandomWord = one_of(kRandom);
+constexpr Shape kSourcesKey = of(Kind::Sources);
+constexpr Shape kDeviceKey = of(Kind::Device);
+constexpr Shape kPriceKey = of(Kind::PriceName);
+constexpr Shape kPriceValue = of(Kind::Price);
+constexpr Shape kBusyTime = duration(0);
+constexpr Shape kHandlerMap = map_of(kHandler);
+constexpr Shape kHandlerBody = either(kBusyTime, kHandlerMap);
+constexpr Shape kHandlerStep = of(Kind::HandlerStep);
+constexpr Shape kExpectation = of(Kind::Expectation);
+constexpr Shape kStepMap = map_of(kStepTable);
+constexpr Shape kBridgeMap = map_of(kHostBridge);
+constexpr Shape kDeviceMap = map_of(kDevice);
+constexpr Shape kLoadMap = map_of(kLoad);
+constexpr Shape kChangeMap = map_of(kChange);
+
+constexpr Key kScenarioKeys[] = {
+    required("irqfab", of(Kind::Version),
+             "The version of the language; the first key of the file."),
+    optional("title", of(Kind::Text), "none", "What the scenario is about, in one sentence."),
+    defaulted("machine", map_of(kMachine), "{}", "The hardware."),
+    optional(
+        "affinity", keyed(kSourcesKey, kPlacement), "every device spread over the CPUs",
+        "Which CPU takes which source: `spread` (source i of the range to CPU i, modulo the number "
+        "of CPUs), one CPU, or a list that is used in turn."),
+    optional("workload", list_of(kLoadMap), "none", "What the devices raise."),
+    defaulted("handler", kHandlerBody, "1us",
+              "How long the CPU is busy before it acknowledges, or the steps of the handler."),
+    optional("handlers", keyed(kDeviceKey, kHandlerBody), "as `handler`",
+             "Handlers of single devices."),
+    optional("during", list_of(kChangeMap), "none", "What is reconfigured under traffic."),
+    optional("setup", list_of(kStepMap), "none", "Steps before time 0."),
+    optional("steps", list_of(kStepMap), "none", "Steps from time 0 on, one after the other."),
+    later("actors", "the explorer"),
+    later("schedule", "the explorer"),
+    optional("expect", list_of(kExpectation), "none",
+             "What must hold at the end: `[device.][handler.]metric`, a comparison, and a bound."),
+    optional("until", duration(1), "until nothing is in flight", "When the run ends."),
+    defaulted("seed", number(0, ~std::uint64_t{0}), "1", "Where the random numbers start."),
+    optional("profile", of(Kind::Text), "the fabric's", "The timing profile: a name or a file."),
+    optional("behaviour", one_of(kBehaviours), "`spec`", "Whose named quirks apply."),
+    optional(
+        "prices", keyed(kPriceKey, kPriceValue), "none",
+        "Rows of the timing profile that this scenario overrides, by `Event` or `node.Event`."),
+};
+
+constexpr Key kMachineKeys[] = {
+    optional("arch", of(Kind::Arch), "`x86`", "The interrupt fabric."),
+    optional("path", of(Kind::Path), "the fabric's default", "How an interrupt gets to its CPU."),
+    defaulted("cpus", number(1, 4096), "1", "CPUs, numbered from 0."),
+    defaulted("sockets", number(1, 64), "1", "The CPUs are divided evenly among them."),
+    optional("devices", list_of(kDeviceMap), "none",
+             "Devices on the one host bridge that exists when none is declared."),
+    optional("host_bridges", list_of(kBridgeMap), "one, `hb0`", "PCI host bridges."),
+    later("host", "paths through a modelled host"),
+};
+
+constexpr Key kHostBridgeKeys[] = {
+    required("id", of(Kind::Id), "Its name in this file."),
+    optional("segment", number(0, 65535), "its place in the list", "PCI segment group."),
+    defaulted("buses", of(Kind::BusRange), "00..ff",
+              "The buses behind it; bridges of one segment share none."),
+    optional("devices", list_of(kDeviceMap), "none", "What is behind it."),
+};
+
+constexpr Key kDeviceKeys[] = {
+    required("id", of(Kind::Id), "Its name in this file."),
+    required("bdf", of(Kind::Bdf), "Where it is: its requester id."),
+    optional("msix", number(1, 2048), "no MSI-X", "Entries of its MSI-X table."),
+    optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
+    defaulted("attach", one_of(kAttachments), "emulated", "Who raises its interrupts."),
+    later("moderation", "interrupt moderation"),
+};
+
+constexpr std::string_view kStreams = "poisson periodic burst closed-loop";
+
+constexpr Key kLoadKeys[] = {
+    optional("source", of(Kind::Sources), "none", "Which sources, each on its own.")
+        .beside("poisson periodic burst closed-loop at"),
+    choice("poisson", of(Kind::Period), "At random: the mean rate, or the mean time between two.")
+        .needing("source"),
+    choice("periodic", of(Kind::Period), "Evenly: the rate, or the time between two.")
+        .needing("source"),
+    choice("burst", map_of(kBurst), "Several at once, again and again.").needing("source"),
+    choice("closed-loop", map_of(kClosedLoop), "The next one when an earlier one has been handled.")
+        .needing("source"),
+    choice("at", duration(0), "Once, at this time.").needing("source"),
+    choice("replay", of(Kind::Text), "A trace file, relative to the scenario."),
+    defaulted("start", duration(0), "0ns", "When it begins.")
+        .beside("poisson periodic burst closed-loop replay"),
+    optional("for", duration(1), "to the end of the run", "How long it goes on.").beside(kStreams),
+    optional("level", map_of(kLevel), "`{ until: handled }`", "How long an INTx line stays high.")
+        .beside("poisson periodic burst closed-loop at"),
+};
+
+constexpr Key kBurstKeys[] = {
+    required("size", number(1, 65536), "Interrupts of each source in one burst."),
+    required("every", duration(1), "From the start of a burst to the next."),
+};
+
+constexpr Key kClosedLoopKeys[] = {
+    required("depth", number(1, 65536), "Requests of each source that are under way."),
+    defaulted("think", duration(0), "0ns",
+              "From an interrupt's end to the next request's interrupt."),
+};
+
+constexpr Key kLevelKeys[] = {
+    defaulted("until", one_of(kUntils), "handled",
+              "`handled`: until the handler has served the device; `pulse`: it falls at once."),
+};
+
+constexpr Key kHandlerKeys[] = {
+    required("steps", list_of(kHandlerStep), "What it does before it acknowledges, in order."),
+};
+
+constexpr Key kChangeKeys[] = {
+    defaulted("at", duration(0), "0ns", "When it happens first."),
+    optional("every", duration(1), "once", "How often it happens again."),
+    choice("mask", of(Kind::Sources), "Mask these sources."),
+    choice("unmask", of(Kind::Sources), "Unmask these sources."),
+    choice("retarget", of(Kind::Sources), "Move these sources to another CPU.").needing("to"),
+    later("route-update", "changes of the GSI routing table under traffic"),
+    later("move-vcpu", "vCPUs on a modelled host"),
+    later("migrate-vm", "migration"),
+    optional("to", either(kRandomWord, kCpu), "none", "The CPU, or `random`.").beside("retarget"),
+};
+
+constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMachineKeys)};
+constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
+                               rows(kHostBridgeKeys)};
+constexpr Table kDevice = {"device", "in a device", "A PCI function.", rows(kDeviceKeys)};
+constexpr Table kLoad = {"workload", "in a row of 'workload'", "One stream of interrupts.",
+                         rows(kLoadKeys), "what is raised"};
+constexpr Table kBurst = {"burst", "in 'burst'", "Bursts of equal size.", rows(kBurstKeys)};
+constexpr Table kClosedLoop = {"closed-loop", "in 'closed-loop'",
+                               "A queue of requests of constant depth.", rows(kClosedLoopKeys)};
+constexpr Table kLevel = {"level", "in 'level'", "An INTx line.", rows(kLevelKeys)};
+constexpr Table kHandler = {"handler", "in a handler", "The steps of a handler.",
+                            rows(kHandlerKeys)};
+constexpr Table kChange = {"during", "in a row of 'during'", "One reconfiguration under traffic.",
+                           rows(kChangeKeys), "what changes"};
+
+}  // namespace
+
+constexpr Table kScenarioTable = {"scenario", "in the scenario", "The whole file.",
+                                  rows(kScenarioKeys)};
+
+}  // namespace irqfab::scenario

@@ -1,0 +1,206 @@
+// The architectural level of the language: operations and what can be observed, in the spelling of
+// the specifications and of the kernel's interface.
+#include "fabric/scenario/language.hpp"
+
+namespace irqfab::scenario {
+namespace {
+
+extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
+    kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi, kIrqLine, kEventfdWrite, kRoute,
+    kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter;
+
+constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
+constexpr std::uint64_t kLastIoapicPin = 239;  // 82093AA's successors: MaxRedirEntry is 8 bits
+constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those it does not take
+
+constexpr Word kLevels[] = {{"low"}, {"high"}};
+constexpr Word kModes[] = {{"fixed"}, {"lowest"}, {"smi"}, {"nmi"}, {"init"}, {"extint"}};
+constexpr Word kDestModes[] = {{"physical"}, {"logical"}};
+constexpr Word kTriggers[] = {{"edge"}, {"level"}};
+constexpr Word kPolarities[] = {{"high"}, {"low"}};
+constexpr Word kChips[] = {{"ioapic"}, {"pic_master"}, {"pic_slave"}};
+
+constexpr Shape kVector = bits(255);
+constexpr Shape kFlag = of(Kind::Flag);
+constexpr Shape kCpu = of(Kind::Cpu);
+constexpr Shape kDevice = of(Kind::Device);
+constexpr Shape kEventfd = of(Kind::Id);
+constexpr Shape kEntry = number(0, 2047);
+constexpr Shape kRouteMap = map_of(kRoute);
+
+constexpr Key kSteps[] = {
+    choice("lapic.write", map_of(kRegisterWrite), "A CPU writes a register of its local APIC."),
+    choice("ioapic.write", map_of(kIoapicWrite), "A write of an indirect register of the IOAPIC."),
+    choice("ioapic.rte", map_of(kIoapicRte),
+           "Software writes a redirection entry, high half first."),
+    choice("msix.entry", map_of(kMsixEntry),
+           "Software writes an entry of a device's MSI-X table; fields that are absent stay."),
+    choice("msix.mask", map_of(kMsixMask), "Software masks an entry."),
+    choice("msix.unmask", map_of(kMsixMask), "Software unmasks an entry."),
+    choice("msix.function-mask", map_of(kFunctionMask), "Software writes Function Mask."),
+    choice("raise", of(Kind::Source), "A device raises an interrupt."),
+    choice("line", map_of(kLine), "A wire changes its level."),
+    choice("kvm.set_gsi_routing", map_of(kSetGsiRouting),
+           "KVM_SET_GSI_ROUTING: replaces the whole table."),
+    choice("kvm.irqfd", map_of(kIrqfd), "KVM_IRQFD."),
+    choice("kvm.signal_msi", map_of(kSignalMsi), "KVM_SIGNAL_MSI."),
+    choice("kvm.irq_line", map_of(kIrqLine), "KVM_IRQ_LINE_STATUS."),
+    choice("eventfd.write", map_of(kEventfdWrite), "A thread adds 1 to an eventfd."),
+    choice("wait", duration(0), "Nothing is done for this long."),
+    choice("expect", map_of(kObservables), "What must hold now, once nothing moves."),
+    later("mark", "the explorer"),
+    later("its.*", "the GICv3 interrupt translation service"),
+    later("gicd.*", "the Arm distributor"),
+    later("gicr.*", "the Arm redistributors"),
+    later("gicc.*", "the GICv2 CPU interface"),
+    later("icc.*", "the GICv3 CPU interface"),
+    later("v2m.*", "the GICv2m frame"),
+    later("xics.*", "POWER's interrupt controllers"),
+    later("rtas.*", "POWER's firmware calls"),
+    later("evtchn.*", "Xen event channels"),
+    later("xen.*", "Xen hypercalls"),
+    later("vtd.*", "steps of the VT-d remapper"),
+};
+
+constexpr Key kRegisterWriteKeys[] = {
+    required("cpu", kCpu, "Whose local APIC."),
+    required("reg", of(Kind::LapicRegister), "The register."),
+    required("value", bits(kMax32), "What is written."),
+};
+constexpr Key kIoapicWriteKeys[] = {
+    required("reg", of(Kind::IoapicRegister), "The register."),
+    required("value", bits(kMax32), "What is written."),
+};
+constexpr Key kIoapicRteKeys[] = {
+    required("pin", number(0, kLastIoapicPin), "Whose entry."),
+    choice("value", bits(kMax64), "All 64 bits."),
+    choice("vector", kVector, "The vector; the other fields stand beside it."),
+    optional("mode", one_of(kModes), "fixed", "Delivery mode.").beside("vector"),
+    optional("dest", bits(255), "0", "Destination.").beside("vector"),
+    optional("destmode", one_of(kDestModes), "physical", "Destination mode.").beside("vector"),
+    optional("trigger", one_of(kTriggers), "edge", "Trigger mode.").beside("vector"),
+    optional("polarity", one_of(kPolarities), "high", "The level that means asserted.")
+        .beside("vector"),
+    optional("masked", kFlag, "false", "Interrupt mask.").beside("vector"),
+};
+constexpr Key kMsixEntryKeys[] = {
+    required("device", kDevice, "Whose table."),
+    required("entry", kEntry, "Which entry."),
+    optional("address", bits(kMax64), "as it was", "Message address."),
+    optional("data", bits(kMax32), "as it was", "Message data."),
+    optional("masked", kFlag, "as it was", "Mask bit of the vector control word."),
+};
+constexpr Key kMsixMaskKeys[] = {
+    required("device", kDevice, "Whose table."),
+    required("entry", kEntry, "Which entry."),
+};
+constexpr Key kFunctionMaskKeys[] = {
+    required("device", kDevice, "Which device."),
+    required("masked", kFlag, "Function Mask of its Message Control word."),
+};
+constexpr Key kLineKeys[] = {
+    choice("device", kDevice, "The device whose INTx changes."),
+    choice("pin", number(0, kLastIoapicPin), "The IOAPIC input that changes."),
+    required("level", one_of(kLevels), "The level from now on; high means asserted."),
+};
+
+constexpr Key kSetGsiRoutingKeys[] = {
+    required("routes", list_of(kRouteMap), "The table."),
+    optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
+};
+constexpr Key kRouteKeys[] = {
+    required("gsi", number(0, kLastGsi), "Global system interrupt."),
+    choice("msi", map_of(kMsiRoute), "It becomes this message."),
+    choice("irqchip", map_of(kPinRoute), "It becomes this input of an in-kernel chip."),
+};
+constexpr Key kMsiRouteKeys[] = {
+    required("address", bits(kMax64), "Message address."),
+    required("data", bits(kMax32), "Message data."),
+};
+constexpr Key kPinRouteKeys[] = {
+    required("chip", one_of(kChips), "Which chip."),
+    required("pin", number(0, kMax16), "Which input."),
+};
+constexpr Key kIrqfdKeys[] = {
+    required("eventfd", kEventfd, "The eventfd; it exists from its first mention."),
+    required("gsi", number(0, kLastGsi), "What it raises."),
+    defaulted("deassign", kFlag, "false", "Take the binding away."),
+    optional("resample", kEventfd, "none", "The eventfd that an EOI signals."),
+    optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
+};
+constexpr Key kSignalMsiKeys[] = {
+    required("address", bits(kMax64), "Message address."),
+    required("data", bits(kMax32), "Message data."),
+    optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
+};
+constexpr Key kIrqLineKeys[] = {
+    required("gsi", number(0, kLastGsi), "Which line."),
+    required("level", one_of(kLevels), "The level from now on."),
+    optional("answers", of(Kind::Answer), "not checked", "The status that the call returns."),
+};
+constexpr Key kEventfdWriteKeys[] = {
+    required("fd", kEventfd, "Which eventfd."),
+};
+
+constexpr Key kObservableKeys[] = {
+    optional("lapic.IRR", map_of(kVectors), "not checked", "Interrupt requests of a local APIC."),
+    optional("lapic.ISR", map_of(kVectors), "not checked", "Vectors in service."),
+    optional("lapic.TMR", map_of(kVectors), "not checked", "Vectors that came as level."),
+    optional("ioapic.RTE", map_of(kRteState), "not checked", "A redirection entry."),
+    optional("msix.PBA", map_of(kPba), "not checked", "The pending bits of a device."),
+    optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
+};
+constexpr Shape kVectorList = list_of(kVector);
+constexpr Key kVectorsKeys[] = {
+    required("cpu", kCpu, "Whose local APIC."),
+    required("vectors", kVectorList, "Exactly the vectors whose bits are set."),
+};
+constexpr Key kRteStateKeys[] = {
+    required("pin", number(0, kLastIoapicPin), "Whose entry."),
+    required("value", bits(kMax64), "All 64 bits, with Delivery Status and Remote IRR."),
+};
+constexpr Key kPbaKeys[] = {
+    required("device", kDevice, "Which device."),
+    required("value", bits(kMax64), "The bits of entries 0 to 63."),
+};
+constexpr Key kCounterKeys[] = {
+    required("fd", kEventfd, "Which eventfd."),
+    required("value", number(0, kMax64), "Its counter."),
+};
+
+constexpr Table kRegisterWrite = {"lapic.write", "in 'lapic.write'", "", rows(kRegisterWriteKeys)};
+constexpr Table kIoapicWrite = {"ioapic.write", "in 'ioapic.write'", "", rows(kIoapicWriteKeys)};
+constexpr Table kIoapicRte = {"ioapic.rte", "in 'ioapic.rte'", "", rows(kIoapicRteKeys),
+                              "how the entry is given"};
+constexpr Table kMsixEntry = {"msix.entry", "in 'msix.entry'", "", rows(kMsixEntryKeys)};
+constexpr Table kMsixMask = {"msix.mask, msix.unmask", "in 'msix.mask' and 'msix.unmask'", "",
+                             rows(kMsixMaskKeys)};
+constexpr Table kFunctionMask = {"msix.function-mask", "in 'msix.function-mask'", "",
+                                 rows(kFunctionMaskKeys)};
+constexpr Table kLine = {"line", "in 'line'", "", rows(kLineKeys), "which wire changes"};
+constexpr Table kSetGsiRouting = {"kvm.set_gsi_routing", "in 'kvm.set_gsi_routing'", "",
+                                  rows(kSetGsiRoutingKeys)};
+constexpr Table kRoute = {"route", "in a route", "One entry of the GSI routing table.",
+                          rows(kRouteKeys), "what the GSI becomes"};
+constexpr Table kMsiRoute = {"msi", "in 'msi'", "A message.", rows(kMsiRouteKeys)};
+constexpr Table kPinRoute = {"irqchip", "in 'irqchip'", "An input of an in-kernel chip.",
+                             rows(kPinRouteKeys)};
+constexpr Table kIrqfd = {"kvm.irqfd", "in 'kvm.irqfd'", "", rows(kIrqfdKeys)};
+constexpr Table kSignalMsi = {"kvm.signal_msi", "in 'kvm.signal_msi'", "", rows(kSignalMsiKeys)};
+constexpr Table kIrqLine = {"kvm.irq_line", "in 'kvm.irq_line'", "", rows(kIrqLineKeys)};
+constexpr Table kEventfdWrite = {"eventfd.write", "in 'eventfd.write'", "",
+                                 rows(kEventfdWriteKeys)};
+constexpr Table kObservables = {
+    "state", "in 'expect'", "What can be observed between two steps.", rows(kObservableKeys), "",
+    1};
+constexpr Table kVectors = {"lapic.IRR, lapic.ISR, lapic.TMR", "in a set of vectors",
+                            "A 256-bit register of a local APIC.", rows(kVectorsKeys)};
+constexpr Table kRteState = {"ioapic.RTE", "in 'ioapic.RTE'", "", rows(kRteStateKeys)};
+constexpr Table kPba = {"msix.PBA", "in 'msix.PBA'", "", rows(kPbaKeys)};
+constexpr Table kCounter = {"eventfd.counter", "in 'eventfd.counter'", "", rows(kCounterKeys)};
+
+}  // namespace
+
+constexpr Table kStepTable = {"step", "in a step", "One operation.", rows(kSteps), "what is done"};
+
+}  // namespace irqfab::scenario

@@ -1,0 +1,61 @@
+#include "fabric/scenario/path_check.hpp"
+
+#include "fabric/scenario/document.hpp"
+#include "fabric/scenario/paths.hpp"
+#include "fabric/scenario/quantities.hpp"
+
+namespace irqfab::scenario {
+namespace {
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
+Diagnostic diagnostic(SourceRange where, std::string code, std::string message,
+                      std::string expected) {
+  return {Severity::Error,    std::move(code),     std::move(where),
+          std::move(message), std::move(expected), ""};
+}
+
+/// Steps that call KVM need a path that goes through it.
+void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
+  if (starts_with(path, "kvm-")) return;
+  for (const Step& step : steps) {
+    if (!starts_with(step.op, "kvm.") && !starts_with(step.op, "eventfd.")) continue;
+    found.push_back(
+        diagnostic(step.where, "no-kvm",
+                   quote(step.op) + " calls KVM, and the path is '" + std::string(path) + "'",
+                   "'path: kvm-irqfd' or another through KVM in 'machine'"));
+  }
+}
+
+}  // namespace
+
+Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::string_view path) {
+  const Machine& machine = scenario.machine;
+  const bool own = arch == machine.arch && path == machine.path;
+  const SourceRange where = own ? machine.path_where : whole_file(scenario.file);
+  const auto row = find_path(arch, path);
+  if (!row) return {diagnostic(where, row.fault().code, row.fault().message, "")};
+  if (row->support == Support::Later) {
+    return {diagnostic(where, "not-yet",
+                       "the path '" + std::string(row->path) + "' on " + std::string(row->arch) +
+                           " is not supported yet",
+                       "a pair that 'irqfab list paths' marks as supported")};
+  }
+  Diagnostics found;
+  if (row->support == Support::RecordingsOnly) {
+    for (const Load& load : scenario.workload) {
+      if (load.kind == LoadKind::Replay) continue;
+      found.push_back(diagnostic(
+          load.where, "not-yet",
+          "a generated load on the path '" + std::string(row->path) + "' is not supported yet",
+          "'replay' or 'steps' on this path"));
+    }
+  }
+  check_calls(scenario.setup, row->path, found);
+  check_calls(scenario.steps, row->path, found);
+  return found;
+}
+
+}  // namespace irqfab::scenario

@@ -1,0 +1,51 @@
+// The short phrases of a scenario: a step of a handler, an expectation, the answer of a call.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fabric/scenario/quantities.hpp"
+#include "fabric/scenario/scenario.hpp"
+
+namespace irqfab::scenario {
+
+/// `busy 1us`, `read device 400ns`, `mask`, `poll 5us`, `unmask`.
+Parsed<HandlerStep> parse_handler_step(std::string_view text);
+std::string write_handler_step(const HandlerStep& step);
+
+/// `lost == 0`, `nvme0.handler.p99 < 5us`. Nobody has looked for the device yet.
+Parsed<Expectation> parse_expectation(std::string_view text);
+
+/// What the bound of a metric is.
+enum class MetricKind : std::uint8_t { Count, Latency };
+struct Metric {
+  std::string_view name;
+  MetricKind kind;
+  std::string_view meaning;
+};
+const std::vector<Metric>& metrics();
+
+/// A number, or an error such as `-EINVAL`, which gives the negative errno of Linux.
+Parsed<std::int64_t> parse_answer(std::string_view text);
+std::string write_answer(std::int64_t value);
+
+/// The names of `reg:` and their offsets in the register page of the local APIC (SDM vol. 3, table
+/// 11-1), or the indexes of the IOAPIC's registers (82093AA 3.2).
+struct RegisterName {
+  std::string_view name;
+  std::uint32_t offset;
+};
+constexpr std::uint64_t kLapicPage = 0x1000;     // offsets below
+constexpr std::uint64_t kIoapicIndexes = 0x100;  // indexes below
+const std::vector<RegisterName>& lapic_registers();
+const std::vector<RegisterName>& ioapic_registers();
+
+/// A name of the list, or a number below `end`.
+Parsed<std::uint64_t> parse_register(std::string_view text, const std::vector<RegisterName>& names,
+                                     std::uint64_t end);
+/// The name of the offset, or the offset in hexadecimal.
+std::string write_register(std::uint64_t offset, const std::vector<RegisterName>& names);
+
+}  // namespace irqfab::scenario
