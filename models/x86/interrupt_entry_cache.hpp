@@ -36,7 +36,7 @@ class InterruptEntryCache {
   }
   void invalidate(const IndexRange& range) {
     for (Line& line : lines_) {
-      if (line.valid && range.covers(line.index)) line = Line{};
+      if (range.covers(line.index)) line = Line{};
     }
   }
   void invalidate_all() { lines_.assign(lines_.size(), Line{}); }

@@ -33,9 +33,8 @@ struct Irte {
   static constexpr std::uint64_t kBytes = 16;
 
   // In `low`
-  using P = Flag<0>;  // present
-  using FPD =
-      Flag<1>;  // fault processing disable: a fault of this entry blocks, but is not recorded
+  using P = Flag<0>;           // present
+  using FPD = Flag<1>;         // fault processing disable: block without a record
   using DM = Flag<2>;          // destination mode
   using RH = Flag<3>;          // redirection hint
   using TM = Flag<4>;          // trigger mode

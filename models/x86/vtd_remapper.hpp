@@ -7,12 +7,15 @@
 // its status write; "Interrupt Draining": what was translated under older entries has reached the
 // interrupt controller before a wait completes. Requests of one input leave in the order they came
 // in, whatever they missed in the cache (PCI Express Base 2.4.1). Descriptors are carried out one
-// at a time, as if each wait had its fence bit set. Not modelled yet: posted-interrupt IRTEs (IM =
-// 1 faults as a reserved field), extended interrupt mode (EIME: 32-bit destinations), the fault
-// event and invalidation completion event messages (FECTL_REG, IECTL_REG) with their masks, several
-// fault records, IQERCD_REG, 256-bit descriptors, draining before GSTS_REG reports a change of IRE
-// or SIRTP, register-based invalidation. Not modelled: DMA remapping. Other writes pass through in
-// order; context-cache and IOTLB descriptors complete at once, since nothing of theirs is cached.
+// at a time, as if each wait had its fence bit set.
+//
+// Not modelled yet: posted-interrupt IRTEs (IM = 1 faults as a reserved field), extended interrupt
+// mode (EIME: 32-bit destinations), the messages of the fault event and the invalidation completion
+// event (FECTL_REG, IECTL_REG), several fault records, IQERCD_REG, 256-bit descriptors, draining
+// before GSTS_REG reports a change of IRE or SIRTP.
+//
+// Not modelled: DMA remapping. Other writes pass through in order; context-cache and IOTLB
+// descriptors complete at once, since nothing of theirs is cached.
 #pragma once
 
 #include <array>
