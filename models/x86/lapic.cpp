@@ -13,6 +13,7 @@ std::uint64_t cpu_and_vector(CpuId cpu, Vector vector) {
   return std::uint64_t{raw(cpu)} << 8 | raw(vector);
 }
 
+/// Bits 7:4: interrupts are preempted by class, not by vector (SDM vol. 3, 11.8.3).
 constexpr std::uint8_t class_of(std::uint8_t priority) { return priority & 0xF0; }
 std::uint8_t priority_of(std::optional<Vector> vector) { return vector ? raw(*vector) : 0; }
 

@@ -61,7 +61,8 @@ class LapicBank final {
   LaneId lane_of(PortId port, const Message& message) const;
   void receive(PortId port, const Message& message, Env& env);
 
-  /// Delivers a message. Returns how many LAPICs accepted it, those that had it pending included.
+  /// Delivers a message, whose `span` must exist. Returns how many LAPICs accepted it, those that
+  /// had it pending already included.
   unsigned on_message(const ApicMessage& message, SpanId span, Env& env);
   /// The CPU asks which interrupt to take: the highest deliverable one, or the spurious vector.
   IntaAnswer on_inta(CpuId cpu, Env& env);

@@ -9,9 +9,6 @@
 
 namespace irqfab::x86 {
 
-/// Bits 7:4 of a vector: interrupts are preempted by class, not by vector (SDM vol. 3, 11.8.3).
-constexpr unsigned priority_class(Vector vector) { return raw(vector) >> 4; }
-
 class VectorSet {
  public:
   bool has(Vector vector) const { return (word(vector) >> bit(vector)) & 1; }

@@ -135,6 +135,16 @@ TEST_F(IoApicEdge, SecondDriverSharesTheFateOfAnEdgeThatTheMaskSwallowed) {
   EXPECT_TRUE(dropped(span(2), DropReason::MaskedNotLatched));
 }
 
+TEST_F(IoApicEdge, SecondDriverNeverMergesIntoAnEarlierRiseOfTheLine) {
+  set_rte(kPin, 0x51);
+  raise(0, span(1));
+  lower(0);
+  set_rte(kPin, 0x51 | kMasked);
+  raise(0, span(2));
+  raise(1, span(3));
+  EXPECT_TRUE(dropped(span(3), DropReason::MaskedNotLatched));
+}
+
 TEST_F(IoApicEdge, AssertionWithoutASpanBeginsOne) {
   set_rte(kPin, 0x51);
   raise(0, kNoSpan);
@@ -194,6 +204,12 @@ TEST_F(IoApicLevel, EoiWithTheLineHighSendsANewSpan) {
   EXPECT_EQ(env.notes[1].detail, static_cast<std::uint64_t>(Cause::Resample));
   EXPECT_EQ(sent(), Spans{env.notes[1].span});
   EXPECT_TRUE(remote_irr());
+}
+
+TEST_F(IoApicLevel, EoiOfAnEntryThatIsNotInServiceIsNothing) {
+  set_rte(kPin, 0x61 | kLevel);
+  ioapic.on_eoi(Vector{0x61}, env);
+  EXPECT_FALSE(env.noted(Event::RemoteIrrCleared));
 }
 
 TEST_F(IoApicLevel, EoiOfAnotherVectorChangesNothing) {
@@ -314,6 +330,7 @@ TEST_F(IoApicLevel, MutantLeavesRemoteIrrSet) {
   ioapic = IoApic(config);
   set_rte(kPin, 0x61 | kLevel);
   raise(0, span(1));
+  lower(0);
   ioapic.on_eoi(Vector{0x61}, env);
   EXPECT_TRUE(remote_irr());
 }

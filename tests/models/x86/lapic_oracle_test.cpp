@@ -1,0 +1,228 @@
+// The bank of local APICs against an independent oracle: random operations, all state compared
+// after each, every span accounted for.
+
+#include "tests/models/x86/lapic_oracle.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "models/x86/lapic.hpp"
+#include "tests/support/span_book.hpp"
+
+namespace irqfab::x86 {
+namespace {
+
+using Register = LapicRegister;
+
+std::set<unsigned> vectors_in(LapicBank& bank, unsigned cpu, std::uint32_t offset,
+                              test::RecordingEnv& env) {
+  std::set<unsigned> found;
+  for (unsigned index = 0; index < 8; ++index) {
+    const std::uint32_t word = bank.read(CpuId{cpu}, offset + 16 * index, env);
+    for (unsigned bit = 0; bit < 32; ++bit) {
+      if ((word >> bit & 1) != 0) found.insert(32 * index + bit);
+    }
+  }
+  return found;
+}
+
+/// One machine on both sides, and the operations that move both.
+class Pair {
+ public:
+  Pair(const std::vector<unsigned>& ids, unsigned seed)
+      : random_(seed), oracle_(ids), bank_(config_of(ids)), intr_(ids.size(), Level::Low) {}
+
+  void step() {
+    const auto cpu = below(oracle_.apics.size());
+    const unsigned dice = below(100);
+    if (dice < 35) {
+      message();
+    } else if (dice < 55) {
+      inta(cpu);
+    } else if (dice < 72) {
+      oracle_.eoi(cpu);
+      write(cpu, Register::kEoi, static_cast<std::uint32_t>(random_()));
+    } else if (dice < 82) {
+      ipi(cpu);
+    } else {
+      configure(cpu);
+    }
+  }
+
+  void compare() {
+    for (unsigned cpu = 0; cpu < oracle_.apics.size(); ++cpu) compare(cpu);
+    compare_messages();
+    book_.read(env_);
+    ASSERT_TRUE(book_.faults().empty()) << book_.faults().front();
+    ASSERT_EQ(book_.live(), test::held_by(bank_));
+    env_.clear();
+  }
+
+ private:
+  static LapicBank::Config config_of(const std::vector<unsigned>& ids) {
+    LapicBank::Config config;
+    for (const unsigned id : ids) config.ids.push_back(ApicId{id});
+    return config;
+  }
+
+  unsigned below(std::size_t n) { return static_cast<unsigned>(random_() % n); }
+  bool chance(unsigned percent) { return below(100) < percent; }
+  /// Mostly of few values, so that interrupts meet; sometimes any.
+  unsigned some_vector() { return chance(80) ? 0x30 + 0x11 * below(6) : below(256); }
+  unsigned some_mode() { return chance(75) ? below(2) : below(8); }
+  unsigned some_destination() {
+    if (chance(40)) return oracle_.apics[below(oracle_.apics.size())].id;
+    return chance(20) ? 0xFF : below(256);
+  }
+  void write(unsigned cpu, std::uint32_t offset, std::uint32_t value) {
+    bank_.write(CpuId{cpu}, offset, value, env_);
+  }
+
+  void message() {
+    lapic_oracle::Message m;
+    m.destination = some_destination();
+    m.logical = chance(50);
+    m.hint = chance(15);
+    m.mode = some_mode();
+    m.vector = some_vector();
+    m.level_triggered = chance(40);
+    m.asserted = chance(90);
+    const std::uint64_t address =
+        0xFEE00000 | m.destination << 12 | (m.hint ? 8u : 0u) | (m.logical ? 4u : 0u);
+    const std::uint32_t data =
+        (m.level_triggered ? 0x8000u : 0u) | (m.asserted ? 0x4000u : 0u) | m.mode << 8 | m.vector;
+    const unsigned expected = oracle_.deliver(m);
+    ASSERT_EQ(bank_.on_message(decode({address, data}), book_.begin(), env_), expected);
+  }
+
+  void inta(unsigned cpu) {
+    const auto [vector, spurious] = oracle_.inta(cpu);
+    const IntaAnswer answer = bank_.on_inta(CpuId{cpu}, env_);
+    ASSERT_EQ(raw(answer.vector), vector);
+    ASSERT_EQ(answer.spurious, spurious);
+    ASSERT_EQ(answer.span == kNoSpan, spurious);
+  }
+
+  void ipi(unsigned cpu) {
+    const unsigned destination = some_destination();
+    const std::uint32_t low =
+        below(4) << 18 | below(4) << 14 | below(2) << 11 | some_mode() << 8 | some_vector();
+    oracle_.apics[cpu].destination = destination;
+    write(cpu, Register::kIcrHigh, destination << 24);
+    oracle_.write_icr(cpu, low);
+    write(cpu, Register::kIcrLow, low);
+  }
+
+  void configure(unsigned cpu) {
+    lapic_oracle::Apic& apic = oracle_.apics[cpu];
+    const auto value = static_cast<std::uint32_t>(random_());
+    switch (below(6)) {
+      case 0:
+        apic.tpr = chance(50) ? 0 : value & 0x7F;
+        return write(cpu, Register::kTpr, apic.tpr);
+      case 1:
+        apic.svr = (value & 0x10FF) | (chance(85) ? 0x100u : 0u);
+        return write(cpu, Register::kSvr, apic.svr);
+      case 2:
+        apic.ldr = value & 0xFF000000;
+        return write(cpu, Register::kLdr, value);
+      case 3:
+        apic.dfr = chance(50) ? 0xFFFFFFFF : value | 0x0FFFFFFF;
+        if (chance(50)) apic.dfr &= 0x0FFFFFFF;
+        return write(cpu, Register::kDfr, apic.dfr);
+      case 4:
+        oracle_.write_esr(cpu);
+        return write(cpu, Register::kEsr, value);
+      default:
+        apic.id = chance(80) ? cpu : below(8);
+        return write(cpu, Register::kId, apic.id << 24);
+    }
+  }
+
+  void compare(unsigned cpu) {
+    const lapic_oracle::Apic& expected = oracle_.apics[cpu];
+    ASSERT_EQ(vectors_in(bank_, cpu, Register::kIrr, env_), expected.irr);
+    ASSERT_EQ(vectors_in(bank_, cpu, Register::kIsr, env_), expected.isr);
+    ASSERT_EQ(vectors_in(bank_, cpu, Register::kTmr, env_), expected.tmr);
+    const auto read = [&](std::uint32_t offset) { return bank_.read(CpuId{cpu}, offset, env_); };
+    ASSERT_EQ(read(Register::kId), expected.id << 24);
+    ASSERT_EQ(read(Register::kTpr), expected.tpr);
+    ASSERT_EQ(read(Register::kPpr), expected.ppr());
+    ASSERT_EQ(read(Register::kApr), expected.apr());
+    ASSERT_EQ(read(Register::kLdr), expected.ldr);
+    ASSERT_EQ(read(Register::kDfr), expected.dfr);
+    ASSERT_EQ(read(Register::kSvr), expected.svr);
+    ASSERT_EQ(read(Register::kEsr), expected.esr);
+  }
+
+  /// The lines and broadcasts of this step. A line is told when it changes, and only then.
+  void compare_messages() {
+    std::vector<unsigned> broadcasts;
+    std::vector<std::string> told;
+    for (const test::Sent& sent : env_.sent) {
+      if (const auto* eoi = std::get_if<EoiMessage>(&sent.message)) {
+        broadcasts.push_back(raw(eoi->vector));
+      } else if (const auto* change = std::get_if<CpuLineChange>(&sent.message)) {
+        take(*change, told);
+      }
+    }
+    std::sort(told.begin(), told.end());
+    std::sort(oracle_.messages.begin(), oracle_.messages.end());
+    ASSERT_EQ(told, oracle_.messages);
+    ASSERT_EQ(broadcasts, oracle_.broadcasts);
+    oracle_.messages.clear();
+    oracle_.broadcasts.clear();
+    for (unsigned cpu = 0; cpu < intr_.size(); ++cpu) {
+      ASSERT_EQ(intr_[cpu] == Level::High, oracle_.apics[cpu].intr()) << cpu;
+    }
+  }
+
+  void take(const CpuLineChange& change, std::vector<std::string>& told) {
+    const std::string cpu = std::to_string(raw(change.cpu));
+    if (change.line == CpuLine::Intr) {
+      ASSERT_NE(intr_[raw(change.cpu)], change.level) << "told without a change";
+      intr_[raw(change.cpu)] = change.level;
+      return;
+    }
+    book_.read(env_);
+    book_.handed_over(change.span);
+    if (change.line == CpuLine::Smi) told.push_back("SMI " + cpu);
+    if (change.line == CpuLine::Nmi) told.push_back("NMI " + cpu);
+    if (change.line == CpuLine::Init) told.push_back("INIT " + cpu);
+    if (change.line == CpuLine::Sipi) {
+      told.push_back("SIPI " + cpu + " " + std::to_string(raw(change.vector)));
+    }
+  }
+
+  std::mt19937 random_;
+  lapic_oracle::Oracle oracle_;
+  LapicBank bank_;
+  test::SpanBook book_;
+  test::RecordingEnv env_;
+  std::vector<Level> intr_;  // as the CPUs were told
+};
+
+class LapicOracle : public ::testing::TestWithParam<std::vector<unsigned>> {};
+
+TEST_P(LapicOracle, AgreesOnEveryStateAfterEveryOperation) {
+  for (unsigned seed = 1; seed <= 5; ++seed) {
+    Pair pair(GetParam(), seed);
+    for (unsigned n = 0; n < 10'000; ++n) {
+      pair.step();
+      if (!HasFatalFailure()) pair.compare();
+      if (HasFatalFailure()) FAIL() << "seed " << seed << ", step " << n;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Machines, LapicOracle,
+                         ::testing::Values(std::vector<unsigned>{0},
+                                           std::vector<unsigned>{0, 1, 2, 3},
+                                           std::vector<unsigned>{7, 3, 9, 200, 1, 0}),
+                         [](const auto& machine) {
+                           return std::to_string(machine.param.size()) + "Cpus";
+                         });
+
+}  // namespace
+}  // namespace irqfab::x86
