@@ -1,5 +1,5 @@
-// An Env with time and nothing else: prices from a small map, one queue a lane, an ordered list of what
-// is to come. Enough to check exact times of a core without an engine.
+// An Env with time and nothing else: prices from a small map, one queue a lane, an ordered list of
+// what is to come. Enough to check exact times of a core without an engine.
 #pragma once
 
 #include <algorithm>
@@ -49,8 +49,8 @@ class TimedEnv final : public Env {
     pending_.push_back({time, sequence_++, lane, port, message});
   }
 
-  /// Serves what there is, in order of time, up to and with `until`. `passes(from, to)` is called for
-  /// each stretch of time in which nothing is served.
+  /// Serves what there is, in order of time, up to and with `until`. `passes(from, to)` is called
+  /// for each stretch of time in which nothing is served.
   void run(const std::function<void(PortId, const Message&, Env&)>& receive, Time until = kNever,
            const std::function<void(Time from, Time to)>& passes = nullptr) {
     for (;;) {

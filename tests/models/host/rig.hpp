@@ -63,10 +63,9 @@ constexpr Duration kGrace = 7;
 constexpr Duration kWork = 1000;  // Event::HandlerStep, for work that a program does
 
 using Prices = std::map<Event, Duration>;
-inline const Prices kPrices = {
-    {Event::LockAcquired, kAcquire}, {Event::LockReleased, kRelease},
-    {Event::TaskSwitched, kSwitch},  {Event::TaskWoken, kWake},
-    {Event::GracePeriod, kGrace},    {Event::HandlerStep, kWork}};
+inline const Prices kPrices = {{Event::LockAcquired, kAcquire}, {Event::LockReleased, kRelease},
+                               {Event::TaskSwitched, kSwitch},  {Event::TaskWoken, kWake},
+                               {Event::GracePeriod, kGrace},    {Event::HandlerStep, kWork}};
 
 class Rig {
  public:
@@ -107,8 +106,7 @@ class Rig {
   /// Runs, keeping account of what each CPU is at.
   void run(Time until = kNever) {
     spent.resize(machine.config().cpus);
-    env.run([this](PortId port, const Message& message, Env& e) { serve(port, message, e); },
-            until,
+    env.run([this](PortId port, const Message& message, Env& e) { serve(port, message, e); }, until,
             [this](Time from, Time to) {
               for (unsigned cpu = 0; cpu < machine.config().cpus; ++cpu) {
                 spent[cpu][machine.activity(HostCpu(cpu))] += to - from;

@@ -182,9 +182,7 @@ TEST(Scheduler, AHardInterruptRunsBeforeTheNextStepOfATask) {
   const TaskHandle a = rig.thread();
   const ProgramId handler = rig.script.add({kDoWork});
   rig.start(a, {kDoWork, kDoWork});
-  rig.at(1, [&](HostKernel& kernel, Env&) {
-    kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}});
-  });
+  rig.at(1, [&](HostKernel& kernel, Env&) { kernel.raise_hard(kCpu0, {handler, SpanId{7}, {}}); });
   rig.run();
   EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 0), kWork);
   EXPECT_EQ(rig.env.records[1].span, SpanId{7});
@@ -199,8 +197,9 @@ TEST(Scheduler, SoftInterruptsGoUnderHardOnesAndOverTasks) {
   const ProgramId handler = rig.script.add({kDoWork, kDoWork});
   rig.start(a, {kDoWork, kDoWork});
   rig.at(1, [&](HostKernel& kernel, Env&) { kernel.raise_soft(kCpu0, {handler, SpanId{1}, {}}); });
-  rig.at(kWork + 1,
-         [&](HostKernel& kernel, Env&) { kernel.raise_hard(kCpu0, {handler, SpanId{2}, {}}); });
+  rig.at(kWork + 1, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(kCpu0, {handler, SpanId{2}, {}});
+  });
   rig.run();
   std::vector<SpanId> order;
   for (const auto& record : rig.env.records) order.push_back(record.span);
@@ -316,15 +315,14 @@ TEST(Scheduler, AnInterruptDoesNotEndPolling) {
 // ---- accounts
 
 TEST(Scheduler, BusyAndIdleTimeMakeUpAllTime) {
-  // Free to signal from CPU to CPU: no time in which one has let go and the other does not know yet.
+  // Free to signal from CPU to CPU: no time in which one has let go and the other does not know
+  // yet.
   Prices prices = kPrices;
   prices[Event::LockReleased] = prices[Event::TaskWoken] = 0;
   Rig rig(config(2, 300), prices);
-  const LockId lock =
-      rig.machine.add_lock(LockKind::Spin, rig.machine.add_lock_class("lock"));
-  const ProgramId program = rig.script.add(
-      {just(Compute{450}), just(Acquire{lock}), kDoWork, just(Release{lock}), just(Sleep{70}),
-       kDoWork});
+  const LockId lock = rig.machine.add_lock(LockKind::Spin, rig.machine.add_lock_class("lock"));
+  const ProgramId program = rig.script.add({just(Compute{450}), just(Acquire{lock}), kDoWork,
+                                            just(Release{lock}), just(Sleep{70}), kDoWork});
   std::vector<TaskHandle> tasks;
   for (int i = 0; i < 5; ++i) {
     tasks.push_back(rig.thread());
