@@ -1,0 +1,47 @@
+// The corpus of scenario files: valid ones, and invalid ones each with the errors it must get.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "fabric/scenario/reader.hpp"
+
+namespace irqfab::scenario::test {
+
+inline std::filesystem::path source_tree() { return IRQFAB_SOURCE_DIR; }
+
+inline std::string contents(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// The .yaml files of `valid` or `invalid`, in the order of their names.
+inline std::vector<std::filesystem::path> corpus(const std::string& folder) {
+  std::vector<std::filesystem::path> found;
+  const auto directory = source_tree() / "tests/fabric/scenario/corpus" / folder;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() == ".yaml") found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+inline std::string formatted(const Diagnostics& errors) {
+  std::string text;
+  for (const Diagnostic& error : errors) text += format(error);
+  return text;
+}
+
+/// With IRQFAB_UPDATE set in the environment, generated files are written instead of compared.
+inline bool is_update() { return std::getenv("IRQFAB_UPDATE") != nullptr; }
+
+inline void write(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+}  // namespace irqfab::scenario::test

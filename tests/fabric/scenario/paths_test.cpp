@@ -1,0 +1,93 @@
+#include "fabric/scenario/paths.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "fabric/scenario/path_check.hpp"
+
+namespace irqfab::scenario {
+namespace {
+
+TEST(Paths, EveryFabricHasOneDefault) {
+  for (const ArchRow& arch : archs()) {
+    int defaults = 0;
+    for (const PathOnArch& row : paths_on_archs()) {
+      defaults += row.arch == arch.name && row.is_default ? 1 : 0;
+    }
+    EXPECT_EQ(defaults, 1) << arch.name;
+    EXPECT_EQ(default_path(arch.name), arch.name == "xen-pirq" ? "xen-hypervisor" : "bare-metal");
+  }
+}
+
+TEST(Paths, EveryPairIsMadeOfKnownNamesAndStandsOnce) {
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  for (const PathOnArch& row : paths_on_archs()) {
+    EXPECT_TRUE(find_path(row.arch, row.path)) << row.arch << ' ' << row.path;
+    EXPECT_TRUE(seen.emplace(row.arch, row.path).second) << row.arch << ' ' << row.path;
+  }
+  EXPECT_EQ(seen.size(), 34u);
+}
+
+TEST(Paths, WithoutNamesTheDefaultsHold) {
+  const auto row = find_path("", "");
+  EXPECT_EQ(row->arch, "x86");
+  EXPECT_EQ(row->path, "bare-metal");
+  EXPECT_EQ(find_path("xen-pirq", "")->path, "xen-hypervisor");
+}
+
+TEST(Paths, AGuestThatSeesRemappingHasNoFullInKernelIrqchip) {
+  const auto row = find_path("x86-ir", "kvm-irqfd");
+  ASSERT_FALSE(row);
+  EXPECT_NE(row.fault().message.find("full in-kernel irqchip"), std::string::npos);
+  EXPECT_TRUE(find_path("x86-ir", "kvm-split-irqchip"));
+  EXPECT_TRUE(find_path("x86-ir", "vmm-userspace"));
+  EXPECT_FALSE(find_path("x86-ir", "kvm-signal-msi"));
+}
+
+TEST(Paths, SupportIsPerPair) {
+  EXPECT_EQ(find_path("x86", "bare-metal")->support, Support::Now);
+  EXPECT_EQ(find_path("x86-ir", "bare-metal")->support, Support::Now);
+  EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::RecordingsOnly);
+  EXPECT_EQ(find_path("arm-gicv3-its", "bare-metal")->support, Support::Later);
+}
+
+TEST(Paths, UnknownNamesGetASuggestion) {
+  EXPECT_NE(find_path("x68", "").fault().message.find("'x86'"), std::string::npos);
+  EXPECT_NE(find_path("x86", "bare_metal").fault().message.find("'bare-metal'"), std::string::npos);
+}
+
+TEST(PathCheck, AGeneratedLoadDoesNotRunOnAPathForRecordings) {
+  Scenario scenario;
+  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
+  scenario.workload.resize(1);
+  scenario.workload[0].kind = LoadKind::Replay;
+  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
+  scenario.workload[0].kind = LoadKind::Poisson;
+  EXPECT_EQ(check_path(scenario, "x86", "kvm-irqfd").size(), 1u);
+  EXPECT_TRUE(check_path(scenario, "x86", "bare-metal").empty());
+}
+
+TEST(PathCheck, CallsNeedAPathThroughKvm) {
+  Scenario scenario;
+  scenario.setup.push_back({"kvm.irqfd", {}, {}});
+  scenario.steps.push_back({"eventfd.write", {}, {}});
+  scenario.steps.push_back({"wait", {}, {}});
+  EXPECT_EQ(check_path(scenario, "x86", "bare-metal").size(), 2u);
+  EXPECT_TRUE(check_path(scenario, "x86", "kvm-signal-msi").empty());
+}
+
+TEST(PathCheck, AnErrorStandsWhereTheFileNamesThePair) {
+  Scenario scenario;
+  scenario.file = "a.yaml";
+  scenario.machine.arch = "x86-ir";
+  scenario.machine.path = "kvm-irqfd";
+  scenario.machine.path_where.line = 7;
+  EXPECT_EQ(check_path(scenario, "x86-ir", "kvm-irqfd").at(0).where.line, 7);
+  const auto from_outside = check_path(scenario, "x86-pi", "kvm-irqfd");
+  EXPECT_EQ(from_outside.at(0).where.line, 0);
+  EXPECT_EQ(from_outside.at(0).where.file, "a.yaml");
+}
+
+}  // namespace
+}  // namespace irqfab::scenario
