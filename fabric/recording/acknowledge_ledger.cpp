@@ -14,7 +14,10 @@ constexpr unsigned kPatience = 8;
 void AcknowledgeLedger::accepted(ApicId apic, const Pending& interrupt) {
   Row& row = rows_[apic];
   Slot& slot = row.slots[raw(interrupt.vector)];
-  if (slot.waiting) return;
+  if (slot.waiting) {
+    merged_ = true;
+    return;
+  }
   slot = {true, interrupt, 0};
   row.waiting.push_back(interrupt.vector);
 }

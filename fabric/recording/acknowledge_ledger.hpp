@@ -33,6 +33,8 @@ class AcknowledgeLedger {
   void touched(ApicId apic, std::uint64_t ns) { rows_[apic].last_eoi_ns = ns; }
 
   EoisSeen eois() const;
+  /// A vector was accepted again before its EOI.
+  bool merged() const { return merged_; }
   /// What this vCPU never acknowledged, by vector.
   std::vector<Pending> left_by(ApicId apic) const;
   /// When it must have left the guest for good; nothing if it did not, or if EOIs are missing.
@@ -55,6 +57,7 @@ class AcknowledgeLedger {
   std::map<ApicId, Row> rows_;
   bool any_eoi_ = false;
   bool passed_over_ = false;
+  bool merged_ = false;
 };
 
 }  // namespace irqfab::recording

@@ -4,10 +4,12 @@
 #include <limits>
 
 #include "fabric/recording/field_scanner.hpp"
+#include "models/x86/lapic_registers.hpp"
 
 namespace irqfab::recording {
 namespace {
 
+using Reg = x86::LapicRegister;
 using x86::DeliveryMode;
 using x86::DestinationMode;
 using x86::RedirectionHint;
@@ -34,15 +36,33 @@ struct RegisterName {
   std::uint32_t offset;
 };
 constexpr std::array<RegisterName, 28> kRegisters = {{
-    {"APIC_ID", 0x20},      {"APIC_LVR", 0x30},          {"APIC_TASKPRI", kTpr},
-    {"APIC_ARBPRI", 0x90},  {"APIC_PROCPRI", 0xA0},      {"APIC_EOI", kEoi},
-    {"APIC_RRR", 0xC0},     {"APIC_LDR", kLdr},          {"APIC_DFR", kDfr},
-    {"APIC_SPIV", kSvr},    {"APIC_ISR", 0x100},         {"APIC_TMR", 0x180},
-    {"APIC_IRR", 0x200},    {"APIC_ESR", 0x280},         {"APIC_ICR", kIcr},
-    {"APIC_ICR2", kIcr2},   {"APIC_LVTT", 0x320},        {"APIC_LVTTHMR", 0x330},
-    {"APIC_LVTPC", 0x340},  {"APIC_LVT0", kLvt0},        {"APIC_LVT1", kLvt1},
-    {"APIC_LVTERR", 0x370}, {"APIC_TMICT", 0x380},       {"APIC_TMCCT", 0x390},
-    {"APIC_TDCR", 0x3E0},   {"APIC_SELF_IPI", kSelfIpi}, {"APIC_EFEAT", 0x400},
+    {"APIC_ID", Reg::kId},
+    {"APIC_LVR", Reg::kVersion},
+    {"APIC_TASKPRI", Reg::kTpr},
+    {"APIC_ARBPRI", Reg::kApr},
+    {"APIC_PROCPRI", Reg::kPpr},
+    {"APIC_EOI", Reg::kEoi},
+    {"APIC_RRR", 0xC0},
+    {"APIC_LDR", Reg::kLdr},
+    {"APIC_DFR", Reg::kDfr},
+    {"APIC_SPIV", Reg::kSvr},
+    {"APIC_ISR", Reg::kIsr},
+    {"APIC_TMR", Reg::kTmr},
+    {"APIC_IRR", Reg::kIrr},
+    {"APIC_ESR", Reg::kEsr},
+    {"APIC_ICR", Reg::kIcrLow},
+    {"APIC_ICR2", Reg::kIcrHigh},
+    {"APIC_LVTT", Reg::kLvtTimer},
+    {"APIC_LVTTHMR", 0x330},
+    {"APIC_LVTPC", 0x340},
+    {"APIC_LVT0", kLvtLint0},
+    {"APIC_LVT1", kLvtLint1},
+    {"APIC_LVTERR", Reg::kLvtError},
+    {"APIC_TMICT", Reg::kInitialCount},
+    {"APIC_TMCCT", Reg::kCurrentCount},
+    {"APIC_TDCR", Reg::kDivideConfiguration},
+    {"APIC_SELF_IPI", kSelfIpi},
+    {"APIC_EFEAT", 0x400},
     {"APIC_ECTRL", 0x410},
 }};
 constexpr auto kRegisterWords = [] {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLongestComm = 15;      // TASK_COMM_LEN - 1
 constexpr std::size_t kTokensBeforeTime = 3;  // flags, and what `perf script -F` may add
+constexpr unsigned kMostBrackets = 32;        // of a comm of 15 characters and a little more
 constexpr unsigned kNanosecondDigits = 9;
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
@@ -183,8 +184,9 @@ bool take_task(const Task& task, LineHead& head) {
 
 /// The CPU in brackets.
 bool read_bracketed(std::string_view line, LineHead& head, LineError& error) {
-  for (std::size_t open = line.find('['); open != std::string_view::npos;
-       open = line.find('[', open + 1)) {
+  std::size_t open = line.find('[');
+  for (unsigned i = 0; i < kMostBrackets && open != std::string_view::npos;
+       ++i, open = line.find('[', open + 1)) {
     const std::size_t close = line.find(']', open);
     if (close == std::string_view::npos) break;
     const auto cpu = whole_number(trimmed(line.substr(open + 1, close - open - 1)));

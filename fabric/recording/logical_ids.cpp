@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "fabric/recording/recorded_event.hpp"
+
 namespace irqfab::recording {
 namespace {
 
@@ -14,6 +16,7 @@ constexpr std::uint8_t lowest_bit(unsigned set) {
 
 void LogicalIds::took(std::uint32_t dst, ApicId apic) {
   used_ = true;
+  // A broadcast says nothing about ids.
   if (dst < kBroadcast8) takers_.emplace(static_cast<std::uint8_t>(dst), apic);
 }
 

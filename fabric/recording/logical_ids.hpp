@@ -16,8 +16,6 @@
 
 namespace irqfab::recording {
 
-constexpr std::uint32_t kBroadcast8 = 0xFF;  // of both destination modes: says nothing about ids
-
 class LogicalIds {
  public:
   /// `apic` took a message for this logical destination.

@@ -65,8 +65,9 @@ void note_what_was_left_out(const LeftOut& left, Notes& notes) {
             "left out: their threads are not seen to run a vCPU");
   notes.add("pins-alone", left.pins_alone, "kvm_ioapic_set_irq", "kvm_ioapic_set_irq",
             "without the kvm_set_irq that led to it: only its entry is used");
-  notes.add("pic", left.pic_inputs, "input", "inputs",
-            "of the 8259s seen: their programming is not in the recording, so they stay masked");
+  notes.add(
+      "pic", left.pic_inputs, "input", "inputs",
+      "of the 8259s seen: their programming is not in the recording, so they are as after a reset");
 }
 
 }  // namespace

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "fabric/recording/icr.hpp"
+
 namespace irqfab::recording {
 namespace {
+
+using Reg = x86::LapicRegister;
 
 constexpr std::size_t kMostStimuli = 16'000'000;  // 2 GB; a recording of hours
 constexpr std::size_t kMostThreads = 100'000;
@@ -14,28 +18,6 @@ constexpr std::uint32_t kLastPin = 239;            // of an IOAPIC: MaxRedirEntr
 constexpr std::uint64_t kX2apicEnabled = 1 << 10;  // IA32_APIC_BASE.EXTD
 constexpr std::uint32_t kMsrApicBase = 0x1B;
 constexpr std::string_view kUnknownComm = "<...>";  // ftrace forgot the name
-
-/// The interrupt command register (SDM vol. 3, 11.6.1) as an IPI.
-struct IcrLow {
-  using VectorField = Field<7, 0>;
-  using DeliveryMode = Field<10, 8>;
-  using DestinationMode = Flag<11>;
-  using LevelFlag = Flag<14>;
-  using TriggerMode = Flag<15>;
-  using DestinationShorthand = Field<19, 18>;
-};
-
-ApicIpi ipi_of(std::uint64_t icr, std::uint32_t dst) {
-  ApicIpi ipi;
-  ipi.dst = dst;
-  ipi.vector = static_cast<Vector>(IcrLow::VectorField::get(icr));
-  ipi.mode = static_cast<x86::DeliveryMode>(IcrLow::DeliveryMode::get(icr));
-  ipi.destination_mode = static_cast<x86::DestinationMode>(IcrLow::DestinationMode::get(icr));
-  ipi.level = static_cast<Level>(IcrLow::LevelFlag::get(icr));
-  ipi.trigger = static_cast<x86::TriggerMode>(IcrLow::TriggerMode::get(icr));
-  ipi.shorthand = static_cast<Shorthand>(IcrLow::DestinationShorthand::get(icr));
-  return ipi;
-}
 
 bool is_one_lapic(std::uint32_t dst, x86::DestinationMode mode) {
   return mode == x86::DestinationMode::Physical && dst != kBroadcast8 && dst != kBroadcast32;
@@ -55,8 +37,8 @@ std::optional<std::uint32_t> logical_destination(const Act& act) {
 
 /// Registers whose writes a replay repeats as they are.
 bool is_replayed(std::uint32_t offset) {
-  return offset == kTpr || offset == kLdr || offset == kDfr || offset == kSvr || offset == kLvt0 ||
-         offset == kLvt1;
+  return offset == Reg::kTpr || offset == Reg::kLdr || offset == Reg::kDfr || offset == Reg::kSvr ||
+         offset == kLvtLint0 || offset == kLvtLint1;
 }
 
 }  // namespace
@@ -214,8 +196,8 @@ void Reconstruction::begin_ipi(const ApicIpi& e, At at) {
 void Reconstruction::wrote_icr(const ApicAccess& e, At at) {
   if (saw_ipi_events_) return;
   const auto high = static_cast<std::uint32_t>(e.value >> 32);
-  const std::uint32_t dst = high != 0 ? high : actors_[at.actor].ICR2 >> 24;
-  ApicIpi ipi = ipi_of(e.value, dst);
+  const std::uint32_t dst = high != 0 ? high : x86::Icr::Destination::get(actors_[at.actor].ICR2);
+  ApicIpi ipi = ipi_of(static_cast<std::uint32_t>(e.value), dst);
   if (e.offset == kSelfIpi) ipi.shorthand = Shorthand::Self;
   bool taken = false;
   for (const std::size_t orphan : at.call.orphans) {
@@ -231,10 +213,10 @@ void Reconstruction::wrote_icr(const ApicAccess& e, At at) {
 }
 
 void Reconstruction::on(const ApicAccess& e, At at) {
-  if (e.access == Access::Read || e.offset == kEoi) return;
-  if (e.offset == kIcr || e.offset == kSelfIpi) return wrote_icr(e, at);
+  if (e.access == Access::Read || e.offset == Reg::kEoi) return;
+  if (e.offset == Reg::kIcrLow || e.offset == kSelfIpi) return wrote_icr(e, at);
   end_call(at.call);
-  if (e.offset == kIcr2) actors_[at.actor].ICR2 = static_cast<std::uint32_t>(e.value);
+  if (e.offset == Reg::kIcrHigh) actors_[at.actor].ICR2 = static_cast<std::uint32_t>(e.value);
   if (!is_replayed(e.offset)) return;
   Draft& made = draft(at, RegisterWritten{{}, e.offset, static_cast<std::uint32_t>(e.value)});
   if (const auto vcpu = actors_[at.actor].vcpu) {
@@ -313,6 +295,7 @@ void Reconstruction::on(const AcceptIrq& e, At at) {
   }
   const bool is_acknowledged =
       e.mode == x86::DeliveryMode::Fixed || e.mode == x86::DeliveryMode::LowestPriority;
+  if (e.trigger == x86::TriggerMode::Level || !is_acknowledged) counts_unsure_ = true;
   if (is_acknowledged && raw(e.vector) >= kFirstLegalVector) {
     ledger_.accepted(e.apic, {e.vector, sent_ns, at.ns});
   }

@@ -27,7 +27,6 @@
 namespace irqfab::recording {
 
 constexpr std::uint32_t kResamplerSource = 1;  // of kvm_set_irq
-constexpr std::uint32_t kBroadcast32 = ~std::uint32_t{0};
 
 class Reconstruction {
  public:
@@ -156,6 +155,7 @@ class Reconstruction {
   std::uint64_t acceptances_ = 0;
   bool saw_ipi_events_ = false;
   bool saw_entries_ = false;
+  bool counts_unsure_ = false;
   bool x2apic_ = false;
 };
 

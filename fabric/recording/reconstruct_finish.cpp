@@ -6,6 +6,7 @@
 #include "fabric/recording/field_scanner.hpp"
 #include "fabric/recording/notes.hpp"
 #include "fabric/recording/reconstruct.hpp"
+#include "models/x86/lapic_registers.hpp"
 
 namespace irqfab::recording {
 namespace {
@@ -132,8 +133,8 @@ void Reconstruction::make_vcpus(const IdsByApic& logical_ids, Replay& replay) {
   for (const Draft& draft : drafts_) {
     const auto* written = std::get_if<RegisterWritten>(&draft.act);
     if (written == nullptr || draft.hint == Hint::Nothing) continue;
-    if (written->offset == kSvr) first_svr.emplace(written->cpu, draft.order);
-    if (written->offset == kLdr) wrote_ldr.insert(written->cpu);
+    if (written->offset == x86::LapicRegister::kSvr) first_svr.emplace(written->cpu, draft.order);
+    if (written->offset == x86::LapicRegister::kLdr) wrote_ldr.insert(written->cpu);
   }
   for (const ApicId apic : apics_) {
     Vcpu vcpu;
@@ -157,6 +158,7 @@ void Reconstruction::make_truth(GroundTruth& truth) const {
   std::stable_sort(truth.handled.begin(), truth.handled.end(),
                    [](const Handled& a, const Handled& b) { return a.time < b.time; });
   truth.eois = ledger_.eois();
+  truth.counts = ledger_.merged() || counts_unsure_ ? Counts::Unsure : Counts::Sure;
   for (const auto& [ns, source] : claims_) truth.claims.push_back({since_origin(ns), source});
   if (truth.eois != EoisSeen::All) return;
   for (const ApicId apic : apics_) {

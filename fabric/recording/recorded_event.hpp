@@ -134,8 +134,9 @@ struct RecordedEvent {
   What what;
 };
 
-/// Offsets of LAPIC registers that decide where interrupts go (SDM vol. 3, table 11-1).
-constexpr std::uint32_t kTpr = 0x80, kEoi = 0xB0, kLdr = 0xD0, kDfr = 0xE0, kSvr = 0xF0,
-                        kIcr = 0x300, kIcr2 = 0x310, kLvt0 = 0x350, kLvt1 = 0x360, kSelfIpi = 0x3F0;
+constexpr std::uint32_t kLvtLint0 = 0x350, kLvtLint1 = 0x360;  // SDM vol. 3, table 11-1
+constexpr std::uint32_t kSelfIpi = 0x3F0;                      // x2APIC mode only
+constexpr std::uint32_t kBroadcast8 = 0xFF;                    // destination of every LAPIC
+constexpr std::uint32_t kBroadcast32 = ~std::uint32_t{0};      // the same in x2APIC mode
 
 }  // namespace irqfab::recording

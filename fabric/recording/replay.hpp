@@ -41,9 +41,9 @@ struct LineDriven {
   std::uint32_t source = 0;  // lines of different sources are ORed at the pin
 };
 enum class Resampling : std::uint8_t { No, Yes };
-/// Somebody wrote to the eventfd of an irqfd whose GSI reaches a pin. The kworker that injects it
-/// is simulated, so it must start later than recorded by as much as that takes: the time is that of
-/// the kworker's kvm_set_irq, the write itself leaves no event.
+/// Somebody wrote to the eventfd of an irqfd whose GSI reaches a pin. The write leaves no event:
+/// the time is that of the kworker's kvm_set_irq, so a replay, which simulates the kworker too, is
+/// later than the recording by what the kworker takes.
 struct IrqfdSignalled {
   Gsi gsi{};
   Resampling resampling{};
@@ -127,11 +127,17 @@ enum class EoisSeen : std::uint8_t {
   None,    // kvm_eoi was not recorded
 };
 
+enum class Counts : std::uint8_t {
+  Sure,
+  Unsure,  // interrupts were merged, a level could come again, or no EOI ends them (NMI, INIT, ...)
+};
+
 struct GroundTruth {
   std::vector<Handled> handled;           // of what was accepted in the recording, in order
   std::vector<Unacknowledged> in_flight;  // at the end, on vCPUs whose EOIs are all seen
   std::vector<Claim> claims;
   EoisSeen eois = EoisSeen::All;
+  Counts counts = Counts::Sure;
 };
 
 /// What was understood and yet is no input, by why.
