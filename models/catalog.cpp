@@ -31,6 +31,8 @@ const std::array<ModelRow, kModelCount>& rows() {
                             Event::Remapped),
       row<x86::IoApic>("ioapic", "I/O APIC (82093AA and version 0x20)", R::Controller,
                        T::Controller, Event::IoapicSent),
+      row<x86::ApicBus>("apic-bus", "the interconnect that carries messages to the local APICs",
+                        R::Controller, T::Controller, Event::MessageRouted),
       row<x86::LapicBank>("lapics", "the local APICs (SDM vol. 3, chapter 11)", R::Controller,
                           T::SetPending, Event::Pended),
       row<cpu::Cpus>("cpus", "CPUs: lines, INTA, handlers, EOI", R::Cpu, T::Accept,

@@ -15,6 +15,7 @@
 #include "models/pci/host_bridge.hpp"
 #include "models/pci/traffic.hpp"
 #include "models/sim/key.hpp"
+#include "models/x86/apic_bus.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/lapic.hpp"
 #include "models/x86/vtd_remapper.hpp"
@@ -25,8 +26,8 @@ namespace irqfab {
 using ModelConfig =
     std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
                  pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config,
-                 x86::VtdRemapper::Config, x86::IoApic::Config, x86::LapicBank::Config,
-                 cpu::Cpus::Config>;
+                 x86::VtdRemapper::Config, x86::IoApic::Config, x86::ApicBus::Config,
+                 x86::LapicBank::Config, cpu::Cpus::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -47,6 +48,8 @@ template <>
 struct CoreOf<x86::VtdRemapper::Config> { using type = x86::VtdRemapper; };
 template <>
 struct CoreOf<x86::IoApic::Config> { using type = x86::IoApic; };
+template <>
+struct CoreOf<x86::ApicBus::Config> { using type = x86::ApicBus; };
 template <>
 struct CoreOf<x86::LapicBank::Config> { using type = x86::LapicBank; };
 template <>

@@ -27,6 +27,7 @@ class Builder {
     cpus_ = add("cpus", std::move(cpus), lanes("cpu", plan_.cpus, {}), 0);
     lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
     ioapic_ = add("ioapic0", ioapic(), {}, 1);
+    apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
     if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, 0);
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
@@ -180,9 +181,9 @@ class Builder {
   void join_everything() {
     using pci::HostBridge;
     using pci::PciFunctions;
-    const std::size_t messages = plan_.remapped ? vtd_ : lapics_;
+    const std::size_t messages = plan_.remapped ? vtd_ : apic_bus_;
     const PortId messages_port =
-        plan_.remapped ? x86::VtdRemapper::kInput : x86::LapicBank::kMessages;
+        plan_.remapped ? x86::VtdRemapper::kInput : x86::ApicBus::kInputs;
     const auto bridges = static_cast<unsigned>(bridges_.size());
     for (unsigned b = 0; b < bridges; ++b) {
       join(functions_[b], PciFunctions::kLink, bridges_[b], HostBridge::kSecondary);
@@ -195,6 +196,7 @@ class Builder {
            PciFunctions::kStimulus);
     }
     join(ioapic_, x86::IoApic::kMessages, messages, port_of(spec_of(messages_port), bridges));
+    join(apic_bus_, x86::ApicBus::kOutput, lapics_, x86::LapicBank::kMessages);
     join(lapics_, x86::LapicBank::kEoi, ioapic_, x86::IoApic::kEoi);
     join(cpus_, cpu::Cpus::kController, lapics_, x86::LapicBank::kCpu);
     join(cpus_, cpu::Cpus::kCompletions, traffic_, pci::Traffic::kCompletions);
@@ -210,7 +212,7 @@ class Builder {
     if (plan_.remapped) {
       join(bus_, port_of(1, edge++), vtd_, x86::VtdRemapper::kRegisters);
       join(vtd_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
-      join(vtd_, x86::VtdRemapper::kOutput, lapics_, x86::LapicBank::kMessages);
+      join(vtd_, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
     }
     for (const std::size_t bridge : bridges_) {
       join(bus_, port_of(1, edge++), bridge, pci::HostBridge::kPrimary);
@@ -221,7 +223,7 @@ class Builder {
   X86Plan& plan_;
   Mutants mutants_;
   Topology topology_;
-  std::size_t cpus_ = 0, lapics_ = 0, ioapic_ = 0, vtd_ = 0, memory_ = 0, bus_ = 0, traffic_ = 0,
+  std::size_t cpus_ = 0, lapics_ = 0, ioapic_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0, bus_ = 0, traffic_ = 0,
               driver_ = 0;
   std::vector<std::size_t> bridges_, functions_;
 };

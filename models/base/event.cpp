@@ -63,6 +63,9 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
     {E::InvalidationWaited, "InvalidationWaited", R::Remap, kNone,
      "A wait completed: everything translated under older entries has landed.", "wait tag"},
 
+    {E::MessageRouted, "MessageRouted", R::Controller, kMoves,
+     "The message crossed the interconnect to the local APICs.", "address"},
+
     {E::PinLatched, "PinLatched", R::Controller, kMoves,
      "An input of the IOAPIC became pending.", "pin"},
     {E::IoapicSent, "IoapicSent", R::Controller, kMoves,
@@ -145,6 +148,31 @@ static_assert(rows_are_in_enum_order(), "kRows is indexed by Event");
 }  // namespace
 
 const EventRow& row_of(Event event) { return kRows[static_cast<std::size_t>(event)]; }
+
+bool is_instant(Event event) {
+  switch (event) {
+    case E::Asserted:
+    case E::Forked:
+    case E::Waited:
+    case E::Stalled:
+    case E::HeldForOrder:
+    case E::Handled:
+    case E::Coalesced:
+    case E::Dropped:
+    case E::Cancelled:
+    case E::MsixPended:
+    case E::Pended:
+    case E::Accepted:
+    case E::EoiBroadcast:
+    case E::HandlerStep:
+    case E::SpuriousAnswered:
+    case E::DuplicateSeen:
+    case E::GuestError:
+      return true;
+    default:
+      return false;
+  }
+}
 
 std::optional<Event> event_named(std::string_view name) {
   for (const EventRow& row : kRows) {

@@ -40,6 +40,8 @@ enum class Event : std::uint16_t {
   Remapped,
   IecInvalidated,
   InvalidationWaited,
+  // The interconnect of the local APICs
+  MessageRouted,
   // IOAPIC
   PinLatched,
   IoapicSent,
@@ -102,6 +104,8 @@ struct EventRow {
 };
 
 const EventRow& row_of(Event event);
+/// True for events that are a change of state and no work: they have no price. What leads to them has.
+bool is_instant(Event event);
 inline std::string_view name_of(Event event) { return row_of(event).name; }
 std::optional<Event> event_named(std::string_view name);
 

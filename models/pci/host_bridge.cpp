@@ -33,18 +33,9 @@ void HostBridge::on_intx(const PinChange& change, Env& env) {
   const std::uint32_t row = change.driver;
   const unsigned device = row < config_.device_of_row.size() ? config_.device_of_row[row] : 0;
   const unsigned wire = (device + raw(change.pin)) % 4;
-  Wire& w = wires_[wire];
   const Pin pin = config_.intx_pins[wire];
-  if (change.level == Level::High) {
-    if (w.count++ > 0) return env.coalesce(change.span, w.span);
-    w.span = change.span;
-    env.note(Event::IntxForwarded, change.span, raw(pin));
-    env.send(kPins, PinChange{pin, Level::High, 0, change.span});
-  } else if (w.count > 0 && --w.count == 0) {
-    w.span = kNoSpan;
-    env.note(Event::IntxForwarded, kNoSpan, raw(pin));
-    env.send(kPins, PinChange{pin, Level::Low, 0, kNoSpan});
-  }
+  env.note(Event::IntxForwarded, change.span, raw(pin));
+  env.send(kPins, PinChange{pin, change.level, row, change.span});
 }
 
 }  // namespace irqfab::pci

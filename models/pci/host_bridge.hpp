@@ -3,8 +3,9 @@
 // INTx messages become levels on interrupt controller pins.
 //
 // Models: PCI Express Base 2.4.1 (posted writes of one link never pass each other), 2.2.8.1 (INTx
-// messages: a wire is asserted while any function asserts it), and the usual swizzle of device and pin
-// to four wires (PCI-to-PCI Bridge Architecture 1.2, 9.1).
+// messages) and the usual swizzle of device and pin to four wires (PCI-to-PCI Bridge Architecture 1.2,
+// 9.1). Every function's change is passed on under its own driver id: the OR over functions is taken
+// at the pin, where it is known whether an interrupt is waiting or already in service.
 // Not modelled: bridges below, requester-id aliases, completions with errors of their own, relaxed
 // ordering.
 #pragma once
@@ -49,26 +50,15 @@ class HostBridge final {
   LaneId lane_of(PortId, const Message&) const { return LaneId{0}; }
   void receive(PortId port, const Message& message, Env& env);
 
-  /// How many functions assert wire `wire` (0..3).
-  std::uint32_t asserted(unsigned wire) const { return wires_[wire % 4].count; }
   void held_spans(std::vector<SpanId>&) const {}
 
-  friend bool operator==(const HostBridge& a, const HostBridge& b) { return a.wires_ == b.wires_; }
+  friend bool operator==(const HostBridge&, const HostBridge&) { return true; }
 
  private:
-  struct Wire {
-    std::uint32_t count = 0;  // functions that assert it
-    SpanId span = kNoSpan;    // of the assertion that made it rise
-    friend bool operator==(const Wire& a, const Wire& b) {
-      return a.count == b.count && a.span == b.span;
-    }
-  };
-
   void on_upstream_write(const BusWrite& write, Env& env);
   void on_intx(const PinChange& change, Env& env);
 
   Config config_;
-  std::array<Wire, 4> wires_{};
 };
 
 }  // namespace irqfab::pci

@@ -51,11 +51,12 @@ std::vector<PriceRow> controller_and_cpu_rows() {
       {E::PinLatched, ns(10), ns(2), 0, kFree, K::Assumed, "no figure found"},
       {E::IoapicSent, ns(60), ns(10), 0, kFree, K::Assumed,
        "no figure found for a part with a memory-mapped message path"},
-      {E::Pended, core(235), core(4), 64, kFree, K::Derived, kSgxStep},
+      {E::MessageRouted, core(235), core(4), 64, kFree, K::Derived, kSgxStep},
       {E::HandlerEntered, core(700), core(0), 0, kFree, K::Derived, kSgxStep},
       {E::EoiWritten, core(40), core(0), 0, kFree, K::Assumed,
        "no bare-metal figure found for an EOI"},
-      {E::EoiBroadcast, ns(60), ns(0), 0, kFree, K::Assumed, "as IoapicSent"},
+      {E::RemoteIrrCleared, ns(60), ns(0), 0, kFree, K::Assumed,
+       "as IoapicSent: the way of the EOI message"},
   };
 }
 

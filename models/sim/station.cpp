@@ -34,6 +34,7 @@ void StationBase::connect(PortId port, Order order, Link* link, StationBase* pee
   output.peer = peer;
   output.bounded = depth > 0;
   output.credits = depth;
+  output.last_departure.resize(plan_.lanes);
   state_.outputs.push_back(std::move(output));
 }
 
@@ -147,15 +148,16 @@ void StationBase::send(PortId port, const Message& message) {
     return;
   }
   Time departure = cursor_;
-  if (output->order == Order::Ordered && departure < output->last_departure) {
-    departure = output->last_departure;
+  Time& last = output->last_departure[raw(lane_)];
+  if (output->order == Order::Ordered && departure < last) {
+    departure = last;
     const SpanId span = span_of(message);
     if (span != kNoSpan) record(departure, Event::HeldForOrder, span, 0, departure);
   }
-  output->last_departure = departure;
+  last = departure;
   if (output->bounded && (output->credits == 0 || !output->held.empty())) {
     if (output->held.empty()) ++state_.blocked_outputs;
-    output->held.push_back({message, departure});
+    output->held.push_back({message, departure, lane_});
     return;
   }
   depart(*output, message, departure);
@@ -210,11 +212,12 @@ void StationBase::release_held(Output& output) {
     const Held held = output.held[released++];
     const Time departure = std::max(held.ready, now);
     const SpanId span = span_of(held.message);
-    lane_ = LaneId{0};
+    lane_ = held.lane;
     if (span != kNoSpan && departure > held.ready) {
       record(departure, Event::Stalled, span, 0, departure);
     }
-    output.last_departure = std::max(output.last_departure, departure);
+    Time& last = output.last_departure[raw(held.lane)];
+    last = std::max(last, departure);
     depart(output, held.message, departure);
   }
   output.held.erase(output.held.begin(), output.held.begin() + static_cast<std::ptrdiff_t>(released));

@@ -102,6 +102,7 @@ class StationBase : protected Env {
   struct Held {
     Message message;
     Time ready = 0;
+    LaneId lane{};
   };
   struct Output {
     PortId port{};
@@ -111,7 +112,7 @@ class StationBase : protected Env {
     bool bounded = false;
     unsigned credits = 0;
     bool wake_scheduled = false;
-    Time last_departure = 0;
+    std::vector<Time> last_departure;  // by lane: lanes are independent of each other
     std::vector<Held> held;  // front first
   };
   struct Input {

@@ -1,0 +1,46 @@
+// The table of commands, and what their options come to.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace irqfab::cli {
+
+/// Exit codes, for every command.
+enum Exit : int {
+  kHeld = 0,    // it held
+  kFailed = 1,  // an expectation, an invariant or a comparison failed
+  kWrong = 2,   // the input is wrong
+  kCannot = 3,  // this host cannot do it
+};
+
+/// Every option that some command takes.
+struct Options {
+  std::string input;                    // a scenario, a trace, a topic
+  std::string arch;
+  std::string path;
+  std::string profile;
+  std::optional<std::uint64_t> seed;
+  std::vector<std::string> mutants;
+  std::string trace;                    // file to write the trace to
+  std::string output;
+  std::string format;
+  std::string source;                   // explain: DEV:VEC
+  std::string until;
+  bool cold = false;
+  bool json = false;
+  bool quiet = false;
+  bool filled = false;                  // check --explain: the file with its defaults
+  std::optional<std::string> verify_snapshot;  // run: save at this time, run, restore, run again
+};
+
+/// Parses the command line and does what it says.
+int run_command_line(int argc, char** argv);
+
+// The commands.
+int run_scenario(const Options& options);
+int list_things(const Options& options);
+
+}  // namespace irqfab::cli

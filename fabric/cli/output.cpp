@@ -1,0 +1,28 @@
+#include "fabric/cli/output.hpp"
+
+#include <cstdio>
+
+#include "fabric/cli/commands.hpp"
+
+namespace irqfab::cli {
+
+bool print(const std::string& text) {
+  const bool whole = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (whole && std::fflush(stdout) == 0) return true;
+  std::fputs("irqfab: error: standard output could not be written\n", stderr);
+  return false;
+}
+
+int fail(const Diagnostics& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics) {
+    std::fputs(format(diagnostic).c_str(), stderr);
+  }
+  return kWrong;
+}
+
+int fail(int exit, const std::string& message) {
+  std::fprintf(stderr, "irqfab: error: %s\n", message.c_str());
+  return exit;
+}
+
+}  // namespace irqfab::cli

@@ -1,0 +1,17 @@
+// What commands print, and how they fail.
+#pragma once
+
+#include <string>
+
+#include "models/base/result.hpp"
+
+namespace irqfab::cli {
+
+/// Prints all of it to standard output; a write error is reported on standard error.
+bool print(const std::string& text);
+/// Prints the diagnostics to standard error; kWrong.
+int fail(const Diagnostics& diagnostics);
+/// `irqfab: error: message`; returns `exit`.
+int fail(int exit, const std::string& message);
+
+}  // namespace irqfab::cli

@@ -1,0 +1,63 @@
+#include "fabric/report/format.hpp"
+
+#include <algorithm>
+
+namespace irqfab::report {
+namespace {
+
+/// `value` / `unit` with `digits` decimals, rounded half up; integers only, so equal everywhere.
+std::string decimal(Duration value, Duration unit, unsigned digits) {
+  Duration scale = 1;
+  for (unsigned i = 0; i < digits; ++i) scale *= 10;
+  const Duration whole = value / unit;
+  const Duration rest = (value % unit * scale + unit / 2) / unit;
+  const Duration carried = whole + rest / scale;
+  std::string fraction = std::to_string(rest % scale);
+  fraction.insert(0, digits - std::min<std::size_t>(digits, fraction.size()), '0');
+  return std::to_string(carried) + (digits > 0 ? "." + fraction : "");
+}
+
+/// Characters, not bytes: names may hold any UTF-8.
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string duration(Duration ps) {
+  if (ps == 0) return "0";
+  if (ps < 10 * kPsPerNs) return decimal(ps, kPsPerNs, 2) + " ns";
+  if (ps < kPsPerUs) return decimal(ps, kPsPerNs, 0) + " ns";
+  if (ps < kPsPerMs) return decimal(ps, kPsPerUs, 2) + " us";
+  if (ps < kPsPerSecond) return decimal(ps, kPsPerMs, 2) + " ms";
+  return decimal(ps, kPsPerSecond, 3) + " s";
+}
+
+std::string percent(Duration part, Duration whole) {
+  if (whole == 0) return "0.0 %";
+  // In thousandths of the whole, without overflow for runs of any length.
+  const Duration unit = std::max<Duration>(1, whole / 1000);
+  return decimal(part / unit, 10, 1) + " %";
+}
+
+std::string Table::text() const {
+  std::vector<std::size_t> widths(columns_.size());
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string pad(widths[i] - width(row[i]), ' ');
+      line += i > 0 ? "  " : "";
+      line += columns_[i] == Column::Left ? row[i] + pad : pad + row[i];
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + '\n';
+  }
+  return out;
+}
+
+}  // namespace irqfab::report

@@ -1,0 +1,62 @@
+#include "fabric/run/session.hpp"
+
+#include "fabric/run/prices.hpp"
+#include "fabric/run/x86_session.hpp"
+#include "fabric/scenario/paths.hpp"
+#include "fabric/topology/x86_build.hpp"
+
+namespace irqfab::run {
+namespace {
+
+Diagnostic refuse(SourceRange where, const char* code, std::string message, std::string expected) {
+  return {Severity::Error, code, std::move(where), std::move(message), std::move(expected), ""};
+}
+
+std::string profile_names() {
+  std::string names;
+  for (const Profile& profile : built_in_profiles()) {
+    names += (names.empty() ? "" : ", ") + profile.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) {
+  Prepared prepared;
+  prepared.arch = scenario.machine.arch.empty() ? std::string(scenario::kDefaultArch)
+                                                : scenario.machine.arch;
+  prepared.path = scenario.machine.path.empty() ? std::string(scenario::default_path(prepared.arch))
+                                                : scenario.machine.path;
+  if (settings.seed) scenario.seed = *settings.seed;
+  if (!settings.profile.empty()) scenario.profile = settings.profile;
+  if (scenario.profile.empty()) scenario.profile = built_in_profiles().front().name;
+  if (scenario.behaviour.empty()) scenario.behaviour = "spec";
+  prepared.mutants = settings.mutants;
+  for (const Profile& profile : built_in_profiles()) {
+    if (profile.name == scenario.profile) prepared.profile = profile;
+  }
+  if (prepared.profile.name.empty()) {
+    SourceRange whole;
+    whole.file = scenario.file;
+    return refuse(whole, "unknown-profile", "there is no profile '" + scenario.profile + "'",
+                  "one of: " + profile_names());
+  }
+  prepared.scenario = std::move(scenario);
+  return prepared;
+}
+
+Result<topology::Topology> topology_of(const Prepared& prepared) {
+  auto built = topology::build_x86(
+      prepared.scenario,
+      prepared.arch == "x86-ir" ? topology::Remapping::VtdOn : topology::Remapping::Off,
+      prepared.mutants);
+  if (!built) return built.errors();
+  return std::move(built->topology);
+}
+
+Result<std::unique_ptr<Session>> Session::create(const Prepared& prepared, RecordSink* sink) {
+  return create_x86(prepared, sink);
+}
+
+}  // namespace irqfab::run
