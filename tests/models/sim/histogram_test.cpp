@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "models/sim/random.hpp"
+#include "models/base/random.hpp"
 
 namespace irqfab {
 namespace {

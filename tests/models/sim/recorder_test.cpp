@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/sim/random.hpp"
+#include "models/base/random.hpp"
 
 namespace irqfab {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "models/sim/random.hpp"
+#include "models/base/random.hpp"
 #include "tests/models/sim/heap_timeline.hpp"
 
 namespace irqfab {

@@ -1,4 +1,4 @@
-#include "models/sim/random.hpp"
+#include "models/base/random.hpp"
 
 #include <gtest/gtest.h>
 

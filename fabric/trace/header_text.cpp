@@ -1,0 +1,241 @@
+#include "fabric/trace/header_text.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace irqfab::trace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kFormat = "irqfab-trace/1";
+constexpr std::size_t kMostValues = 4'000'000;
+constexpr std::size_t kDeepest = 8;
+
+Json events_to_json() {
+  Json events = Json::array();
+  for (std::uint16_t number = 0; number < kEventCount; ++number) {
+    const EventRow& row = row_of(Event{number});
+    events.push_back({{"number", number},
+                      {"name", row.name},
+                      {"role", name_of(row.role)},
+                      {"effect", name_of(row.effect)},
+                      {"detail", row.detail},
+                      {"meaning", row.meaning}});
+  }
+  return events;
+}
+
+Json codes_to_json() {
+  Json codes = Json::object();
+  for (const CodeList& list : code_lists()) {
+    Json& names = codes[std::string(list.detail)] = Json::array();
+    for (std::size_t i = 0; i < list.size; ++i) names.push_back(list.names[i]);
+  }
+  return codes;
+}
+
+template <class Id>
+Json names_to_json(const Indexed<Id, std::string>& names) {
+  Json array = Json::array();
+  for (const std::string& name : names) array.push_back(name);
+  return array;
+}
+
+/// Goes through a text without keeping anything, and stops where it is not JSON or is too much.
+class Bounds {
+ public:
+  using number_integer_t = Json::number_integer_t;
+  using number_unsigned_t = Json::number_unsigned_t;
+  using number_float_t = Json::number_float_t;
+  using string_t = Json::string_t;
+  using binary_t = Json::binary_t;
+
+  bool null() { return value(); }
+  bool boolean(bool) { return value(); }
+  bool number_integer(number_integer_t) { return value(); }
+  bool number_unsigned(number_unsigned_t) { return value(); }
+  bool number_float(number_float_t, const string_t&) { return value(); }
+  bool string(string_t&) { return value(); }
+  bool binary(binary_t&) { return value(); }
+  bool key(string_t&) { return true; }
+  bool start_object(std::size_t) { return start(); }
+  bool start_array(std::size_t) { return start(); }
+  bool end_object() { return end(); }
+  bool end_array() { return end(); }
+  template <class Exception>
+  bool parse_error(std::size_t position, const std::string&, const Exception&) {
+    problem_ = "not JSON at its character " + std::to_string(position);
+    return false;
+  }
+
+  const std::string& problem() const { return problem_; }
+
+ private:
+  bool value() {
+    if (++values_ <= kMostValues) return true;
+    problem_ = "more than " + std::to_string(kMostValues) + " values";
+    return false;
+  }
+  bool start() {
+    if (++depth_ > kDeepest) {
+      problem_ = "nested more than " + std::to_string(kDeepest) + " deep";
+      return false;
+    }
+    return value();
+  }
+  bool end() {
+    --depth_;
+    return true;
+  }
+
+  std::size_t values_ = 0;
+  std::size_t depth_ = 0;
+  std::string problem_;
+};
+
+std::string printable(std::string text) {
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) c = '?';
+  }
+  return text;
+}
+
+/// Takes values out of a JSON document; the first that is not as it should be is the problem.
+class Extractor {
+ public:
+  const std::string& problem() const { return problem_; }
+
+  const Json* member(const Json& object, const char* key) {
+    const auto found = object.is_object() ? object.find(key) : object.end();
+    if (!object.is_object() || found == object.end()) {
+      fail(key, "missing");
+      return nullptr;
+    }
+    return &*found;
+  }
+  std::string text(const Json& object, const char* key) {
+    const Json* value = member(object, key);
+    if (value == nullptr) return {};
+    if (!value->is_string()) return fail(key, "not a text"), std::string();
+    return printable(value->get<std::string>());
+  }
+  std::uint64_t number(const Json& object, const char* key, std::uint64_t largest) {
+    const Json* value = member(object, key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > largest) {
+      fail(key, "not a number from 0 to " + std::to_string(largest));
+      return 0;
+    }
+    return value->get<std::uint64_t>();
+  }
+  const Json& array(const Json& object, const char* key) {
+    static const Json kEmpty = Json::array();
+    const Json* value = member(object, key);
+    if (value == nullptr) return kEmpty;
+    if (!value->is_array()) return fail(key, "not an array"), kEmpty;
+    return *value;
+  }
+  void fail(const std::string& key, const std::string& why) {
+    if (problem_.empty()) problem_ = "'" + key + "' is " + why;
+  }
+
+ private:
+  std::string problem_;
+};
+
+template <class Id>
+Indexed<Id, std::string> names_from(Extractor& from, const Json& document, const char* key) {
+  Indexed<Id, std::string> names;
+  for (const Json& name : from.array(document, key)) {
+    if (!name.is_string()) {
+      from.fail(key, "not an array of texts");
+      break;
+    }
+    names.add(printable(name.get<std::string>()));
+  }
+  return names;
+}
+
+std::vector<FileEvent> events_from(Extractor& from, const Json& document) {
+  std::vector<FileEvent> events;
+  for (const Json& each : from.array(document, "events")) {
+    const auto number = static_cast<std::uint16_t>(from.number(each, "number", 0xFFFF));
+    events.push_back({number, from.text(each, "name"), from.text(each, "detail")});
+    if (!from.problem().empty()) break;
+  }
+  return events;
+}
+
+std::vector<FileCodes> codes_from(Extractor& from, const Json& document) {
+  std::vector<FileCodes> codes;
+  const Json* lists = from.member(document, "codes");
+  if (lists == nullptr) return codes;
+  if (!lists->is_object()) return from.fail("codes", "not an object"), codes;
+  for (const auto& [detail, names] : lists->items()) {
+    FileCodes list{printable(detail), {}};
+    for (const Json& name : names) {
+      if (!name.is_string()) return from.fail("codes", "not an object of arrays of texts"), codes;
+      list.names.push_back(printable(name.get<std::string>()));
+    }
+    codes.push_back(std::move(list));
+  }
+  return codes;
+}
+
+}  // namespace
+
+std::string to_text(const TraceHeader& header) {
+  // Member by member, to keep this order: whoever looks at the start of a file sees what it is.
+  std::string text;
+  const auto add = [&text](const char* key, const Json& value) {
+    text += text.empty() ? '{' : ',';
+    text += Json(key).dump() + ':' + value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  add("format", kFormat);
+  add("irqfab", header.irqfab);
+  add("scenario", header.scenario);
+  add("seed", header.seed);
+  add("arch", header.arch);
+  add("path", header.path);
+  add("profile", header.profile);
+  add("behaviour", header.behaviour);
+  add("time_unit", "ps");
+  add("record", "time:u64 span:u64 detail:u64 node:u32 event:u16 round:u16, little-endian");
+  add("span", "source << 40 | sequence + 1, or 0 for none");
+  add("nodes", names_to_json(header.nodes));
+  add("sources", names_to_json(header.sources));
+  add("codes", codes_to_json());
+  add("events", events_to_json());
+  return text + '}';
+}
+
+std::variant<ParsedHeader, std::string> from_text(const std::string& text) {
+  Bounds bounds;
+  if (!Json::sax_parse(text, &bounds)) return bounds.problem();
+  const Json document = Json::parse(text, nullptr, false);
+  Extractor from;
+  if (from.text(document, "format") != kFormat) {
+    from.fail("format", std::string("not '") + kFormat + "'");
+  }
+  if (from.text(document, "time_unit") != "ps") from.fail("time_unit", "not 'ps'");
+  ParsedHeader parsed;
+  TraceHeader& header = parsed.header;
+  header.irqfab = from.text(document, "irqfab");
+  header.scenario = from.text(document, "scenario");
+  header.seed = from.number(document, "seed", ~std::uint64_t{0});
+  header.arch = from.text(document, "arch");
+  header.path = from.text(document, "path");
+  header.profile = from.text(document, "profile");
+  header.behaviour = from.text(document, "behaviour");
+  header.nodes = names_from<NodeId>(from, document, "nodes");
+  header.sources = names_from<SourceId>(from, document, "sources");
+  parsed.events = events_from(from, document);
+  parsed.codes = codes_from(from, document);
+  if (!from.problem().empty()) return from.problem();
+  return parsed;
+}
+
+}  // namespace irqfab::trace

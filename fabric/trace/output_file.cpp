@@ -1,0 +1,94 @@
+#include "fabric/trace/output_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "fabric/trace/failure.hpp"
+
+namespace irqfab::trace {
+namespace {
+
+constexpr const char* kCannotCreate = "cannot create";
+constexpr const char* kCannotWrite = "cannot write";
+
+/// The file behind symbolic links, or the path itself if there is none.
+std::string resolved(const std::string& path) {
+  char* real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  const std::string result = real;
+  std::free(real);
+  return result;
+}
+
+/// A new file in the directory of `target`, with the permissions any new file gets; its name is put
+/// into `name`.
+int open_beside(const std::string& target, std::string& name) {
+  const std::size_t slash = target.rfind('/');
+  const std::string directory = slash == target.npos ? "" : target.substr(0, slash + 1);
+  for (unsigned attempt = 0;; ++attempt) {
+    name = directory + ".irqfab-" + std::to_string(::getpid()) + '-' + std::to_string(attempt);
+    const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+}
+
+}  // namespace
+
+Result<OutputFile> OutputFile::create(const std::string& path) {
+  if (path == "-") {
+    Descriptor file(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (!file.open()) return refused("<stdout>", kCannotWrite, errno);
+    return OutputFile("<stdout>", std::move(file));
+  }
+  struct stat status {};
+  const bool exists = ::stat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) {
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file.open()) return refused(path, kCannotWrite, errno);
+    return OutputFile(path, std::move(file));
+  }
+  const std::string target = resolved(path);
+  std::string temporary;
+  Descriptor file(open_beside(target, temporary));
+  if (!file.open()) return refused(path, kCannotCreate, errno);
+  OutputFile output(path, std::move(file));
+  output.target_ = target;
+  output.temporary_ = temporary;
+  return output;
+}
+
+OutputFile::~OutputFile() {
+  if (file_.open() && !temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<std::uint64_t> OutputFile::write(const void* data, std::size_t size) {
+  const char* next = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t count = ::write(file_.get(), next, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return refused(shown_, kCannotWrite, errno);
+    next += count;
+    size -= static_cast<std::size_t>(count);
+    written_ += static_cast<std::uint64_t>(count);
+  }
+  return written_;
+}
+
+Result<std::uint64_t> OutputFile::commit() {
+  // Some file systems report a failed write only here.
+  const bool closed = ::close(file_.release()) == 0;
+  if (temporary_.empty()) {
+    if (!closed) return refused(shown_, kCannotWrite, errno);
+    return written_;
+  }
+  if (closed && std::rename(temporary_.c_str(), target_.c_str()) == 0) return written_;
+  const int error = errno;
+  ::unlink(temporary_.c_str());
+  return refused(shown_, closed ? kCannotCreate : kCannotWrite, error);
+}
+
+}  // namespace irqfab::trace

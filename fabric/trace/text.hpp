@@ -1,0 +1,36 @@
+// A trace as text, one line a record:
+//
+//       1234.567  hb0       BridgeForwarded       nvme0:3#17        address=0xfee00000
+//
+// time in ns, node, event, span as source#sequence or "-", and the fields of the detail.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "fabric/trace/header.hpp"
+#include "fabric/trace/vocabulary.hpp"
+#include "models/sim/trace_record.hpp"
+
+namespace irqfab::trace {
+
+class TextFormat {
+ public:
+  /// The header must outlive the format.
+  explicit TextFormat(const TraceHeader& header);
+
+  /// Appends the record's line, with its line end.
+  void append(const TraceRecord& record, std::string& out) const;
+
+ private:
+  void append_node(NodeId node, std::string& out) const;
+  void append_span(SpanId span, std::string& out) const;
+  void append_field(const DetailField& field, std::uint64_t detail, std::string& out) const;
+
+  const TraceHeader& header_;
+  std::array<std::vector<DetailField>, kEventCount> fields_;  // by event
+  std::size_t node_width_ = 0;
+};
+
+}  // namespace irqfab::trace
