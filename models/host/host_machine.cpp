@@ -146,10 +146,8 @@ void HostMachine::elapsed(Tag tag, Software& software, Env& env) {
     }
     return;
   }
-  const std::uint32_t number = raw(tag) & ~(kOwn | kTimer);
-  if (!timers_.known(number)) return;
-  const Timer timer = timers_.finish(number);
-  if (!timer.live) return;
+  const Timer timer = timers_.finish(raw(tag) & ~(kOwn | kTimer));
+  if (timer.state != Timer::State::Running) return;
   switch (timer.kind) {
     case Timer::Kind::Slice:
       return slice_elapsed(HostCpu(timer.object), env);

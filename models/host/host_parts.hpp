@@ -173,33 +173,35 @@ struct Workqueue {
 /// A delay that is under way. It cannot be taken back, only ignored when it comes.
 struct Timer {
   enum class Kind : std::uint8_t { Slice, Task, GracePeriod };
+  enum class State : std::uint8_t { Free, Running, Cancelled };
   Kind kind{};
-  bool live = false;
-  std::uint32_t object = 0;  // CPU, task or domain; next free timer when not in use
+  State state = State::Free;
+  std::uint32_t object = 0;  // CPU, task or domain; the next free timer for one that is free
   friend bool operator==(const Timer& a, const Timer& b) {
-    return a.kind == b.kind && a.live == b.live && a.object == b.object;
+    return a.kind == b.kind && a.state == b.state && a.object == b.object;
   }
 };
 
 class Timers {
  public:
   std::uint32_t start(Timer::Kind kind, std::uint32_t object) {
-    if (free_ == kNoTimer) {
-      rows_.push_back({kind, true, object});
-      return static_cast<std::uint32_t>(rows_.size() - 1);
+    std::uint32_t timer = free_;
+    if (timer == kNoTimer) {
+      timer = static_cast<std::uint32_t>(rows_.size());
+      rows_.emplace_back();
+    } else {
+      free_ = rows_[timer].object;
     }
-    const std::uint32_t timer = free_;
-    free_ = rows_[timer].object;
-    rows_[timer] = {kind, true, object};
+    rows_[timer] = {kind, Timer::State::Running, object};
     return timer;
   }
-  void cancel(std::uint32_t timer) { rows_[timer].live = false; }
-  bool known(std::uint32_t timer) const { return timer < rows_.size(); }
-  /// It came: what it was. Its number is free again.
+  void cancel(std::uint32_t timer) { rows_[timer].state = Timer::State::Cancelled; }
+  /// It came: what it was. Its number is free again. A number that is not under way is Free.
   Timer finish(std::uint32_t timer) {
+    if (timer >= rows_.size() || rows_[timer].state == Timer::State::Free) return Timer{};
     const Timer finished = rows_[timer];
-    rows_[timer] = {Timer::Kind::Slice, false, free_};
-    free_ = timer;
+    rows_[timer] = Timer{};
+    rows_[timer].object = std::exchange(free_, timer);
     return finished;
   }
   friend bool operator==(const Timers& a, const Timers& b) {
