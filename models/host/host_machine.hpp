@@ -182,7 +182,7 @@ class HostMachine final {
   void acquire(TaskId task, LockId lock, Env& env);
   void release(TaskId task, LockId lock, Env& env);
   void hand_over(LockId lock, Env& env);
-  void learn_usage(const TaskRow& row, const Lock& lock, TaskId task);
+  void learn_usage(const TaskRow& row, const Lock& lock);
   void learn_order(TaskId task, LockClassId wanted);
   bool room_to_hold(TaskId task, LockClassId cls);
   void report(ViolationKind kind, std::optional<LockClassId> wanted, TaskId task,

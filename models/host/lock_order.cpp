@@ -8,15 +8,10 @@ namespace {
 
 constexpr std::uint64_t bit(LockClassId cls) { return std::uint64_t{1} << raw(cls); }
 
-constexpr std::uint8_t bits(Usage usage) { return static_cast<std::uint8_t>(usage); }
+/// The lowest class of a set that is not empty.
+LockClassId lowest(std::uint64_t set) { return LockClassId(__builtin_ctzll(set)); }
 
-bool breaks_interrupt_rule(std::uint8_t usage) {
-  const auto both = [usage](Usage a, Usage b) {
-    return (usage & bits(a)) != 0 && (usage & bits(b)) != 0;
-  };
-  return both(Usage::InHardIrq, Usage::UnderEnabledHardIrq) ||
-         both(Usage::InSoftIrq, Usage::UnderEnabledSoftIrq);
-}
+constexpr std::uint8_t bits(Usage usage) { return static_cast<std::uint8_t>(usage); }
 
 }  // namespace
 
@@ -39,7 +34,7 @@ bool Chain::has(LockClassId cls) const {
 
 LockClassId LockOrder::add(ClassKind kind, std::string name) {
   assert(classes_.size() < kMaxClasses);
-  classes_.push_back({kind, std::move(name), 0, 0});
+  classes_.push_back({kind, std::move(name), 0, 0, 0});
   return LockClassId(classes_.size() - 1);
 }
 
@@ -51,15 +46,55 @@ std::optional<Chain> LockOrder::learn(const Chain& held, LockClassId wanted, Sit
     if (!cycle) cycle = path(wanted, link.cls);
     from.after |= bit(wanted);
     edges_.push_back({link.cls, wanted, site});
+    unchecked_ = true;
   }
   return cycle;
 }
 
-bool LockOrder::learn(LockClassId cls, Usage usage) {
+void LockOrder::learn(LockClassId cls, Usage usage) {
   std::uint8_t& known = classes_[raw(cls)].usage;
-  const bool was_broken = breaks_interrupt_rule(known);
+  if ((known & bits(usage)) != 0) return;
   known |= bits(usage);
-  return !was_broken && breaks_interrupt_rule(known);
+  unchecked_ = true;
+}
+
+std::optional<Chain> LockOrder::new_interrupt_hazard() {
+  if (!unchecked_) return std::nullopt;
+  const auto first_hazard = [this](Usage taken, Usage open) -> std::optional<Chain> {
+    for (std::uint64_t from = used(taken); from != 0; from &= from - 1) {
+      const LockClassId cls = lowest(from);
+      Class& row = classes_[raw(cls)];
+      const std::uint64_t fresh = reachable(cls) & used(open) & ~row.hazards;
+      if (fresh == 0) continue;
+      row.hazards |= bit(lowest(fresh));
+      return path(cls, lowest(fresh));
+    }
+    return std::nullopt;
+  };
+  std::optional<Chain> hazard = first_hazard(Usage::InHardIrq, Usage::UnderEnabledHardIrq);
+  if (!hazard) hazard = first_hazard(Usage::InSoftIrq, Usage::UnderEnabledSoftIrq);
+  unchecked_ = hazard.has_value();
+  return hazard;
+}
+
+/// The classes that were taken in this way.
+std::uint64_t LockOrder::used(Usage usage) const {
+  std::uint64_t found = 0;
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    if ((classes_[i].usage & bits(usage)) != 0) found |= bit(LockClassId(i));
+  }
+  return found;
+}
+
+/// The class itself, and those that edges lead to from it.
+std::uint64_t LockOrder::reachable(LockClassId from) const {
+  std::uint64_t seen = bit(from);
+  for (std::uint64_t open = seen; open != 0;) {
+    const std::uint64_t fresh = classes_[raw(lowest(open))].after & ~seen;
+    open = (open & (open - 1)) | fresh;
+    seen |= fresh;
+  }
+  return seen;
 }
 
 std::optional<Chain> LockOrder::path(LockClassId from, LockClassId to) const {
@@ -72,7 +107,7 @@ std::optional<Chain> LockOrder::path(LockClassId from, LockClassId to) const {
     std::uint64_t fresh = classes_[raw(found[next])].after & ~seen;
     seen |= fresh;
     for (; fresh != 0; fresh &= fresh - 1) {
-      const auto reached = LockClassId(__builtin_ctzll(fresh));
+      const LockClassId reached = lowest(fresh);
       came_from[raw(reached)] = found[next];
       found[count++] = reached;
     }

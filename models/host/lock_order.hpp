@@ -7,11 +7,14 @@
 //   Domain  a reader section of a grace-period domain is held; a grace-period wait asks for it
 //   Work    a running work item is held; flushing it asks for it
 // so that waiting for a grace period under a lock that a reader takes is a cycle like any other.
-// Entering a reader section and queueing work never wait, and make no edge. A class that is taken
-// in interrupts as well as with those interrupts enabled is reported too.
+// Entering a reader section and queueing work never wait, and make no edge.
 //
-// Not modelled: readers of reader-writer locks, order among locks of one class (they may nest), the
-// indirect form of the interrupt rule (an interrupt-safe class over one that is not), wait queues.
+// The interrupt rule: from a class that is taken in interrupts, edges must not lead to one (itself
+// included) that is taken while such interrupts can come in. Otherwise an interrupt on the CPU that
+// holds the second may spin for the first, whose holder waits for the second.
+//
+// Not modelled: readers of reader-writer locks, order among locks of one class (they may nest),
+// wait queues.
 #pragma once
 
 #include <array>
@@ -81,21 +84,27 @@ class LockOrder {
   /// one gets from `wanted` back to something held, by what was learnt before.
   std::optional<Chain> learn(const Chain& held, LockClassId wanted, Site site);
 
-  /// A class is taken in this way. True once, when it becomes known to break the interrupt rule.
-  bool learn(LockClassId cls, Usage usage);
+  /// A class is taken in this way.
+  void learn(LockClassId cls, Usage usage);
+
+  /// What breaks the interrupt rule since something was learnt: how one gets from a class taken in
+  /// interrupts to one taken with them enabled. Each pair is answered once.
+  std::optional<Chain> new_interrupt_hazard();
 
   friend bool operator==(const LockOrder& a, const LockOrder& b) {
-    return a.classes_ == b.classes_ && a.edges_ == b.edges_;
+    return a.classes_ == b.classes_ && a.edges_ == b.edges_ && a.unchecked_ == b.unchecked_;
   }
 
  private:
   struct Class {
     ClassKind kind = ClassKind::Lock;
     std::string name;
-    std::uint64_t after = 0;  // bit c: class c was asked for while this one was held
-    std::uint8_t usage = 0;   // of Usage
+    std::uint64_t after = 0;    // bit c: class c was asked for while this one was held
+    std::uint64_t hazards = 0;  // bit c: the interrupt rule is known to be broken from here to c
+    std::uint8_t usage = 0;     // of Usage
     friend bool operator==(const Class& a, const Class& b) {
-      return a.kind == b.kind && a.name == b.name && a.after == b.after && a.usage == b.usage;
+      return a.kind == b.kind && a.name == b.name && a.after == b.after && a.hazards == b.hazards &&
+             a.usage == b.usage;
     }
   };
   struct Edge {
@@ -107,11 +116,14 @@ class LockOrder {
     }
   };
 
+  std::uint64_t used(Usage usage) const;
+  std::uint64_t reachable(LockClassId from) const;
   std::optional<Chain> path(LockClassId from, LockClassId to) const;
   Site site_of(LockClassId held, LockClassId wanted) const;
 
   std::vector<Class> classes_;
   std::vector<Edge> edges_;  // oldest first; only read to report
+  bool unchecked_ = false;   // something was learnt since new_interrupt_hazard answered none
 };
 
 enum class ViolationKind : std::uint8_t {
@@ -121,7 +133,7 @@ enum class ViolationKind : std::uint8_t {
                         // a reader
   FlushDeadlock,        // work is flushed under a lock that it takes, or by itself
   SleepInAtomic,        // sleeping under a spin lock, in an interrupt, or in a reader that may not
-  IrqUnsafe,            // a lock is taken in interrupts, and elsewhere with them enabled
+  IrqUnsafe,            // an interrupt may spin for ever: LockOrder's interrupt rule is broken
   Unbalanced,           // a lock or reader section is left that was not entered
   LeftHeld,             // a program ended inside a lock or reader section; it was left for it
   TooDeep,              // more than Chain::kMax things held at once; the last was refused

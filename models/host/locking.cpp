@@ -34,7 +34,10 @@ void HostMachine::acquire(TaskId task, LockId id, Env& env) {
     may_sleep(task);
     row.task.outcome = Outcome::None;
   } else {
-    learn_usage(row, lock, task);
+    learn_usage(row, lock);
+  }
+  while (const std::optional<Chain> hazard = order_.new_interrupt_hazard()) {
+    report(ViolationKind::IrqUnsafe, lock.cls, task, *hazard);
   }
   if (lock.owner == kNoTask) {
     lock.owner = task;
@@ -109,19 +112,11 @@ void HostMachine::learn_order(TaskId task, LockClassId wanted) {
 }
 
 /// Called with the lock's own effect on interrupts in force already.
-void HostMachine::learn_usage(const TaskRow& row, const Lock& lock, TaskId task) {
-  bool broken = false;
-  if (row.context == Context::HardIrq) {
-    broken = order_.learn(lock.cls, Usage::InHardIrq);
-  } else {
-    if (row.hard_irq_off == 0) broken = order_.learn(lock.cls, Usage::UnderEnabledHardIrq);
-    if (row.context == Context::SoftIrq) {
-      broken = order_.learn(lock.cls, Usage::InSoftIrq) || broken;
-    } else if (row.soft_irq_off == 0) {
-      broken = order_.learn(lock.cls, Usage::UnderEnabledSoftIrq) || broken;
-    }
-  }
-  if (broken) report(ViolationKind::IrqUnsafe, lock.cls, task, Chain{});
+void HostMachine::learn_usage(const TaskRow& row, const Lock& lock) {
+  if (row.context == Context::HardIrq) return order_.learn(lock.cls, Usage::InHardIrq);
+  if (row.hard_irq_off == 0) order_.learn(lock.cls, Usage::UnderEnabledHardIrq);
+  if (row.context == Context::SoftIrq) return order_.learn(lock.cls, Usage::InSoftIrq);
+  if (row.soft_irq_off == 0) order_.learn(lock.cls, Usage::UnderEnabledSoftIrq);
 }
 
 void HostMachine::report(ViolationKind kind, std::optional<LockClassId> wanted, TaskId task,

@@ -17,8 +17,9 @@ class HostMachine;
 /// May a message be taken now?
 enum class Reception : std::uint8_t {
   Taken,
-  Later,  // a HostCall to a thread that is busy: offered again, in order, when the thread parks, when
-          // it enters the guest, or when it is called again. For other messages the same as Taken
+  Later,  // a HostCall to a thread that is busy: offered again, in order, when the thread parks,
+          // when it enters the guest, or when it is called again. For other messages the same as
+          // Taken
 };
 
 /// The modelled software: programs, and what the world outside can ask of it. Passed to every call,

@@ -62,12 +62,37 @@ TEST_F(LockOrderTest, EveryThingHeldCounts) {
 }
 
 TEST_F(LockOrderTest, TheInterruptRuleNeedsBothHalvesOfOneKind) {
-  EXPECT_FALSE(order.learn(a, Usage::InHardIrq));
-  EXPECT_FALSE(order.learn(a, Usage::UnderEnabledSoftIrq));
-  EXPECT_TRUE(order.learn(a, Usage::UnderEnabledHardIrq));
-  EXPECT_FALSE(order.learn(a, Usage::UnderEnabledHardIrq));
-  EXPECT_FALSE(order.learn(b, Usage::UnderEnabledSoftIrq));
-  EXPECT_TRUE(order.learn(b, Usage::InSoftIrq));
+  order.learn(a, Usage::InHardIrq);
+  order.learn(a, Usage::UnderEnabledSoftIrq);
+  EXPECT_FALSE(order.new_interrupt_hazard());
+  order.learn(a, Usage::UnderEnabledHardIrq);
+  EXPECT_TRUE(order.new_interrupt_hazard());
+  EXPECT_FALSE(order.new_interrupt_hazard());
+  order.learn(b, Usage::UnderEnabledSoftIrq);
+  EXPECT_FALSE(order.new_interrupt_hazard());
+  order.learn(b, Usage::InSoftIrq);
+  EXPECT_TRUE(order.new_interrupt_hazard());
+}
+
+TEST_F(LockOrderTest, TheInterruptRuleFollowsEdgesForwardsOnly) {
+  order.learn(c, Usage::UnderEnabledHardIrq);
+  order.learn(a, Usage::InHardIrq);
+  order.learn(holding({c}), a, site(1));  // an ordinary lock over one of interrupts: fine
+  EXPECT_FALSE(order.new_interrupt_hazard());
+
+  LockOrder other;
+  for (const char* name : {"a", "b", "c"}) other.add(ClassKind::Lock, name);
+  other.learn(c, Usage::UnderEnabledHardIrq);
+  other.learn(a, Usage::InHardIrq);
+  other.learn(holding({b}), c, site(2));
+  EXPECT_FALSE(other.new_interrupt_hazard());
+  other.learn(holding({a}), b, site(3));
+  const auto hazard = other.new_interrupt_hazard();
+  ASSERT_TRUE(hazard);
+  ASSERT_EQ(hazard->size(), 3u);
+  EXPECT_EQ((*hazard)[0].cls, a);
+  EXPECT_EQ((*hazard)[1], (ChainLink{b, site(3)}));
+  EXPECT_EQ((*hazard)[2], (ChainLink{c, site(2)}));
 }
 
 TEST(ChainTest, RemovesTheLatestOfAClass) {

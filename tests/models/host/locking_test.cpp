@@ -269,6 +269,27 @@ TEST(LockRules, ALockOfInterruptsMustNotBeTakenWithThemEnabled) {
   }
 }
 
+TEST(LockRules, AnOrdinaryLockUnderOneOfInterruptsMayDeadlockAndDoes) {
+  Rig rig(config(2));
+  const LockId irq_safe =
+      rig.machine.add_lock(LockKind::SpinIrq, rig.machine.add_lock_class("irq safe"));
+  const LockId ordinary =
+      rig.machine.add_lock(LockKind::Spin, rig.machine.add_lock_class("ordinary"));
+  const ProgramId handler = rig.script.add({just(Acquire{irq_safe}), just(Release{irq_safe})});
+  const TaskHandle outer = rig.thread(CpuMask::only(HostCpu{0}));
+  const TaskHandle inner = rig.thread(CpuMask::only(HostCpu{1}));
+  rig.start(outer, {just(Acquire{irq_safe}), kDoWork, just(Acquire{ordinary})});
+  rig.start(inner, {just(Acquire{ordinary}), kDoWork, just(Release{ordinary})});
+  rig.at(1, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(HostCpu{1}, {handler, SpanId{7}, {}});
+  });
+  rig.run();
+  EXPECT_TRUE(rig.violated(ViolationKind::IrqUnsafe));
+  EXPECT_TRUE(rig.machine.runnable().empty());
+  EXPECT_EQ(rig.machine.activity(HostCpu{0}), Activity::Spinning);
+  EXPECT_EQ(rig.machine.activity(HostCpu{1}), Activity::Spinning);
+}
+
 TEST(LockRules, ALockOfSoftInterruptsNeedsThemOffInTasksOnly) {
   for (const LockKind kind : {LockKind::Spin, LockKind::SpinBh}) {
     Rig rig(config(1));
