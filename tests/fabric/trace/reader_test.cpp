@@ -217,6 +217,10 @@ TEST_F(TraceReader, HeadersThatAreNotAsDescribedAreRefused) {
   EXPECT_EQ(problem_of("[]"), "the header's text: 'format' is missing");
   EXPECT_NE(problem_of("{\"format\": "), "none");
   EXPECT_NE(problem_of(""), "none");
+  const std::string deep = "[[[[[[[[1]]]]]]]]";
+  EXPECT_EQ(problem_of("{\"later\":" + deep.substr(1, 15) + "}"),
+            "the header's text: 'format' is missing");
+  EXPECT_EQ(problem_of("{\"later\":" + deep + "}"), "the header's text: nested more than 8 deep");
   EXPECT_NE(problem_of(std::string(1 << 20, '[')), "none");
   EXPECT_NE(problem_of("{\"format\":\"\xFF\"}"), "none");
 }
