@@ -37,6 +37,8 @@ const std::array<ModelRow, kModelCount>& rows() {
                           T::SetPending, Event::Pended),
       row<cpu::Cpus>("cpus", "CPUs: lines, INTA, handlers, EOI", R::Cpu, T::Accept,
                      Event::HandlerEntered),
+      row<kvm::KvmHost>("kvm", "a VM of KVM: its irqchip, and the host threads that inject", R::Route,
+                        T::SetPending, Event::MsiInjected),
   }};
   return all;
 }

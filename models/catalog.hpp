@@ -9,6 +9,7 @@
 #include "models/base/roles.hpp"
 #include "models/cpu/cpus.hpp"
 #include "models/cpu/driver.hpp"
+#include "models/kvm/kvm_host.hpp"
 #include "models/mem/memory.hpp"
 #include "models/mem/system_bus.hpp"
 #include "models/pci/functions.hpp"
@@ -27,7 +28,7 @@ using ModelConfig =
     std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
                  pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config,
                  x86::VtdRemapper::Config, x86::IoApic::Config, x86::ApicBus::Config,
-                 x86::LapicBank::Config, cpu::Cpus::Config>;
+                 x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -54,6 +55,9 @@ template <>
 struct CoreOf<x86::LapicBank::Config> { using type = x86::LapicBank; };
 template <>
 struct CoreOf<cpu::Cpus::Config> { using type = cpu::Cpus; };
+
+template <>
+struct CoreOf<kvm::KvmHost::Config> { using type = kvm::KvmHost; };
 
 struct ModelRow {
   std::string_view keyword;

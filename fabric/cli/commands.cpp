@@ -27,6 +27,14 @@ void run_options(CLI::App& app, Options& o) {
   app.add_option("--trace", o.trace, "Write the trace of every hop to this file");
 }
 
+void import_options(CLI::App& app, Options& o) {
+  app.add_option("TRACE", o.input,
+                 "Text of 'trace-cmd report' or 'perf script', gzipped or not; - is standard input")
+      ->required();
+  app.add_option("-o", o.output, "Scenario to write; its calls go to a file beside it")->required();
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+}
+
 void list_options(CLI::App& app, Options& o) {
   app.add_option("WHAT", o.input, "archs, paths, profiles, behaviours, models, events or mutants")
       ->required();
@@ -44,6 +52,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "Run a scenario: latency per path and per hop, and its expectations", run_options,
      run_scenario},
+    {"import", "Turn a recorded KVM trace into a scenario that replays it", import_options,
+     import_recording},
     {"list", "What there is: fabrics, paths, events, prices, models, mutants", list_options,
      list_things},
 };

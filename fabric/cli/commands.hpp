@@ -41,6 +41,7 @@ int run_command_line(int argc, char** argv);
 
 // The commands.
 int run_scenario(const Options& options);
+int import_recording(const Options& options);
 int list_things(const Options& options);
 
 }  // namespace irqfab::cli

@@ -1,9 +1,8 @@
 #include "fabric/run/session.hpp"
 
-#include "fabric/run/prices.hpp"
+#include "fabric/run/kvm_session.hpp"
 #include "fabric/run/x86_session.hpp"
 #include "fabric/scenario/paths.hpp"
-#include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -46,16 +45,23 @@ Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) 
   return prepared;
 }
 
+void describe(const Prepared& prepared, Outcome& outcome) {
+  outcome.scenario = prepared.scenario.file;
+  outcome.title = prepared.scenario.title;
+  outcome.arch = prepared.arch;
+  outcome.path = prepared.path;
+  outcome.profile = prepared.profile.name;
+  outcome.behaviour = prepared.scenario.behaviour;
+  outcome.seed = prepared.scenario.seed;
+}
+
 Result<topology::Topology> topology_of(const Prepared& prepared) {
-  auto built = topology::build_x86(
-      prepared.scenario,
-      prepared.arch == "x86-ir" ? topology::Remapping::VtdOn : topology::Remapping::Off,
-      prepared.mutants);
-  if (!built) return built.errors();
-  return std::move(built->topology);
+  if (prepared.path != "bare-metal") return kvm_topology(prepared);
+  return x86_topology(prepared);
 }
 
 Result<std::unique_ptr<Session>> Session::create(const Prepared& prepared, RecordSink* sink) {
+  if (prepared.path != "bare-metal") return create_kvm(prepared, sink);
   return create_x86(prepared, sink);
 }
 

@@ -33,6 +33,9 @@ struct Prepared {
 };
 Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings);
 
+/// Fills in what a run is called.
+void describe(const Prepared& prepared, Outcome& outcome);
+
 /// The scenario's machine as a graph, without bringing it to life.
 Result<topology::Topology> topology_of(const Prepared& prepared);
 

@@ -1,5 +1,6 @@
 #include "fabric/run/x86_firmware.hpp"
 
+#include "fabric/run/setup_env.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/rte.hpp"
@@ -12,16 +13,6 @@ using topology::BridgePlan;
 using topology::FunctionPlan;
 using topology::PinPlan;
 using topology::X86Machine;
-
-/// Before time 0 nothing is traced, and nothing may be sent.
-class SetupEnv final : public Env {
- public:
-  void note(Event, SpanId, std::uint64_t) override {}
-  void send(PortId, const Message&) override {}
-  void after(Duration, Tag) override {}
-  void after(Duration, Tag, LaneId) override {}
-  SpanId open(Cause, SpanId, std::uint32_t) override { return kNoSpan; }
-};
 
 std::size_t functions_component(const X86Machine& x86, std::size_t bridge) {
   std::size_t seen = 0;

@@ -14,6 +14,12 @@ bool is_story_of_steps(const Scenario& scenario) {
   return scenario.workload.empty() && !scenario.steps.empty();
 }
 
+Result<topology::X86Machine> build(const Prepared& prepared) {
+  using topology::Remapping;
+  const Remapping remapping = prepared.arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
+  return topology::build_x86(prepared.scenario, remapping, prepared.mutants);
+}
+
 class X86Session final : public Session {
  public:
   X86Session(const Prepared& prepared, topology::X86Machine x86, const Prices& prices,
@@ -62,13 +68,7 @@ class X86Session final : public Session {
 
   Outcome outcome() const {
     Outcome outcome;
-    outcome.scenario = prepared_.scenario.file;
-    outcome.title = prepared_.scenario.title;
-    outcome.arch = prepared_.arch;
-    outcome.path = prepared_.path;
-    outcome.profile = prepared_.profile.name;
-    outcome.behaviour = prepared_.scenario.behaviour;
-    outcome.seed = prepared_.scenario.seed;
+    describe(prepared_, outcome);
     collect(machine_.ledger(), x86_.topology, prepared_.profile, outcome);
     outcome.expect = evaluate(prepared_.scenario, machine_.ledger(), x86_.topology);
     outcome.simulated = machine_.engine().now();
@@ -83,11 +83,14 @@ class X86Session final : public Session {
 
 }  // namespace
 
+Result<topology::Topology> x86_topology(const Prepared& prepared) {
+  auto built = build(prepared);
+  if (!built) return built.errors();
+  return std::move(built->topology);
+}
+
 Result<std::unique_ptr<Session>> create_x86(const Prepared& prepared, RecordSink* sink) {
-  auto built = topology::build_x86(
-      prepared.scenario,
-      prepared.arch == "x86-ir" ? topology::Remapping::VtdOn : topology::Remapping::Off,
-      prepared.mutants);
+  auto built = build(prepared);
   if (!built) return built.errors();
   const auto prices = prices_of(prepared.scenario, prepared.profile, built->topology);
   if (!prices) return prices.errors();

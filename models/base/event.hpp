@@ -73,6 +73,8 @@ enum class Event : std::uint16_t {
   // KVM
   RouteLookedUp,
   IrqfdRouted,
+  MsiInjected,
+  PinDriven,
   WorkQueued,
   WorkStarted,
   VcpuKicked,

@@ -73,6 +73,11 @@ std::vector<PriceRow> software_rows() {
       {E::IrqfdRouted, ns(252), ns(0), 0, kFree, K::Derived,
        std::string(kKvmProbe) + "eventfd write with an irqfd 527 ns, without 255 ns, less the "
                                 "lookup"},
+      {E::MsiInjected, ns(271), ns(0), 0, kFree, K::Derived,
+       std::string(kKvmProbe) + "KVM_SIGNAL_MSI 571 ns, less a null ioctl of 300 ns"},
+      {E::PinDriven, ns(165), ns(0), 0, kFree, K::Derived,
+       std::string(kKvmProbe) + "a pair of KVM_IRQ_LINE 929 ns, so 464 ns a call, less a null ioctl "
+                                "of 300 ns"},
       {E::WorkQueued, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
       {E::WorkStarted, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
       {E::TaskSwitched, ns(1395), ns(0), 0, kFree, K::Derived,

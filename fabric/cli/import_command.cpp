@@ -1,0 +1,116 @@
+#include <fstream>
+#include <iostream>
+
+#include "fabric/cli/commands.hpp"
+#include "fabric/cli/output.hpp"
+#include "fabric/recording/emit.hpp"
+#include "fabric/recording/reconstruct.hpp"
+#include "fabric/recording/text_reader.hpp"
+#include "fabric/trace/output_file.hpp"
+#include "fabric/trace/writer.hpp"
+#include "fabric/version.hpp"
+
+namespace irqfab::cli {
+namespace {
+
+/// "dir/replay.yaml" has its calls in "dir/replay.events".
+std::string events_file(const std::string& scenario) {
+  const std::size_t dot = scenario.rfind('.');
+  const std::size_t slash = scenario.rfind('/');
+  const bool has_suffix = dot != std::string::npos && (slash == std::string::npos || dot > slash);
+  return (has_suffix ? scenario.substr(0, dot) : scenario) + ".events";
+}
+
+std::string last_part(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+Result<recording::Recording> read_recording(const std::string& path) {
+  recording::ReadOptions options;
+  options.file = path == "-" ? "<stdin>" : path;
+  std::ifstream file;
+  if (path != "-") {
+    file.open(path, std::ios::binary);
+    if (!file) {
+      SourceRange whole;
+      whole.file = path;
+      return Diagnostic{Severity::Error, "unreadable", whole, "cannot be opened", "a file", ""};
+    }
+  }
+  recording::TextReader reader(path == "-" ? std::cin : file, options);
+  return recording::reconstruct(reader, options.file);
+}
+
+Result<std::uint64_t> write_calls(const std::string& path, const std::string& recording,
+                                  const recording::Emitted& emitted) {
+  trace::TraceHeader header;
+  header.irqfab = kVersion;
+  header.scenario = last_part(recording);
+  header.arch = "x86";
+  header.path = "kvm-irqfd";
+  header.nodes = emitted.nodes;
+  auto writer = trace::Writer::create(path, header);
+  if (!writer) return writer.errors();
+  for (const TraceRecord& record : emitted.records) writer->write(record);
+  const auto written = writer->finish();
+  if (!written) return written.errors();
+  return written->records;
+}
+
+Result<std::uint64_t> write_text(const std::string& path, const std::string& text) {
+  auto file = trace::OutputFile::create(path);
+  if (!file) return file.errors();
+  const auto written = file->write(text.data(), text.size());
+  if (!written) return written.errors();
+  return file->commit();
+}
+
+/// What was read, and what became of it.
+std::string summary(const recording::Recording& recording, const recording::Emitted& emitted,
+                    const std::string& scenario, const std::string& events) {
+  const auto& read = recording.read;
+  std::string text = std::to_string(read.events) + " events read, " +
+                     std::to_string(read.understood) + " understood, " +
+                     std::to_string(read.lost) + " lost\n";
+  for (const auto& [event, count] : read.ignored) {
+    text += "  ignored: " + std::to_string(count) + " " + event + '\n';
+  }
+  const auto& left = recording.left_out;
+  if (left.artefact_eois > 0) {
+    text += "  masked: " + std::to_string(left.artefact_eois) +
+            " EOIs with nothing in service (a double EOI of the recorded host)\n";
+  }
+  text += std::to_string(emitted.records.size()) + " calls to replay; the recording handled " +
+          std::to_string(recording.truth.handled.size()) + " interrupts and left " +
+          std::to_string(recording.truth.in_flight.size()) + " in flight\n";
+  return text + "wrote " + scenario + " and " + events + '\n';
+}
+
+void warn(const Diagnostics& notes) {
+  for (const Diagnostic& note : notes) std::cerr << format(note);
+}
+
+}  // namespace
+
+int import_recording(const Options& options) {
+  if (options.output == "-") {
+    return fail(kWrong, "the scenario names a second file beside it, so -o needs a file name");
+  }
+  const auto recording = read_recording(options.input);
+  if (!recording) return fail(recording.errors());
+  const std::string events = events_file(options.output);
+  const auto emitted =
+      recording::emit(*recording, {options.input == "-" ? "standard input" : options.input,
+                                   last_part(events), ""});
+  if (!emitted) return fail(emitted.errors());
+  warn(recording->notes);
+  const auto calls = write_calls(events, options.input, *emitted);
+  if (!calls) return fail(calls.errors());
+  const auto written = write_text(options.output, emitted->scenario);
+  if (!written) return fail(written.errors());
+  if (options.quiet) return kHeld;
+  return print(summary(*recording, *emitted, options.output, events)) ? kHeld : kCannot;
+}
+
+}  // namespace irqfab::cli

@@ -1,0 +1,152 @@
+#include "fabric/run/kvm_session.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "fabric/run/kvm_steps.hpp"
+#include "fabric/run/machine.hpp"
+#include "fabric/run/prices.hpp"
+#include "fabric/run/recorded_calls.hpp"
+#include "fabric/topology/kvm_build.hpp"
+
+namespace irqfab::run {
+namespace {
+
+using scenario::Scenario;
+
+constexpr std::size_t kVcpusComponent = 0;
+constexpr std::size_t kKvmComponent = 1;
+
+bool made_by_a_thread(Event event) {
+  return event == Event::SignalMsiCalled || event == Event::IrqLineCalled ||
+         event == Event::EventfdWritten;
+}
+
+/// Recorded calls with what has to exist for them.
+struct Plan {
+  RecordedCalls recorded;
+  KvmNames names;
+  std::map<NodeId, TaskId> threads;  // of the recording
+  topology::KvmNeeds needs;
+};
+
+Result<Plan> plan_of(const Scenario& scenario) {
+  Plan plan;
+  auto recorded = load_calls(scenario);
+  if (!recorded) return recorded.errors();
+  plan.recorded = std::move(*recorded);
+  plan.names = names_in(scenario);
+  plan.needs.irqfds = plan.names.irqfds;
+  std::set<Gsi> lines(plan.names.lines.begin(), plan.names.lines.end());
+  for (const TraceRecord& call : plan.recorded.calls) {
+    if (made_by_a_thread(call.event)) {
+      plan.threads.try_emplace(call.node, TaskId(static_cast<std::uint16_t>(plan.threads.size())));
+    }
+    if (call.event == Event::IrqLineCalled) lines.insert(Gsi(call.detail & 0xFFFFFFFF));
+  }
+  plan.needs.lines.assign(lines.begin(), lines.end());
+  plan.needs.threads = std::max<unsigned>(1, static_cast<unsigned>(plan.threads.size()));
+  return plan;
+}
+
+class KvmSession final : public Session {
+ public:
+  KvmSession(const Prepared& prepared, Plan plan, topology::Topology topology,
+             const Prices& prices, RecordSink* sink)
+      : prepared_(prepared),
+        plan_(std::move(plan)),
+        topology_(std::move(topology)),
+        machine_(topology_, prices.everywhere, prices.by_node, sink),
+        steps_(machine_, kKvmComponent, plan_.names) {}
+
+  Result<Outcome> run() override {
+    const Scenario& scenario = prepared_.scenario;
+    for (const scenario::Step& step : scenario.setup) steps_.prepare(step);
+    if (scenario.workload.empty()) stop_vcpus();  // a story of steps looks at what is pending
+    Outcome outcome;
+    for (const scenario::Step& step : scenario.steps) {
+      if (auto row = steps_.perform(step)) outcome.expect.push_back(std::move(*row));
+    }
+    for (const TraceRecord& call : plan_.recorded.calls) put(call);
+    machine_.run(scenario.until != 0 ? scenario.until : kNever);
+    fill(outcome);
+    return outcome;
+  }
+
+  Machine& machine() override { return machine_; }
+  const topology::Topology& topology() const override { return topology_; }
+
+ private:
+  void stop_vcpus() {
+    auto& vcpus = machine_.core<cpu::Cpus>(kVcpusComponent);
+    for (std::uint32_t cpu = 0; cpu < prepared_.scenario.machine.cpus; ++cpu) {
+      vcpus.stop(CpuId{cpu});
+    }
+  }
+
+  void put(const TraceRecord& call) {
+    if (call.event == Event::VcpuStopped) {
+      machine_.put(kVcpusComponent, cpu::Cpus::kCompletions, HostCall{0, {}, call.detail, 0},
+                   call.time);
+      return;
+    }
+    HostCall made{0, TaskId{0xFFFF}, call.detail, 0};
+    const auto thread = plan_.threads.find(call.node);
+    if (thread != plan_.threads.end()) made.task = thread->second;
+    made.call = static_cast<std::uint16_t>(kind_of(call.event));
+    if (call.event == Event::EventfdWritten) made.a = plan_.names.irqfd_numbered(call.detail);
+    machine_.put(kKvmComponent, kvm::KvmHost::kCalls, made, call.time);
+  }
+
+  static kvm::Call kind_of(Event event) {
+    switch (event) {
+      case Event::SignalMsiCalled:
+        return kvm::Call::SignalMsi;
+      case Event::IrqLineCalled:
+        return kvm::Call::IrqLine;
+      case Event::EventfdWritten:
+        return kvm::Call::EventfdWrite;
+      case Event::RteWritten:
+        return kvm::Call::RteWrite;
+      default:
+        return kvm::Call::ApicWrite;
+    }
+  }
+
+  void fill(Outcome& outcome) {
+    describe(prepared_, outcome);
+    collect(machine_.ledger(), topology_, prepared_.profile, outcome);
+    const auto expected = evaluate(prepared_.scenario, machine_.ledger(), topology_);
+    outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
+    outcome.simulated = machine_.engine().now();
+    outcome.stuck = machine_.engine().stuck();
+  }
+
+  const Prepared& prepared_;
+  Plan plan_;
+  topology::Topology topology_;
+  Machine machine_;
+  KvmSteps steps_;
+};
+
+}  // namespace
+
+Result<topology::Topology> kvm_topology(const Prepared& prepared) {
+  const auto plan = plan_of(prepared.scenario);
+  if (!plan) return plan.errors();
+  return topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants);
+}
+
+Result<std::unique_ptr<Session>> create_kvm(const Prepared& prepared, RecordSink* sink) {
+  auto plan = plan_of(prepared.scenario);
+  if (!plan) return plan.errors();
+  auto topology = topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants);
+  if (!topology) return topology.errors();
+  const auto prices = prices_of(prepared.scenario, prepared.profile, *topology);
+  if (!prices) return prices.errors();
+  return std::unique_ptr<Session>(std::make_unique<KvmSession>(
+      prepared, std::move(*plan), std::move(*topology), *prices, sink));
+}
+
+}  // namespace irqfab::run

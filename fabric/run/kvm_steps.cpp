@@ -1,0 +1,195 @@
+#include "fabric/run/kvm_steps.hpp"
+
+#include <algorithm>
+
+#include "fabric/run/observe.hpp"
+#include "fabric/run/setup_env.hpp"
+#include "fabric/run/step_args.hpp"
+#include "models/x86/rte.hpp"
+
+namespace irqfab::run {
+namespace {
+
+using scenario::Step;
+using scenario::ValueMap;
+
+/// "e21" is number 21; other names have their place in the file as number.
+std::uint64_t number_of(const std::string& eventfd, std::size_t place) {
+  const bool numbered =
+      eventfd.size() > 1 && eventfd.size() < 19 && eventfd.front() == 'e' &&
+      std::all_of(eventfd.begin() + 1, eventfd.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return numbered ? std::stoull(eventfd.substr(1)) : place;
+}
+
+x86::Rte entry_of(const ValueMap& args) {
+  x86::Rte entry;
+  if (const auto value = optional_number(args, "value")) {
+    entry.bits = *value;
+    return entry;
+  }
+  constexpr const char* kModes[] = {"fixed", "lowest", "smi", "", "nmi", "init", "", "extint"};
+  const auto mode = std::find(std::begin(kModes), std::end(kModes), text(args, "mode"));
+  using x86::Rte;
+  entry.bits = Rte::INTVEC::set(0, number(args, "vector"));
+  if (mode != std::end(kModes)) {
+    entry.bits = Rte::DELMOD::set(entry.bits, static_cast<std::uint64_t>(mode - kModes));
+  }
+  entry.bits = Rte::DESTMOD::set(entry.bits, text(args, "destmode") == "logical");
+  entry.bits = Rte::INTPOL::set(entry.bits, text(args, "polarity") == "low");
+  entry.bits = Rte::TriggerModeBit::set(entry.bits, text(args, "trigger") == "level");
+  entry.bits = Rte::InterruptMask::set(entry.bits, number(args, "masked"));
+  entry.bits = Rte::DESTINATION::set(entry.bits, number(args, "dest"));
+  return entry;
+}
+
+kvm::Route route_of(const ValueMap& args) {
+  kvm::Route route;
+  route.gsi = Gsi(static_cast<std::uint32_t>(number(args, "gsi")));
+  if (const ValueMap* msi = map(args, "msi")) {
+    route.target = kvm::RouteTarget::Msi;
+    route.message = {number(*msi, "address"), static_cast<std::uint32_t>(number(*msi, "data"))};
+  } else if (const ValueMap* pin = map(args, "irqchip")) {
+    const std::string chip = text(*pin, "chip");
+    route.target = chip == "ioapic"       ? kvm::RouteTarget::IoapicPin
+                   : chip == "pic_master" ? kvm::RouteTarget::PicMasterPin
+                                          : kvm::RouteTarget::PicSlavePin;
+    route.pin = Pin(static_cast<std::uint16_t>(number(*pin, "pin")));
+  }
+  return route;
+}
+
+std::uint64_t line_operand(const ValueMap& args) {
+  const std::uint64_t level = text(args, "level") == "high" ? 1 : 0;
+  return level << 32 | number(args, "gsi");
+}
+
+std::string place_of(const Step& step) {
+  return step.where.file + ':' + std::to_string(step.where.line);
+}
+
+}  // namespace
+
+std::optional<std::size_t> KvmNames::irqfd_named(const std::string& eventfd) const {
+  const auto at = std::find(eventfds.begin(), eventfds.end(), eventfd);
+  if (at == eventfds.end()) return std::nullopt;
+  return static_cast<std::size_t>(at - eventfds.begin());
+}
+
+std::size_t KvmNames::irqfd_numbered(std::uint64_t number) const {
+  const auto at = std::find_if(irqfds.begin(), irqfds.end(),
+                               [&](const kvm::Irqfd& irqfd) { return irqfd.number == number; });
+  return static_cast<std::size_t>(at - irqfds.begin());
+}
+
+KvmNames names_in(const scenario::Scenario& scenario) {
+  KvmNames names;
+  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+    for (const Step& step : *steps) {
+      if (step.op == "kvm.irq_line") {
+        names.lines.push_back(Gsi(static_cast<std::uint32_t>(number(step.args, "gsi"))));
+      }
+      const std::string eventfd = text(step.args, "eventfd");
+      if (step.op != "kvm.irqfd" || names.irqfd_named(eventfd)) continue;
+      kvm::Irqfd irqfd;
+      irqfd.number = number_of(eventfd, names.irqfds.size());
+      irqfd.gsi = Gsi(static_cast<std::uint32_t>(number(step.args, "gsi")));
+      irqfd.resamples = has(step.args, "resample");
+      names.irqfds.push_back(irqfd);
+      names.eventfds.push_back(eventfd);
+    }
+  }
+  return names;
+}
+
+kvm::Irqchip& KvmSteps::chip() {
+  return machine_.core<kvm::KvmHost>(component_).software().chip();
+}
+
+void KvmSteps::prepare(const Step& step) {
+  SetupEnv env;
+  const ValueMap& args = step.args;
+  if (step.op == "lapic.write") {
+    chip().write_apic(CpuId(static_cast<std::uint32_t>(number(args, "cpu"))),
+                      static_cast<std::uint32_t>(number(args, "reg")),
+                      static_cast<std::uint32_t>(number(args, "value")), env);
+  } else if (step.op == "ioapic.rte") {
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args).bits,
+                       env);
+  } else {
+    perform(step);
+  }
+}
+
+std::optional<ExpectationRow> KvmSteps::perform(const Step& step) {
+  if (step.op == "expect") return observe(step);
+  const auto answered = act(step);
+  const auto wanted = optional_number(step.args, "answers");
+  if (!wanted || !answered) return std::nullopt;
+  ExpectationRow row{place_of(step) + " " + step.op, true, ""};
+  compare(row, "answers", std::to_string(static_cast<kvm::Answer>(*wanted)),
+          std::to_string(*answered));
+  return row;
+}
+
+/// What the step's call answered, if it is a call.
+std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
+  const ValueMap& args = step.args;
+  auto& software = machine_.core<kvm::KvmHost>(component_).software();
+  if (step.op == "wait") {
+    machine_.run(machine_.engine().now() + number(args, "time"));
+  } else if (step.op == "lapic.write") {
+    call(kvm::Call::ApicWrite, number(args, "cpu") << 48 | number(args, "reg") << 32 |
+                                   (number(args, "value") & 0xFFFFFFFF));
+  } else if (step.op == "ioapic.rte") {
+    SetupEnv env;
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args).bits,
+                       env);
+  } else if (step.op == "kvm.set_gsi_routing") {
+    return set_routing(step);
+  } else if (step.op == "kvm.irqfd") {
+    return software.assign(*names_.irqfd_named(text(args, "eventfd")),
+                           number(args, "deassign") != 0 ? kvm::Assign::Off : kvm::Assign::On);
+  } else if (step.op == "kvm.signal_msi") {
+    call(kvm::Call::SignalMsi, number(args, "address") << 32 | number(args, "data"));
+    return software.last_answer();
+  } else if (step.op == "kvm.irq_line") {
+    call(kvm::Call::IrqLine, line_operand(args));
+    return software.last_answer();
+  } else if (step.op == "eventfd.write") {
+    if (const auto irqfd = names_.irqfd_named(text(args, "fd"))) {
+      call(kvm::Call::EventfdWrite, *irqfd);
+    }
+  }
+  return std::nullopt;
+}
+
+kvm::Answer KvmSteps::set_routing(const Step& step) {
+  std::vector<kvm::Route> routes;
+  for (const scenario::Value& value : *list(step.args, "routes")) {
+    routes.push_back(route_of(std::get<ValueMap>(value.held)));
+  }
+  return chip().routing().replace(routes);
+}
+
+void KvmSteps::call(kvm::Call kind, std::uint64_t operand) {
+  const bool by_guest = kind == kvm::Call::ApicWrite;
+  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), operand, 0};
+  machine_.put(component_, kvm::KvmHost::kCalls, made);
+  machine_.run();
+}
+
+ExpectationRow KvmSteps::observe(const Step& step) {
+  ExpectationRow row{"", true, ""};
+  const auto& software = machine_.core<kvm::KvmHost>(component_).software();
+  observe_x86(step.args, software.chip().lapics(), software.chip().ioapic(), row);
+  if (const ValueMap* fields = map(step.args, "eventfd.counter")) {
+    const auto irqfd = names_.irqfd_named(text(*fields, "fd"));
+    const std::uint64_t found = irqfd ? software.counter(*irqfd) : 0;
+    compare(row, "eventfd.counter", std::to_string(number(*fields, "value")),
+            std::to_string(found));
+  }
+  row.text = place_of(step) + " " + row.text;
+  return row;
+}
+
+}  // namespace irqfab::run

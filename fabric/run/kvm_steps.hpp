@@ -1,0 +1,49 @@
+// Architectural steps on a VM: ioctls, eventfds, and the registers of its irqchip.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fabric/run/machine.hpp"
+#include "fabric/run/outcome.hpp"
+#include "models/kvm/kvm_host.hpp"
+
+namespace irqfab::run {
+
+/// What the steps of a scenario name: eventfds with an irqfd, and GSIs that are driven.
+struct KvmNames {
+  std::vector<kvm::Irqfd> irqfds;
+  std::vector<std::string> eventfds;  // names, as irqfds
+  std::vector<Gsi> lines;
+
+  std::optional<std::size_t> irqfd_named(const std::string& eventfd) const;
+  /// Index of irqfd "e<number>"; beyond the last if there is none, so that the write reaches nobody.
+  std::size_t irqfd_numbered(std::uint64_t number) const;
+};
+KvmNames names_in(const scenario::Scenario& scenario);
+
+class KvmSteps {
+ public:
+  KvmSteps(Machine& machine, std::size_t component, const KvmNames& names)
+      : machine_(machine), component_(component), names_(names) {}
+
+  /// A step of `setup`: done before time 0, at no cost.
+  void prepare(const scenario::Step& step);
+  /// A step of `steps`, until nothing moves any more. A row if the step expects something.
+  std::optional<ExpectationRow> perform(const scenario::Step& step);
+
+ private:
+  kvm::Irqchip& chip();
+  std::optional<kvm::Answer> act(const scenario::Step& step);
+  kvm::Answer set_routing(const scenario::Step& step);
+  void call(kvm::Call kind, std::uint64_t operand);
+  ExpectationRow observe(const scenario::Step& step);
+
+  Machine& machine_;
+  std::size_t component_;
+  const KvmNames& names_;
+};
+
+}  // namespace irqfab::run

@@ -1,0 +1,85 @@
+#include "fabric/run/observe.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "fabric/run/step_args.hpp"
+
+namespace irqfab::run {
+namespace {
+
+using scenario::ValueList;
+using scenario::ValueMap;
+
+std::string vector_list(const std::vector<unsigned>& vectors) {
+  std::string text = "[";
+  for (const unsigned vector : vectors) {
+    text += (text.size() > 1 ? ", " : "") + hexadecimal(vector);
+  }
+  return text + "]";
+}
+
+std::vector<unsigned> vectors_in(const x86::VectorSet& set) {
+  std::vector<unsigned> vectors;
+  for (unsigned v = 0; v < 256; ++v) {
+    if (set.has(Vector(static_cast<std::uint8_t>(v)))) vectors.push_back(v);
+  }
+  return vectors;
+}
+
+std::vector<unsigned> vectors_in(const ValueList* list) {
+  std::vector<unsigned> vectors;
+  if (list == nullptr) return vectors;
+  for (const scenario::Value& value : *list) {
+    if (const auto* number = std::get_if<std::uint64_t>(&value.held)) {
+      vectors.push_back(static_cast<unsigned>(*number));
+    }
+  }
+  std::sort(vectors.begin(), vectors.end());
+  return vectors;
+}
+
+void compare_set(ExpectationRow& row, const ValueMap& args, const char* name,
+                 const x86::VectorSet& (x86::LapicBank::*set)(CpuId) const,
+                 const x86::LapicBank& lapics) {
+  const ValueMap* fields = map(args, name);
+  if (fields == nullptr) return;
+  const auto cpu = CpuId(static_cast<std::uint32_t>(number(*fields, "cpu")));
+  compare(row, name, vector_list(vectors_in(list(*fields, "vectors"))),
+          vector_list(vectors_in((lapics.*set)(cpu))));
+}
+
+}  // namespace
+
+std::string hexadecimal(std::uint64_t value) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), kDigits[value % 16]);
+    value /= 16;
+  } while (value != 0);
+  return "0x" + digits;
+}
+
+void compare(ExpectationRow& row, const std::string& what, const std::string& expected,
+             const std::string& found) {
+  row.text += (row.text.empty() ? "" : ", ") + what + " " + expected;
+  if (expected == found) return;
+  row.held = false;
+  row.found += (row.found.empty() ? "" : ", ") + what + " " + found;
+}
+
+void observe_x86(const ValueMap& args, const x86::LapicBank& lapics, const x86::IoApic& ioapic,
+                 ExpectationRow& row) {
+  compare_set(row, args, "lapic.IRR", &x86::LapicBank::irr, lapics);
+  compare_set(row, args, "lapic.ISR", &x86::LapicBank::isr, lapics);
+  compare_set(row, args, "lapic.TMR", &x86::LapicBank::tmr, lapics);
+  if (const ValueMap* fields = map(args, "ioapic.RTE")) {
+    const auto pin = Pin(static_cast<std::uint16_t>(number(*fields, "pin")));
+    const std::string found =
+        raw(pin) < ioapic.pins() ? hexadecimal(ioapic.rte(pin).bits) : "no such pin";
+    compare(row, "ioapic.RTE", hexadecimal(number(*fields, "value")), found);
+  }
+}
+
+}  // namespace irqfab::run

@@ -1,0 +1,22 @@
+// What an `expect` step looks at, compared with what the machine holds.
+#pragma once
+
+#include <string>
+
+#include "fabric/run/outcome.hpp"
+#include "models/x86/ioapic.hpp"
+#include "models/x86/lapic.hpp"
+
+namespace irqfab::run {
+
+/// Adds one comparison to a row: the row holds while all of its comparisons do.
+void compare(ExpectationRow& row, const std::string& what, const std::string& expected,
+             const std::string& found);
+
+/// lapic.IRR, lapic.ISR, lapic.TMR and ioapic.RTE of `args`; others are left to the caller.
+void observe_x86(const scenario::ValueMap& args, const x86::LapicBank& lapics,
+                 const x86::IoApic& ioapic, ExpectationRow& row);
+
+std::string hexadecimal(std::uint64_t value);
+
+}  // namespace irqfab::run

@@ -1,0 +1,62 @@
+#include "fabric/run/recorded_calls.hpp"
+
+#include <algorithm>
+
+#include "fabric/trace/reader.hpp"
+
+namespace irqfab::run {
+namespace {
+
+bool is_call(Event event) {
+  switch (event) {
+    case Event::SignalMsiCalled:
+    case Event::IrqLineCalled:
+    case Event::EventfdWritten:
+    case Event::ApicWritten:
+    case Event::RteWritten:
+    case Event::VcpuStopped:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string beside(const std::string& scenario, const std::string& file) {
+  if (file.empty() || file.front() == '/') return file;
+  const std::size_t slash = scenario.rfind('/');
+  return slash == std::string::npos ? file : scenario.substr(0, slash + 1) + file;
+}
+
+Diagnostic no_call(const scenario::Load& load, const TraceRecord& record) {
+  return {Severity::Error, "no-call", load.where,
+          "'" + load.replay_file + "' holds a " + std::string(name_of(record.event)) +
+              ", which is no call into the host",
+          "a file that 'import' wrote", ""};
+}
+
+}  // namespace
+
+Result<RecordedCalls> load_calls(const scenario::Scenario& scenario) {
+  RecordedCalls all;
+  for (const scenario::Load& load : scenario.workload) {
+    if (load.kind != scenario::LoadKind::Replay) continue;
+    auto reader = trace::Reader::open(beside(scenario.file, load.replay_file));
+    if (!reader) return reader.errors();
+    const auto base = static_cast<std::uint32_t>(all.threads.size());
+    for (const std::string& name : reader->header().nodes) all.threads.push_back(name);
+    std::optional<Diagnostic> wrong;
+    const auto read = reader->for_each([&](TraceRecord record) {
+      if (!is_call(record.event) && !wrong) wrong = no_call(load, record);
+      record.node = NodeId{raw(record.node) + base};
+      record.time += load.start;
+      all.calls.push_back(record);
+    });
+    if (!read) return read.errors();
+    if (wrong) return *wrong;
+  }
+  std::stable_sort(all.calls.begin(), all.calls.end(),
+                   [](const auto& a, const auto& b) { return a.time < b.time; });
+  return all;
+}
+
+}  // namespace irqfab::run

@@ -1,0 +1,83 @@
+#include "fabric/topology/kvm_build.hpp"
+
+#include "fabric/topology/handlers.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+constexpr unsigned kMostXapicCpus = 255;
+
+std::string numbered(const char* what, std::uint64_t number) {
+  return what + std::to_string(number);
+}
+
+/// Every vector of every vCPU runs the general handler.
+cpu::Cpus::Config vcpus(const scenario::Scenario& scenario) {
+  return HandlerTable(scenario, scenario.machine.cpus).config();
+}
+
+kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& needs,
+                          Mutants mutants) {
+  kvm::KvmHost::Config config;
+  config.threads = needs.threads;
+  config.software.irqfds = needs.irqfds;
+  config.software.lines = needs.lines;
+  config.software.irqchip.mutants = mutants;
+  for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
+    config.software.irqchip.ids.push_back(ApicId{cpu});
+  }
+  return config;
+}
+
+std::vector<std::string> lane_names(const kvm::KvmHost::Config& config) {
+  std::vector<std::string> names;
+  const unsigned host_cpus = std::max(1u, config.threads);
+  for (unsigned cpu = 0; cpu < host_cpus; ++cpu) names.push_back(numbered("host-cpu", cpu));
+  names.push_back("kvm");
+  for (std::size_t cpu = 0; cpu < config.software.irqchip.ids.size(); ++cpu) {
+    names.push_back(numbered("vcpu-exits", cpu));
+  }
+  return names;
+}
+
+/// In the order of KvmHost::sources.
+void add_sources(const KvmNeeds& needs, Topology& topology) {
+  topology.paths = {"kvm", "msi", "irqfd", "irq-line"};
+  topology.sources.push_back({"kvm", 0});
+  topology.sources.push_back({"msi", 1});
+  for (const kvm::Irqfd& irqfd : needs.irqfds) {
+    topology.sources.push_back({numbered("irqfd-e", irqfd.number), 2});
+  }
+  for (const Gsi gsi : needs.lines) topology.sources.push_back({numbered("gsi", raw(gsi)), 3});
+}
+
+}  // namespace
+
+Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
+                           Mutants mutants) {
+  if (scenario.machine.cpus > kMostXapicCpus) {
+    return Diagnostic{Severity::Error, "too-many-cpus", scenario.machine.where,
+                      std::to_string(scenario.machine.cpus) + " vCPUs: xAPIC ids have 8 bits",
+                      "at most 255 vCPUs on this path", ""};
+  }
+  Topology topology;
+  add_sources(needs, topology);
+  Component cpus;
+  cpus.name = "vcpus";
+  cpus.config = vcpus(scenario);
+  for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
+    cpus.lanes.push_back(numbered("vcpu", cpu));
+  }
+  Component kvm;
+  kvm.name = "kvm";
+  kvm::KvmHost::Config config = host(scenario, needs, mutants);
+  kvm.lanes = lane_names(config);
+  kvm.first_source.assign(kvm.lanes.size(), 0);  // one set of sources, whoever acts for them
+  kvm.sources = kvm::KvmHost::sources(config);
+  kvm.config = std::move(config);
+  topology.components = {std::move(cpus), std::move(kvm)};
+  topology.edges.push_back({0, cpu::Cpus::kController, 1, kvm::KvmHost::kVcpus});
+  return topology;
+}
+
+}  // namespace irqfab::topology

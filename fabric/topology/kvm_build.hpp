@@ -1,0 +1,22 @@
+// A VM on a modelled host as a topology: the KVM component and the vCPUs behind it.
+#pragma once
+
+#include <vector>
+
+#include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/topology.hpp"
+
+namespace irqfab::topology {
+
+/// What the calls of a scenario need to exist.
+struct KvmNeeds {
+  unsigned threads = 1;
+  std::vector<kvm::Irqfd> irqfds;
+  std::vector<Gsi> lines;  // ascending
+};
+
+/// Error: more vCPUs than xAPIC ids.
+Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
+                           Mutants mutants);
+
+}  // namespace irqfab::topology

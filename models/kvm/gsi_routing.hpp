@@ -1,0 +1,65 @@
+// The GSI routing table of a VM: which messages and irqchip pins a GSI stands for.
+//
+// Models: Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_CAP_IRQ_ROUTING: replaced
+// as a whole, 4096 entries and GSIs, a failing call leaves the old table; per GSI at most one entry for
+// each chip, and a message stands alone.
+// Not modelled: Xen event channel, Hyper-V and s390 adapter routes (refused, as a kernel without them
+// does); device ids of messages.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/base/ids.hpp"
+#include "models/x86/msi_format.hpp"
+
+namespace irqfab::kvm {
+
+constexpr std::uint32_t kMaxRoutes = 4096;  // entries, and GSIs 0..4095
+
+enum class RouteTarget : std::uint8_t { Msi, IoapicPin, PicMasterPin, PicSlavePin };
+
+struct Route {
+  Gsi gsi{};
+  RouteTarget target = RouteTarget::IoapicPin;
+  Pin pin{};               // of the chip
+  x86::MsiMessage message;  // Msi
+  friend bool operator==(const Route& a, const Route& b) {
+    return a.gsi == b.gsi && a.target == b.target && a.pin == b.pin && a.message == b.message;
+  }
+};
+
+/// What a call answers: 0 or a count, or a negated errno.
+using Answer = std::int64_t;
+constexpr Answer kEINVAL = -22;
+constexpr Answer kEBUSY = -16;
+
+class GsiRouting {
+ public:
+  /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the 8259s.
+  GsiRouting();
+
+  /// 0, or -EINVAL and the table stays as it was.
+  Answer replace(const std::vector<Route>& routes);
+
+  /// The entries of a GSI, none for one without a route; valid until the next replace().
+  struct Entries {
+    const Route* first;
+    const Route* last;
+    const Route* begin() const { return first; }
+    const Route* end() const { return last; }
+    bool empty() const { return first == last; }
+  };
+  Entries of(Gsi gsi) const;
+  std::size_t size() const { return routes_.size(); }
+
+  friend bool operator==(const GsiRouting& a, const GsiRouting& b) { return a.routes_ == b.routes_; }
+
+ private:
+  void index();
+
+  std::vector<Route> routes_;         // by GSI, in the order given
+  std::vector<std::uint32_t> first_;  // by GSI: where its entries begin; one more at the end
+};
+
+}  // namespace irqfab::kvm
