@@ -53,7 +53,7 @@ LAYERS = (
     Layer("topology", "fabric/topology/*", MODELS + " scenario"),
     Layer("trace", "fabric/trace/*", "base sim scenario version"),
     Layer("recording", "fabric/recording/*", "base sim x86 scenario trace"),
-    Layer("run-sources", "fabric/run/*.cpp", MODELS + " tlm scenario topology run"),
+    Layer("run-sources", "fabric/run/*.cpp", MODELS + " tlm scenario topology trace run"),
     Layer("run", "fabric/run/*", MODELS + " scenario topology"),
     Layer("kvm-backend", "fabric/kvm/*", MODELS + " scenario topology run trace"),
     Layer("analysis", "fabric/analysis/*", MODELS + " scenario topology run trace version"),
