@@ -40,6 +40,11 @@ class TreeBuilder final : public YAML::EventHandler {
     scalar.text = value;
     scalar.place.length = length_on_line(scalar.place, value);
     check_tag(tag, scalar.place);
+    // An escape such as "\0" may bring in what the bytes of the file may not hold.
+    if (find_encoding_fault(value)) {
+      report(lines_.error(scalar.place, "bad-encoding", "a control character stands in this text",
+                          "text that can be printed"));
+    }
     add(std::move(scalar), anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -271,9 +276,11 @@ SourceRange Lines::range(Place place) const {
 
 std::string_view Lines::line(int number) const {
   if (number < 1 || static_cast<std::size_t>(number) > starts_.size()) return "";
-  const std::size_t start = starts_[static_cast<std::size_t>(number) - 1];
-  const std::string_view rest = std::string_view(text_).substr(std::min(start, text_.size()));
-  std::string_view found = rest.substr(0, rest.find('\n'));
+  const std::size_t index = static_cast<std::size_t>(number) - 1;
+  // Found by the start of the next one: a file may be one line of megabytes.
+  const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] - 1 : text_.size();
+  const std::size_t start = std::min(starts_[index], end);
+  std::string_view found = std::string_view(text_).substr(start, end - start);
   if (!found.empty() && found.back() == '\r') found.remove_suffix(1);
   return found;
 }

@@ -10,8 +10,8 @@ extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMa
     kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter;
 
 constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
-constexpr std::uint64_t kLastIoapicPin = 239;  // 82093AA's successors: MaxRedirEntry is 8 bits
-constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those it does not take
+constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
+constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those that it does not take
 
 constexpr Word kLevels[] = {{"low"}, {"high"}};
 constexpr Word kModes[] = {{"fixed"}, {"lowest"}, {"smi"}, {"nmi"}, {"init"}, {"extint"}};

@@ -72,6 +72,7 @@ Result<Scenario> read(std::string_view text, std::string file, const Chosen& cho
   if (!findings.empty()) return findings.take();
   Building to{lines, findings, {}};
   to.scenario.file = std::move(file);
+  to.scenario.text = text;
   build(*document, chosen, to);
   if (!findings.empty()) return findings.take();
   return std::move(to.scenario);
@@ -84,6 +85,16 @@ Result<Scenario> read_file(const std::string& path, const Chosen& chosen) {
   const std::string text = read_bounded(in);
   if (in.bad()) return unreadable(path, "this file cannot be read");
   return read(text, path, chosen);
+}
+
+Diagnostics with_lines(Diagnostics found, const Scenario& scenario) {
+  const Lines lines(scenario.text, scenario.file);
+  for (Diagnostic& diagnostic : found) {
+    const SourceRange& where = diagnostic.where;
+    if (where.line < 1 || where.file != scenario.file || !diagnostic.line.empty()) continue;
+    diagnostic.line = lines.error({where.line, where.column, where.length}, "", "").line;
+  }
+  return found;
 }
 
 }  // namespace irqfab::scenario

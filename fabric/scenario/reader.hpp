@@ -23,4 +23,7 @@ Result<Scenario> read(std::string_view text, std::string file, const Chosen& cho
 /// `-` is standard input. An input that cannot be read is an error without a line.
 Result<Scenario> read_file(const std::string& path, const Chosen& chosen = {});
 
+/// The same findings, each with the text of its line: later stages know no more than the place.
+Diagnostics with_lines(Diagnostics found, const Scenario& scenario);
+
 }  // namespace irqfab::scenario

@@ -170,6 +170,7 @@ struct PriceOverride {
 
 struct Scenario {
   std::string file;
+  std::string text;  // of the file, for diagnostics of later stages
   std::string title;
   std::string profile;    // empty: the fabric's default
   std::string behaviour;  // empty: spec

@@ -64,6 +64,12 @@ TEST(Document, WhatYamlReadersAcceptInSilenceIsRefused) {
   EXPECT_EQ(code_of("a: &x [ *x ]\n"), "bad-alias");
 }
 
+TEST(Document, AnEscapeCannotBringInAControlCharacter) {
+  EXPECT_EQ(code_of("a: \"x\\0y\"\n"), "bad-encoding");
+  EXPECT_EQ(code_of("a: \"\\x1b[31m\"\n"), "bad-encoding");
+  EXPECT_EQ(code_of("a: \"x\\ty\\n\"\n"), "");
+}
+
 TEST(Document, AQuotedMergeKeyIsAKeyLikeAnyOther) { EXPECT_EQ(code_of("\"<<\": 1\n"), ""); }
 
 TEST(Document, NestingHasALimit) {

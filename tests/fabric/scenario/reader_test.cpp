@@ -167,6 +167,12 @@ TEST(Reader, EachKindOfLoadIsUnderstood) {
   EXPECT_EQ(loads[5].replay_file, "boot.trace");
 }
 
+TEST(Reader, ALoadStartsBeforeTheRunEnds) {
+  const std::string row = "until: 1ms\nworkload: [ { source: nvme0:1, periodic: 1us, start: ";
+  EXPECT_EQ(code_with(row + "999us } ]\n"), "");
+  EXPECT_EQ(code_with(row + "1ms } ]\n"), "out-of-range");
+}
+
 TEST(Reader, ADeviceMayHaveAHandlerOfItsOwn) {
   const Scenario scenario = scenario_with(
       "handler: 2us\nhandlers: { nvme0: { steps: [ mask, poll 5us, unmask ] }, uart0: 3us }\n");
