@@ -5,6 +5,16 @@
 #include <cstring>
 
 namespace irqfab::pci {
+namespace {
+
+constexpr std::uint64_t kConfigStatus = 0x06;
+constexpr std::uint64_t kConfigMsixCapability = 0x40;
+constexpr std::uint32_t kMsixCapabilityId = 0x11;      // PCI 3.0, appendix H
+constexpr std::uint32_t kInterruptStatus = 1u << 3;    // of Status
+constexpr std::uint32_t kMsixFunctionMask = 1u << 14;  // of Message Control (6.8.2.3)
+constexpr std::uint32_t kMsixEnable = 1u << 15;
+
+}  // namespace
 
 PciFunctions::PciFunctions(const Config& config) : config_(config) {
   rows_.reserve(config.functions.size());
@@ -51,18 +61,9 @@ void PciFunctions::receive(PortId port, const Message& message, Env& env) {
   if (const auto* read = std::get_if<BusRead>(&message)) {
     BusData answer{{}, read->tag, BusStatus::Ok, read->span};
     const auto place = decode(read->address);
-    // An unclaimed read returns all ones (PCI 3.0, 6.1).
-    std::uint64_t value = ~std::uint64_t{0};
-    if (place && !place->config) value = read_window(place->row, place->offset, *read, env);
-    if (place && place->config && place->offset == kConfigCommand) {
-      const Row& row = rows_[raw(place->row)];
-      const std::uint64_t status = row.wants_intx ? 1u << 3 : 0;  // Interrupt Status
-      value = row.command | (status << 16);
-    }
-    if (!place) {
-      answer.status = BusStatus::NoDecode;
-      env.guest_error(GuestFault::UnclaimedAddress);
-    }
+    if (!place) answer.status = BusStatus::NoDecode;
+    answer.data.fill(0xFF);
+    const std::uint64_t value = read_at(place, *read, env);
     std::memcpy(answer.data.data(), &value, sizeof value);
     env.send(port, answer);
   }
@@ -132,10 +133,10 @@ bool PciFunctions::pending(FunctionRow row, VectorIndex index) const {
 }
 
 std::uint64_t PciFunctions::pba_word(FunctionRow row, unsigned word) const {
+  const unsigned entries = raw(row) < rows_.size() ? config_.functions[raw(row)].msix_entries : 0;
   std::uint64_t bits = 0;
-  for (unsigned bit = 0; bit < 64; ++bit) {
-    const auto index = VectorIndex(word * 64 + bit);
-    if (pending(row, index)) bits |= std::uint64_t{1} << bit;
+  for (unsigned bit = 0; bit < 64 && word * 64 + bit < entries; ++bit) {
+    if (pending(row, VectorIndex(word * 64 + bit))) bits |= std::uint64_t{1} << bit;
   }
   return bits;
 }
@@ -197,9 +198,9 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
   Row& function = rows_[raw(row)];
   const Function& description = config_.functions[raw(row)];
   if (!description.intx) return;
-  // PCI 3.0, 6.2.2 and 6.8.2.1: Interrupt Disable and an enabled MSI-X keep INTx off the wire.
-  const bool wanted = function.wants_intx && !function.msix_enabled &&
-                      (function.command & kInterruptDisable) == 0;
+  // PCI 3.0, 6.2.2 and 6.8.2.3: Interrupt Disable and an enabled MSI-X keep INTx off the wire.
+  const bool wanted =
+      function.wants_intx && !function.msix_enabled && (function.command & kInterruptDisable) == 0;
   if (wanted == function.on_wire) return;
   function.on_wire = wanted;
   const auto pin = static_cast<std::uint16_t>(*description.intx);
@@ -247,15 +248,52 @@ void PciFunctions::on_table_dword(FunctionRow row, std::uint64_t offset, std::ui
 
 void PciFunctions::on_config_write(FunctionRow row, std::uint64_t offset, const BusWrite& write,
                                    Env& env) {
-  if (write.size != 2) return env.guest_error(GuestFault::WrongAccessSize);
+  const bool word = write.size == 2 && offset % 2 == 0;
+  const bool dword = write.size == 4 && offset % 4 == 0;
+  if (!word && !dword) return env.guest_error(GuestFault::WrongAccessSize);
+  write_config_word(row, offset, static_cast<std::uint16_t>(write.data), env);
+  if (dword) write_config_word(row, offset + 2, static_cast<std::uint16_t>(write.data >> 16), env);
+}
+
+void PciFunctions::write_config_word(FunctionRow row, std::uint64_t offset, std::uint16_t value,
+                                     Env& env) {
+  const bool has_msix = config_.functions[raw(row)].msix_entries > 0;
   if (offset == kConfigCommand) {
-    write_command(row, static_cast<std::uint16_t>(write.data), env);
-  } else if (offset == kConfigMsixControl) {
-    set_function_mask(row, write.data & (1u << 14) ? Mask::On : Mask::Off, env);
-    set_msix_enable(row, (write.data & (1u << 15)) != 0, env);
-  } else {
+    write_command(row, value, env);
+  } else if (offset == kConfigMsixControl && has_msix) {
+    // One write: what it disables is not unmasked first.
+    rows_[raw(row)].function_mask = value & kMsixFunctionMask ? Mask::On : Mask::Off;
+    set_msix_enable(row, (value & kMsixEnable) != 0, env);
+  } else if (offset != kConfigStatus && !(offset == kConfigMsixCapability && has_msix)) {
     env.guest_error(GuestFault::UnknownRegister);
   }
+}
+
+std::uint64_t PciFunctions::read_at(const std::optional<Place>& place, const BusRead& read,
+                                    Env& env) {
+  if (!place) {
+    env.guest_error(GuestFault::UnclaimedAddress);
+    return ~std::uint64_t{0};  // nobody drives the bus (PCI 3.0, 6.1)
+  }
+  if (!place->config) return read_window(place->row, place->offset, read, env);
+  const std::uint64_t offset = place->offset;
+  const std::uint64_t low = config_dword(place->row, offset & ~std::uint64_t{3});
+  const std::uint64_t high = config_dword(place->row, (offset & ~std::uint64_t{3}) + 4);
+  return (low | high << 32) >> (offset % 4 * 8);
+}
+
+/// Reserved and unimplemented registers read 0 (PCI 3.0, 6.1).
+std::uint32_t PciFunctions::config_dword(FunctionRow row, std::uint64_t offset) const {
+  const Row& function = rows_[raw(row)];
+  const std::uint32_t entries = config_.functions[raw(row)].msix_entries;
+  if (offset == kConfigCommand) {
+    return function.command | (function.wants_intx ? kInterruptStatus : 0u) << 16;
+  }
+  if (offset != kConfigMsixCapability || entries == 0) return 0;
+  const std::uint32_t control = (entries - 1) |
+                                (function.function_mask == Mask::On ? kMsixFunctionMask : 0u) |
+                                (function.msix_enabled ? kMsixEnable : 0u);
+  return kMsixCapabilityId | control << 16;
 }
 
 std::uint64_t PciFunctions::read_window(FunctionRow row, std::uint64_t offset, const BusRead& read,
@@ -266,12 +304,18 @@ std::uint64_t PciFunctions::read_window(FunctionRow row, std::uint64_t offset, c
     set_intx(row, Level::Low, env);  // ahead of the completion: posted messages may not fall behind
     return interrupting ? 1 : 0;
   }
-  if (offset >= kMsixPbaOffset) {
-    const unsigned word = static_cast<unsigned>((offset - kMsixPbaOffset) / 8);
-    const std::uint64_t bits = pba_word(row, word);
-    return offset % 8 == 4 ? bits >> 32 : bits;
+  // PCI 3.0, 6.8.2: the table and the PBA take aligned DWORDs and QWORDs; the result of others is
+  // undefined.
+  const bool aligned = (read.size == 4 || read.size == 8) && offset % read.size == 0;
+  if (!aligned) {
+    env.guest_error(GuestFault::WrongAccessSize);
+    return ~std::uint64_t{0};
   }
-  const std::uint64_t low = table_dword(row, offset & ~std::uint64_t{3});
+  if (offset >= kMsixPbaOffset) {
+    const std::uint64_t bits = pba_word(row, static_cast<unsigned>((offset - kMsixPbaOffset) / 8));
+    return read.size == 4 ? bits >> (offset % 8 * 8) : bits;
+  }
+  const std::uint64_t low = table_dword(row, offset);
   return read.size == 8 ? low | std::uint64_t{table_dword(row, offset + 4)} << 32 : low;
 }
 

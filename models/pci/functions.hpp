@@ -1,14 +1,14 @@
-// The PCI functions behind one host bridge, a row each: MSI-X and INTx as their drivers and the fabric
-// see them.
+// The PCI functions behind one host bridge, a row each: MSI-X and INTx as their drivers and the
+// fabric see them.
 //
-// Models: PCI Local Bus 3.0, 6.2.2 (Command, Status), 6.8.2 (MSI-X: table, pending bit array, vector
-// and function mask) and 2.2.6 (INTx as the Assert_INTx/Deassert_INTx messages of PCI Express 2.2.8.1).
-// A function's registers lie in one 64 KiB window: the MSI-X table at 0, the PBA at 0x8000, and one
-// device register at 0xC000 whose read acknowledges the interrupt.
+// Models: PCI Local Bus 3.0, 6.2.2 (Command, Status), 6.8.2 (MSI-X: table, pending bit array,
+// vector and function mask) and 2.2.6 (INTx as the Assert_INTx/Deassert_INTx messages of PCI
+// Express 2.2.8.1). A function's registers lie in one 64 KiB window: the MSI-X table at 0, the PBA
+// at 0x8000, and one device register at 0xC000 whose read acknowledges the interrupt.
 //
-// Not modelled yet: the MSI capability (as opposed to MSI-X), moderation, a full configuration header
-// (Command, Status and the MSI-X Message Control are there), writes to device registers, expansion to
-// bridges below the host bridge.
+// Not modelled yet: the MSI capability (as opposed to MSI-X), moderation, a full configuration
+// header (Command, Status and the MSI-X Message Control are there; the rest reads 0), configuration
+// writes of single bytes, writes to device registers, expansion to bridges below the host bridge.
 #pragma once
 
 #include <array>
@@ -49,7 +49,7 @@ class PciFunctions final {
   struct Config {
     HostBridgeId bridge{};
     std::uint64_t window_base = 0;  // row r's window is at window_base + r * kFunctionWindowBytes
-    std::uint64_t ecam_base = 0;    // requester id q's space is at ecam_base + q * kConfigSpaceBytes
+    std::uint64_t ecam_base = 0;  // requester id q's space is at ecam_base + q * kConfigSpaceBytes
     std::vector<Function> functions;  // ascending by requester id
   };
 
@@ -112,6 +112,12 @@ class PciFunctions final {
   static constexpr std::uint16_t kBusMaster = 1u << 2;
   static constexpr std::uint16_t kInterruptDisable = 1u << 10;
 
+  struct Place {
+    FunctionRow row;
+    std::uint64_t offset;
+    bool config;
+  };
+
   Vec& vec(FunctionRow row, VectorIndex index);
   const Vec& vec(FunctionRow row, VectorIndex index) const;
   bool has(FunctionRow row, VectorIndex index) const;
@@ -121,14 +127,12 @@ class PciFunctions final {
   void drive_intx(FunctionRow row, Env& env);
   void on_window_write(FunctionRow row, std::uint64_t offset, const BusWrite& write, Env& env);
   void on_config_write(FunctionRow row, std::uint64_t offset, const BusWrite& write, Env& env);
+  void write_config_word(FunctionRow row, std::uint64_t offset, std::uint16_t value, Env& env);
+  std::uint32_t config_dword(FunctionRow row, std::uint64_t offset) const;
+  std::uint64_t read_at(const std::optional<Place>& place, const BusRead& read, Env& env);
   void on_table_dword(FunctionRow row, std::uint64_t offset, std::uint32_t value, Env& env);
   std::uint64_t read_window(FunctionRow row, std::uint64_t offset, const BusRead& read, Env& env);
   std::uint32_t table_dword(FunctionRow row, std::uint64_t offset) const;
-  struct Place {
-    FunctionRow row;
-    std::uint64_t offset;
-    bool config;
-  };
   std::optional<Place> decode(std::uint64_t address) const;
 
   Config config_;

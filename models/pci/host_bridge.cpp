@@ -5,6 +5,12 @@ namespace irqfab::pci {
 void HostBridge::receive(PortId port, const Message& message, Env& env) {
   if (spec_of(port) == spec_of(kSecondary)) {
     if (const auto* write = std::get_if<BusWrite>(&message)) on_upstream_write(*write, env);
+    if (const auto* read = std::get_if<BusRead>(&message)) {
+      env.guest_error(GuestFault::UnclaimedAddress);
+      BusData refused{{}, read->tag, BusStatus::NoDecode, read->span};
+      refused.data.fill(0xFF);
+      env.send(port, refused);
+    }
   } else if (port == kIntx) {
     if (const auto* change = std::get_if<PinChange>(&message)) on_intx(*change, env);
   } else if (port == kPrimary) {

@@ -6,7 +6,7 @@ namespace irqfab::pci {
 
 Traffic::Traffic(const Config& config) : config_(config) {
   for (const Generator& generator : config_.generators) {
-    rows_.push_back({generator.start, Random(config_.seed, generator.stream), false});
+    rows_.push_back({generator.start, Random(config_.seed, generator.stream), 0, false});
     if (generator.pattern == Pattern::ClosedLoop) {
       closed_loops_.push_back(static_cast<std::uint32_t>(rows_.size() - 1));
     }
@@ -39,6 +39,7 @@ void Traffic::receive(PortId port, const Message& message, Env& env) {
 
 void Traffic::open(std::uint32_t generator, Env& env) {
   const Generator& g = config_.generators[generator];
+  if (g.end != 0 && g.start >= g.end) return;
   if (g.pattern == Pattern::Poisson) return plan_next(generator, env);
   const unsigned at_once = g.pattern == Pattern::ClosedLoop ? g.depth : 1;
   for (unsigned i = 0; i < at_once; ++i) ask(generator, env);
@@ -48,30 +49,38 @@ void Traffic::ask(std::uint32_t generator, Env& env) {
   const Generator& g = config_.generators[generator];
   if (rows_[generator].closed) return;
   if (g.pattern == Pattern::Periodic || g.pattern == Pattern::Poisson) plan_next(generator, env);
+  if (g.pattern == Pattern::ClosedLoop) ++rows_[generator].outstanding;
   env.send(port_of(0, g.functions), g.raise);
 }
 
 void Traffic::plan_next(std::uint32_t generator, Env& env) {
   const Generator& g = config_.generators[generator];
   Row& row = rows_[generator];
-  const Duration gap =
-      g.pattern == Pattern::Poisson ? row.random.exponential(g.period) : g.period;
+  const Duration gap = g.pattern == Pattern::Poisson ? row.random.exponential(g.period) : g.period;
+  if (row.next >= g.end || gap >= g.end - row.next) return;
   row.next += gap;
-  if (row.next < g.end) env.after(gap, Tag{generator}, LaneId{generator});
+  env.after(gap, Tag{generator}, LaneId{generator});
 }
 
+/// The first loop of the source that waits for one; none does if something else asked for it.
 void Traffic::on_completion(SpanId span, Env& env) {
-  const auto at = std::lower_bound(
+  auto at = std::lower_bound(
       closed_loops_.begin(), closed_loops_.end(), source_of(span),
       [&](std::uint32_t g, SourceId source) { return config_.generators[g].source < source; });
-  if (at == closed_loops_.end() || config_.generators[*at].source != source_of(span)) return;
-  env.after(config_.generators[*at].period, Tag{*at}, LaneId{*at});
+  for (; at != closed_loops_.end(); ++at) {
+    const Generator& g = config_.generators[*at];
+    if (g.source != source_of(span)) return;
+    if (rows_[*at].outstanding == 0) continue;
+    --rows_[*at].outstanding;
+    return env.after(g.period, Tag{*at}, LaneId{*at});
+  }
 }
 
 bool operator==(const Traffic& a, const Traffic& b) {
   return std::equal(a.rows_.begin(), a.rows_.end(), b.rows_.begin(), b.rows_.end(),
                     [](const auto& x, const auto& y) {
-                      return x.next == y.next && x.random == y.random && x.closed == y.closed;
+                      return x.next == y.next && x.random == y.random &&
+                             x.outstanding == y.outstanding && x.closed == y.closed;
                     });
 }
 

@@ -62,6 +62,7 @@ class Traffic final {
   struct Row {
     Time next = 0;  // when it asks next
     Random random;
+    unsigned outstanding = 0;  // ClosedLoop: asked for and not handled
     bool closed = false;
   };
 
