@@ -43,7 +43,8 @@ std::optional<std::uint64_t> count_named(const std::string& metric, const Accoun
   if (metric == "asserted") return a.asserted;
   if (metric == "handled") return a.handled;
   if (metric == "coalesced") return a.coalesced;
-  if (metric == "dropped" || metric == "lost") return a.dropped;
+  if (metric == "dropped") return a.dropped;
+  if (metric == "lost") return a.dropped + (a.asserted - a.ended());
   if (metric == "cancelled") return a.cancelled;
   if (metric == "in_flight") return a.asserted - a.ended();
   if (metric == "spurious") return a.spurious;

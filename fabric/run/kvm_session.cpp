@@ -68,8 +68,10 @@ class KvmSession final : public Session {
     for (const scenario::Step& step : scenario.steps) {
       if (auto row = steps_.perform(step)) outcome.expect.push_back(std::move(*row));
     }
-    for (const TraceRecord& call : plan_.recorded.calls) put(call);
-    machine_.run(scenario.until != 0 ? scenario.until : kNever);
+    // Times of the recording count from where the steps ended.
+    const Time start = machine_.engine().now();
+    for (const TraceRecord& call : plan_.recorded.calls) put(call, start + call.time);
+    machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
     fill(outcome);
     return outcome;
   }
@@ -85,10 +87,9 @@ class KvmSession final : public Session {
     }
   }
 
-  void put(const TraceRecord& call) {
+  void put(const TraceRecord& call, Time time) {
     if (call.event == Event::VcpuStopped) {
-      machine_.put(kVcpusComponent, cpu::Cpus::kCompletions, HostCall{0, {}, call.detail, 0},
-                   call.time);
+      machine_.put(kVcpusComponent, cpu::Cpus::kCompletions, HostCall{0, {}, call.detail, 0}, time);
       return;
     }
     HostCall made{0, TaskId{0xFFFF}, call.detail, 0};
@@ -96,7 +97,7 @@ class KvmSession final : public Session {
     if (thread != plan_.threads.end()) made.task = thread->second;
     made.call = static_cast<std::uint16_t>(kind_of(call.event));
     if (call.event == Event::EventfdWritten) made.a = plan_.names.irqfd_numbered(call.detail);
-    machine_.put(kKvmComponent, kvm::KvmHost::kCalls, made, call.time);
+    machine_.put(kKvmComponent, kvm::KvmHost::kCalls, made, time);
   }
 
   static kvm::Call kind_of(Event event) {

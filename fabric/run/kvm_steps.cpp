@@ -5,7 +5,6 @@
 #include "fabric/run/observe.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
-#include "models/x86/rte.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -19,27 +18,6 @@ std::uint64_t number_of(const std::string& eventfd, std::size_t place) {
       eventfd.size() > 1 && eventfd.size() < 19 && eventfd.front() == 'e' &&
       std::all_of(eventfd.begin() + 1, eventfd.end(), [](char c) { return c >= '0' && c <= '9'; });
   return numbered ? std::stoull(eventfd.substr(1)) : place;
-}
-
-x86::Rte entry_of(const ValueMap& args) {
-  x86::Rte entry;
-  if (const auto value = optional_number(args, "value")) {
-    entry.bits = *value;
-    return entry;
-  }
-  constexpr const char* kModes[] = {"fixed", "lowest", "smi", "", "nmi", "init", "", "extint"};
-  const auto mode = std::find(std::begin(kModes), std::end(kModes), text(args, "mode"));
-  using x86::Rte;
-  entry.bits = Rte::INTVEC::set(0, number(args, "vector"));
-  if (mode != std::end(kModes)) {
-    entry.bits = Rte::DELMOD::set(entry.bits, static_cast<std::uint64_t>(mode - kModes));
-  }
-  entry.bits = Rte::DESTMOD::set(entry.bits, text(args, "destmode") == "logical");
-  entry.bits = Rte::INTPOL::set(entry.bits, text(args, "polarity") == "low");
-  entry.bits = Rte::TriggerModeBit::set(entry.bits, text(args, "trigger") == "level");
-  entry.bits = Rte::InterruptMask::set(entry.bits, number(args, "masked"));
-  entry.bits = Rte::DESTINATION::set(entry.bits, number(args, "dest"));
-  return entry;
 }
 
 kvm::Route route_of(const ValueMap& args) {
@@ -61,10 +39,6 @@ kvm::Route route_of(const ValueMap& args) {
 std::uint64_t line_operand(const ValueMap& args) {
   const std::uint64_t level = text(args, "level") == "high" ? 1 : 0;
   return level << 32 | number(args, "gsi");
-}
-
-std::string place_of(const Step& step) {
-  return step.where.file + ':' + std::to_string(step.where.line);
 }
 
 }  // namespace
@@ -113,7 +87,7 @@ void KvmSteps::prepare(const Step& step) {
                       static_cast<std::uint32_t>(number(args, "reg")),
                       static_cast<std::uint32_t>(number(args, "value")), env);
   } else if (step.op == "ioapic.rte") {
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args).bits,
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args),
                        env);
   } else {
     perform(step);
@@ -142,7 +116,7 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
                                    (number(args, "value") & 0xFFFFFFFF));
   } else if (step.op == "ioapic.rte") {
     SetupEnv env;
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args).bits,
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args),
                        env);
   } else if (step.op == "kvm.set_gsi_routing") {
     return set_routing(step);

@@ -45,6 +45,12 @@ std::string module_name(std::string name) {
   return name;
 }
 
+std::vector<SpanId> each_once(std::vector<SpanId> spans) {
+  std::sort(spans.begin(), spans.end());
+  spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
+  return spans;
+}
+
 }  // namespace
 
 struct Machine::Parts {
@@ -125,9 +131,16 @@ void Machine::put(std::size_t component, PortId port, const Message& message) {
 std::vector<SpanId> Machine::held_spans() {
   std::vector<SpanId> spans;
   for (auto& shell : parts_->shells) shell->station().held_spans(spans);
-  std::sort(spans.begin(), spans.end());
-  spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
-  return spans;
+  return each_once(std::move(spans));
+}
+
+std::vector<SpanId> Machine::moving_spans() const {
+  std::vector<SpanId> spans;
+  parts_->engine.for_each_message([&](const Message& message) {
+    const SpanId span = span_of(message);
+    if (span != kNoSpan) spans.push_back(span);
+  });
+  return each_once(std::move(spans));
 }
 
 std::unique_ptr<Machine::Saved> Machine::save() {

@@ -51,6 +51,9 @@ class Machine {
   /// Spans that some component's state holds, ascending. At a quiescent point these are the spans in
   /// flight.
   std::vector<SpanId> held_spans();
+  /// Spans of messages that are on their way between components, ascending. A span can be both: the
+  /// state waits while a question about it is under way.
+  std::vector<SpanId> moving_spans() const;
 
   struct Saved;
   std::unique_ptr<Saved> save();

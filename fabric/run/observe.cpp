@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fabric/run/step_args.hpp"
+#include "models/x86/rte.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -50,6 +51,26 @@ void compare_set(ExpectationRow& row, const ValueMap& args, const char* name,
 }
 
 }  // namespace
+
+std::uint64_t entry_of(const ValueMap& args) {
+  using x86::Rte;
+  if (const auto value = optional_number(args, "value")) return *value;
+  constexpr const char* kModes[] = {"fixed", "lowest", "smi", "", "nmi", "init", "", "extint"};
+  const auto mode = std::find(std::begin(kModes), std::end(kModes), text(args, "mode"));
+  std::uint64_t bits = Rte::INTVEC::set(0, number(args, "vector"));
+  if (mode != std::end(kModes)) {
+    bits = Rte::DELMOD::set(bits, static_cast<std::uint64_t>(mode - kModes));
+  }
+  bits = Rte::DESTMOD::set(bits, text(args, "destmode") == "logical");
+  bits = Rte::INTPOL::set(bits, text(args, "polarity") == "low");
+  bits = Rte::TriggerModeBit::set(bits, text(args, "trigger") == "level");
+  bits = Rte::InterruptMask::set(bits, number(args, "masked"));
+  return Rte::DESTINATION::set(bits, number(args, "dest"));
+}
+
+std::string place_of(const scenario::Step& step) {
+  return step.where.file + ':' + std::to_string(step.where.line);
+}
 
 std::string hexadecimal(std::uint64_t value) {
   constexpr const char* kDigits = "0123456789abcdef";

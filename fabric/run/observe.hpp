@@ -17,6 +17,12 @@ void compare(ExpectationRow& row, const std::string& what, const std::string& ex
 void observe_x86(const scenario::ValueMap& args, const x86::LapicBank& lapics,
                  const x86::IoApic& ioapic, ExpectationRow& row);
 
+/// The redirection entry that an `ioapic.rte` step gives: all 64 bits, or its fields.
+std::uint64_t entry_of(const scenario::ValueMap& args);
+
+/// "file:line" of a step, for the rows of a report.
+std::string place_of(const scenario::Step& step);
+
 std::string hexadecimal(std::uint64_t value);
 
 }  // namespace irqfab::run

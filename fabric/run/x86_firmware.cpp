@@ -14,16 +14,6 @@ using topology::FunctionPlan;
 using topology::PinPlan;
 using topology::X86Machine;
 
-std::size_t functions_component(const X86Machine& x86, std::size_t bridge) {
-  std::size_t seen = 0;
-  for (std::size_t c = 0; c < x86.topology.components.size(); ++c) {
-    const auto& config = x86.topology.components[c].config;
-    if (!std::holds_alternative<pci::PciFunctions::Config>(config)) continue;
-    if (seen++ == bridge) return c;
-  }
-  return 0;
-}
-
 void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
   constexpr std::uint32_t kSvr = 0xF0;
   auto& lapics = machine.core<x86::LapicBank>(
@@ -107,7 +97,7 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
 
 void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions = machine.core<pci::PciFunctions>(functions_component(x86, b));
+    auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
     for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
       for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
         functions.write_entry(
@@ -121,7 +111,7 @@ void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
 /// A function whose workload is its INTx keeps MSI-X off, or the wire would stay silent.
 void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions = machine.core<pci::PciFunctions>(functions_component(x86, b));
+    auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
     for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
       if (function.device->msix > 0) functions.set_msix_enable(function.row, true, env);
     }

@@ -3,6 +3,7 @@
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/x86_firmware.hpp"
+#include "fabric/run/x86_steps.hpp"
 #include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
@@ -35,50 +36,61 @@ class X86Session final : public Session {
   }
 
   Result<Outcome> run() override {
-    start_traffic();
-    start_driver();
-    machine_.run(prepared_.scenario.until != 0 ? prepared_.scenario.until : kNever);
-    return outcome();
+    const Scenario& scenario = prepared_.scenario;
+    Outcome outcome;
+    X86Steps steps(machine_, x86_);
+    for (const auto* list : {&scenario.setup, &scenario.steps}) {
+      for (const scenario::Step& step : *list) {
+        if (auto row = steps.perform(step)) outcome.expect.push_back(std::move(*row));
+      }
+    }
+    // Times of the workload count from where the steps ended.
+    const Time start = machine_.engine().now();
+    start_traffic(start);
+    start_driver(start);
+    machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
+    fill(outcome);
+    return outcome;
   }
 
   Machine& machine() override { return machine_; }
   const topology::Topology& topology() const override { return x86_.topology; }
 
  private:
-  void start_traffic() {
+  void start_traffic(Time start) {
     const auto at = topology::index_of<pci::Traffic::Config>(x86_.topology);
     const auto& config = std::get<pci::Traffic::Config>(x86_.topology.components[at].config);
     for (std::uint32_t g = 0; g < config.generators.size(); ++g) {
       const pci::Traffic::Generator& generator = config.generators[g];
       machine_.put(at, pci::Traffic::kStart, HostCall{pci::Traffic::kOpen, {}, g, 0},
-                   generator.start);
+                   start + generator.start);
       if (generator.pattern != pci::Pattern::ClosedLoop) continue;
       machine_.put(at, pci::Traffic::kStart, HostCall{pci::Traffic::kClose, {}, g, 0},
-                   generator.end);
+                   start + generator.end);
     }
   }
 
-  void start_driver() {
+  void start_driver(Time start) {
     const auto at = topology::index_of<cpu::Driver::Config>(x86_.topology);
     const auto& driver = machine_.core<cpu::Driver>(at);
     for (std::size_t e = 0; e < driver.episodes(); ++e) {
-      machine_.put(at, cpu::Driver::kStart, HostCall{0, {}, e, 0}, driver.time_of(e));
+      machine_.put(at, cpu::Driver::kStart, HostCall{0, {}, e, 0},
+                   start + driver.time_of(e));
     }
   }
 
-  Outcome outcome() const {
-    Outcome outcome;
+  void fill(Outcome& outcome) {
     describe(prepared_, outcome);
     collect(machine_.ledger(), x86_.topology, prepared_.profile, outcome);
-    outcome.expect = evaluate(prepared_.scenario, machine_.ledger(), x86_.topology);
+    const auto expected = evaluate(prepared_.scenario, machine_.ledger(), x86_.topology);
+    outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
     outcome.stuck = machine_.engine().stuck();
-    return outcome;
   }
 
   const Prepared& prepared_;
   topology::X86Machine x86_;
-  mutable Machine machine_;
+  Machine machine_;
 };
 
 }  // namespace

@@ -278,4 +278,13 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   return machine;
 }
 
+std::size_t functions_component(const Topology& topology, std::size_t bridge) {
+  std::size_t seen = 0;
+  for (std::size_t c = 0; c < topology.components.size(); ++c) {
+    if (!std::holds_alternative<pci::PciFunctions::Config>(topology.components[c].config)) continue;
+    if (seen++ == bridge) return c;
+  }
+  return topology.components.size();
+}
+
 }  // namespace irqfab::topology

@@ -23,4 +23,7 @@ struct X86Machine {
 Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
                              Mutants mutants);
 
+/// The component of the functions behind the `bridge`-th host bridge of the plan.
+std::size_t functions_component(const Topology& topology, std::size_t bridge);
+
 }  // namespace irqfab::topology

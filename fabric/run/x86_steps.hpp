@@ -1,0 +1,38 @@
+// Architectural steps on bare-metal x86: accesses of CPUs and of driver software, wires and devices.
+#pragma once
+
+#include <optional>
+
+#include "fabric/run/machine.hpp"
+#include "fabric/run/outcome.hpp"
+#include "fabric/topology/x86_build.hpp"
+
+namespace irqfab::run {
+
+class X86Steps {
+ public:
+  X86Steps(Machine& machine, const topology::X86Machine& x86);
+
+  /// Does the step and waits until nothing moves any more. A row if the step expects something.
+  std::optional<ExpectationRow> perform(const scenario::Step& step);
+
+ private:
+  void access(std::uint64_t address, std::uint64_t value, std::uint8_t size);
+  void write_ioapic(std::uint64_t index, std::uint64_t value);
+  void write_lapic(const scenario::ValueMap& args);
+  void write_rte(const scenario::ValueMap& args);
+  void write_entry(const scenario::ValueMap& args);
+  void mask_function(const scenario::ValueMap& args);
+  void raise(const scenario::ValueMap& args);
+  void drive_line(const scenario::ValueMap& args);
+  ExpectationRow observe(const scenario::Step& step);
+  const topology::FunctionPlan& function(const scenario::ValueMap& args) const;
+  std::uint64_t table_of(const scenario::ValueMap& args) const;
+  void raise(const topology::FunctionPlan& function, RaiseKind kind, unsigned vector);
+
+  Machine& machine_;
+  const topology::X86Machine& x86_;
+  std::size_t driver_, lapics_, ioapic_;
+};
+
+}  // namespace irqfab::run
