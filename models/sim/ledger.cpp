@@ -19,6 +19,8 @@ void count_in(std::array<std::uint64_t, N>& counters, std::uint64_t index) {
   if (index < N) ++counters[index];
 }
 
+bool is_wait(Event event) { return event == Event::Stalled || event == Event::HeldForOrder; }
+
 void count_end(Accounting& accounting, const TraceRecord& record) {
   switch (record.event) {
     case Event::Handled:
@@ -98,12 +100,13 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   HopStat& hop = hop_at(record.node, record.event);
   if (when.begin > live->last) {
     hop.queue += when.begin - live->last;
-    if (sink != nullptr && when.begin >= when.now) trace_wait(when.begin, key, record, *sink);
+    if (sink != nullptr && when.begin >= when.now && !is_wait(record.event))
+      trace_wait(when.begin, key, record, *sink);
   }
   hop.time.record(key.time - live->last);
   time_in_flight_ += key.time - live->last;
   live->last = key.time;
-  if (record.event == Event::HandlerEntered && live->entered == 0) live->entered = key.time;
+  if (record.event == Event::HandlerEntered && live->entered == kNever) live->entered = key.time;
   if (sink != nullptr) sink->take(key, record);
   if (effect == Effect::Ends) end(*live, record);
 }
@@ -128,7 +131,7 @@ void Ledger::end(Live& live, const TraceRecord& record) {
   count_end(path.accounting, record);
   if (record.event == Event::Handled) {
     path.to_end.record(live.last - live.opened);
-    if (live.entered != 0) path.to_handler.record(live.entered - live.opened);
+    if (live.entered != kNever) path.to_handler.record(live.entered - live.opened);
   }
   erase(live.span);
 }

@@ -68,7 +68,8 @@ class Ledger {
     Time now;
   };
   /// `record` happened at `key`. Time between the span's last record and `when.begin` was spent
-  /// waiting; it becomes a record of its own, unless that would lie in the past.
+  /// waiting; it becomes a record of its own, unless that would lie in the past or the record itself
+  /// says what was waited for.
   void note(When when, const Key& key, const TraceRecord& record, RecordSink* sink);
 
   const Accounting& accounting() const { return accounting_; }
@@ -92,7 +93,7 @@ class Ledger {
     SpanId span = kNoSpan;
     Time opened = 0;
     Time last = 0;
-    Time entered = 0;
+    Time entered = kNever;
   };
 
   std::size_t slot_of(SpanId span) const;

@@ -1,9 +1,9 @@
 #include "models/sim/timing_table.hpp"
 
+#include "models/base/wide.hpp"
+
 namespace irqfab {
 namespace {
-
-__extension__ typedef unsigned __int128 Wide;
 
 Duration in_ps(const Length& length, const Profile& profile) {
   if (length.clock.empty()) return length.value;
@@ -28,11 +28,11 @@ std::optional<std::uint64_t> Profile::hertz_of(std::string_view clock) const {
 }
 
 Time edge_time(std::uint64_t k, std::uint64_t hertz) {
-  return static_cast<Time>(Wide{k} * kPsPerSecond / hertz);
+  return static_cast<Time>(Uint128{k} * kPsPerSecond / hertz);
 }
 
 std::uint64_t edge_at_or_after(Time time, std::uint64_t hertz) {
-  auto k = static_cast<std::uint64_t>(Wide{time} * hertz / kPsPerSecond);
+  auto k = static_cast<std::uint64_t>(Uint128{time} * hertz / kPsPerSecond);
   while (edge_time(k, hertz) < time) ++k;
   return k;
 }
