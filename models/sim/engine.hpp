@@ -52,6 +52,14 @@ class Engine {
   /// Does everything due before or at `until`, or all there is.
   void run(Time until = kNever);
 
+  /// Calls fn(const Message&) for every message on its way to a station, in order. Allocates.
+  template <class Fn>
+  void for_each_message(Fn&& fn) const {
+    timeline_.for_each([&](const Key&, const Item& item) {
+      if (item.kind == Item::Kind::Arrive) fn(item.message);
+    });
+  }
+
   /// Time and round of what is being done, or was done last.
   Time now() const { return now_; }
   std::uint16_t round() const { return round_; }
