@@ -17,9 +17,6 @@ bool HostKernel::end_thread(TaskHandle thread) {
   TaskRow& row = machine_.tasks_[task];
   if (row.state != TaskState::Parked) return false;
   while (row.first_call != kNoCall) machine_.calls_.pop(row);
-  for (Cpu& cpu : machine_.cpus_) {
-    if (cpu.last == task) cpu.last = kNoTask;
-  }
   machine_.tasks_.destroy(task);
   return true;
 }

@@ -36,7 +36,7 @@ struct Cpu {
   TaskId hard = kNoTask;  // the interrupt handlers under way, and the task below them
   TaskId soft = kNoTask;
   TaskId task = kNoTask;
-  TaskId last = kNoTask;  // the task that ran here last
+  TaskHandle last;  // the task that ran here last
   TaskQueue pending_hard;
   TaskQueue pending_soft;
   std::array<TaskQueue, kPriorities> ready;  // by Priority

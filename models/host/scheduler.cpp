@@ -119,8 +119,9 @@ TaskId HostMachine::dispatch(HostCpu id, Env& env) {
     row.has_run = true;
     cpu.task = task;
     ++cpu.dispatches;
-    const TaskId before = std::exchange(cpu.last, task);
-    const bool switched = before != task && before != kNoTask;
+    const TaskHandle now = tasks_.handle(task);
+    const TaskHandle before = std::exchange(cpu.last, now);
+    const bool switched = !(before == now) && before.slot != kNoTask;
     if (switched) env.note(Event::TaskSwitched, row.task.span, raw(task));
     count_slice(id, env);
     return switched ? kNoTask : task;

@@ -68,6 +68,19 @@ TEST(GracePeriods, AnExpeditedCallerHurriesTheOneUnderWay) {
   EXPECT_LT(*rig.time_of(Event::GracePeriod, hurried), 5000u);
 }
 
+TEST(GracePeriods, TheOneAfterAHurriedOneTakesItsWholeDelay) {
+  Rig rig(config(2));
+  const DomainId domain = rig.machine.add_domain("domain", {{}, 5000, 0, 0});
+  const TaskHandle first = rig.thread();
+  const TaskHandle hurried = rig.thread();
+  rig.start(first, {just(Synchronize{domain, Speed::Normal})});
+  rig.start(hurried, {just(Synchronize{domain, Speed::Expedited})}, 1000);
+  rig.start(first, {just(Synchronize{domain, Speed::Normal})}, 2000);
+  rig.run();
+  // Neither hurried along by the earlier caller nor ended by the delay that was cut short.
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, first, 1), 7000 + kWake + kGrace);
+}
+
 TEST(GracePeriods, AReaderThatStaysIsNoticedAtTheNextLook) {
   // Looked at from 1000 on: attentively until 3000, then every 4000: 7000, 11000.
   const GracePeriodConfig grace{{}, 0, 2000, 4000};
@@ -187,6 +200,17 @@ TEST(GracePeriodRules, SleepingInAReaderDependsOnTheDomain) {
     EXPECT_EQ(rig.violated(ViolationKind::SleepInAtomic),
               readers == GracePeriodConfig::Readers::MustNotSleep);
   }
+}
+
+TEST(GracePeriodRules, AReaderThatMustNotSleepIsNotExcusedByOneInside) {
+  Rig rig(config(1));
+  const DomainId rcu =
+      rig.machine.add_domain("rcu", {GracePeriodConfig::Readers::MustNotSleep, 0, 0, 0});
+  const DomainId srcu = rig.machine.add_domain("srcu", {});
+  rig.start(rig.thread(), {just(ReadLock{rcu}), just(ReadLock{srcu}), just(Sleep{10}),
+                           just(ReadUnlock{srcu}), just(ReadUnlock{rcu})});
+  rig.run();
+  EXPECT_TRUE(rig.violated(ViolationKind::SleepInAtomic));
 }
 
 // ---- random interleavings

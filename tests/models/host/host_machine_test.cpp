@@ -103,6 +103,20 @@ TEST(HostCalls, OfAThreadThatEndsAreForgotten) {
   EXPECT_EQ(rig.machine.thread(thread.slot), TaskHandle{});
 }
 
+TEST(HostCalls, LeaveNothingBehindWhetherTakenOrForgotten) {
+  std::vector<HostMachine> machines;
+  for (const Reception reception : {Reception::Taken, Reception::Later}) {
+    Rig rig(config(1));
+    const TaskHandle thread = rig.thread();
+    rig.script.on_call = [&](const HostCall&, HostKernel&, Env&) { return reception; };
+    rig.call(thread, 0, 0, 0);
+    rig.at(5, [&](HostKernel& kernel, Env&) { EXPECT_TRUE(kernel.end_thread(thread)); });
+    rig.run();
+    machines.push_back(rig.machine);
+  }
+  EXPECT_TRUE(machines[0] == machines[1]);
+}
+
 // ---- as a core
 
 TEST(HostMachine, CpusAreLanesAndTheOutsideIsOneMore) {

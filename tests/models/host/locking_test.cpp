@@ -131,6 +131,23 @@ TEST(Locking, ASpinLockKeepsOffTheInterruptsOfItsKind) {
   }
 }
 
+TEST(Locking, ASoftInterruptCanKeepHardOnesOffAsWell) {
+  Rig rig(config(1));
+  const Locks locks(rig.machine, LockKind::SpinIrq);
+  const ProgramId soft = rig.script.add({just(Acquire{locks.a}), kDoWork, just(Release{locks.a})});
+  const ProgramId hard = rig.script.add({kDoWork});
+  rig.at(0, [&](HostKernel& kernel, Env&) {
+    kernel.raise_soft(HostCpu{0}, {soft, SpanId{1}, {}});
+  });
+  rig.at(5, [&](HostKernel& kernel, Env&) {
+    kernel.raise_hard(HostCpu{0}, {hard, SpanId{2}, {}});
+  });
+  rig.run();
+  ASSERT_EQ(rig.env.records.size(), 4u);
+  EXPECT_EQ(rig.env.records[2].event, Event::LockReleased);
+  EXPECT_EQ(rig.env.records[3].span, SpanId{2});
+}
+
 TEST(Locking, AnInterruptIsServedByACpuThatSpins) {
   Rig rig(config(2));
   const Locks locks(rig.machine);
@@ -189,6 +206,19 @@ TEST(LockRules, TakingTwoLocksInBothOrdersIsReportedEvenIfItWentWell) {
   EXPECT_EQ(order.name(found->known[1].cls), "b");
   EXPECT_EQ(found->known[1].site, (Site{ab, 1}));
   EXPECT_EQ(found->task, task.slot);
+}
+
+TEST(LockRules, ALockThatWasHandedOverIsHeldLikeAnyOther) {
+  Rig rig(config(2));
+  const Locks locks(rig.machine);
+  rig.start(rig.thread(), {just(Acquire{locks.a}), kDoWork, just(Release{locks.a})});
+  const TaskHandle waiter = rig.thread();
+  rig.start(waiter, {just(Acquire{locks.a}), just(Acquire{locks.b}), just(Release{locks.b}),
+                     just(Release{locks.a})});
+  rig.start(waiter, {just(Acquire{locks.b}), just(Acquire{locks.a}), just(Release{locks.a}),
+                     just(Release{locks.b})});
+  rig.run();
+  EXPECT_TRUE(rig.violated(ViolationKind::LockOrder));
 }
 
 TEST(LockRules, ADeadlockThatHappensStaysADeadlock) {

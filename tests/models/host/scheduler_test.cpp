@@ -131,6 +131,50 @@ TEST(Scheduler, YieldLetsTheNextOfTheClassRun) {
   EXPECT_EQ(rig.time_of(Event::HandlerStep, a, 1), 3 * kWork + 2 * kSwitch);
 }
 
+TEST(Scheduler, ATaskIsNotPreemptedForTheSliceOfAnother) {
+  Rig rig(config(1, 1000));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  const TaskHandle c = rig.thread();
+  rig.start(a, {just(Compute{600}), just(Sleep{50'000})});
+  rig.start(b, {just(Compute{800}), kDoWork});
+  rig.start(c, {kDoWork});
+  rig.run();
+  // a's slice would be over at 1000; b, there since 700, goes on to its end at 1500.
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, b), 600 + kSwitch + 800 + kWork);
+}
+
+TEST(Scheduler, AfterALostSliceATaskStillKeepsItsPlaceWhenPreempted) {
+  Rig rig(config(1, 200));
+  const TaskHandle a = rig.thread();
+  const TaskHandle b = rig.thread();
+  const TaskHandle high = rig.thread(CpuMask::first(1), Priority::RealTime);
+  rig.start(a, {just(Compute{500})});
+  rig.start(b, {just(Compute{1000})});
+  rig.start(high, {kDoWork}, 650);
+  rig.run();
+  // a 0-200, b 300-500, a from 600, in its second slice until the higher one preempts it at 700.
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, a, 0), 600u);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, high), 700 + kSwitch + kWork);
+  EXPECT_EQ(rig.time_of(Event::TaskSwitched, a, 1), 700 + kSwitch + kWork + kSwitch);
+}
+
+TEST(Scheduler, ANewTaskInTheSlotOfAnEndedOneIsAnotherTask) {
+  Rig rig(config(1));
+  const TaskHandle old = rig.thread();
+  TaskHandle young;
+  rig.start(old, {kDoWork});
+  rig.at(5000, [&](HostKernel& kernel, Env&) {
+    ASSERT_TRUE(kernel.end_thread(old));
+    young = kernel.create_thread({CpuMask::first(1), Priority::Normal});
+    ASSERT_EQ(young.slot, old.slot);
+  });
+  rig.run();
+  rig.start(young, {kDoWork}, 6000);
+  rig.run();
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 1u);
+}
+
 // ---- placement
 
 TEST(Scheduler, ANewTaskGoesToTheLeastLoadedCpu) {
@@ -146,6 +190,15 @@ TEST(Scheduler, ANewTaskGoesToTheLeastLoadedCpu) {
   EXPECT_EQ(rig.machine.cpu_of(tasks[1]), kCpu1);
   EXPECT_EQ(rig.machine.cpu_of(tasks[2]), kCpu0);
   EXPECT_EQ(rig.machine.cpu_of(tasks[3]), kCpu1);
+}
+
+TEST(Scheduler, ACpuThatItsTasksHaveLeftIsAsGoodAsANewOne) {
+  Rig rig(config(2));
+  const ProgramId program = rig.script.add({kDoWork});
+  for (Time i = 0; i < 3; ++i) rig.start(rig.thread(), program, 5000 * i);
+  rig.run();
+  EXPECT_EQ(rig.spent[0][Activity::Task], 3 * kWork + 2 * kSwitch);
+  EXPECT_EQ(rig.spent[1][Activity::Task], 0u);
 }
 
 TEST(Scheduler, AWokenTaskLeavesItsBusyCpuForAnIdleOne) {
@@ -211,7 +264,7 @@ TEST(Scheduler, HardInterruptsDoNotNest) {
   Rig rig(config(1));
   const ProgramId handler = rig.script.add({kDoWork, kDoWork});
   for (std::uint64_t i = 1; i <= 2; ++i) {
-    rig.at(i, [&rig, handler, i](HostKernel& kernel, Env&) {
+    rig.at(i, [handler, i](HostKernel& kernel, Env&) {
       kernel.raise_hard(kCpu0, {handler, SpanId{i}, {}});
     });
   }
@@ -275,6 +328,52 @@ TEST(Scheduler, AGuestLeavesBeforeItsTaskIsPreempted) {
   rig.run();
   EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), 310 + kWork);  // the exit
   EXPECT_EQ(rig.time_of(Event::TaskSwitched, other), 310 + kWork + kSwitch);
+}
+
+TEST(Scheduler, AHigherClassMakesTheGuestExitAtOnce) {
+  Rig rig(config(1));
+  const TaskHandle vcpu = rig.thread();
+  const TaskHandle high = rig.thread(CpuMask::first(1), Priority::RealTime);
+  rig.start(vcpu, {just(RunGuest{}), kDoWork, kDoWork});
+  rig.start(high, {kDoWork}, 500);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu, 0), 500 + kWork);  // one step, to leave
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, high), 500 + kWork + kSwitch + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu, 1), 500 + 2 * kSwitch + 3 * kWork);
+}
+
+TEST(Scheduler, AGuestIsNotEnteredWhileTheHostWantsTheCpu) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  const TaskHandle high = rig.thread(CpuMask::first(1), Priority::RealTime);
+  rig.start(vcpu, {just(RunGuest{}), just(RunGuest{}), outcome_to(outcomes)});
+  rig.start(high, {kDoWork}, 500);
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Interrupted});
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, high), 500 + kSwitch + kWork);
+}
+
+TEST(Scheduler, WhoeverHasCompetitorsDoesNotPoll) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  rig.start(vcpu, {kDoWork, just(Poll{9000}), outcome_to(outcomes)});
+  rig.start(rig.thread(), {kDoWork}, 10);
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Interrupted});
+  EXPECT_EQ(rig.env.now(), 2 * kWork + kSwitch);
+}
+
+TEST(Scheduler, TheTimeoutOfAnEarlierPollDoesNotEndALaterOne) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const TaskHandle vcpu = rig.thread();
+  rig.start(vcpu, {just(Poll{900}), outcome_to(outcomes), just(Poll{5000}), outcome_to(outcomes)});
+  rig.at(200, [&](HostKernel& kernel, Env&) { kernel.wake(vcpu); });
+  rig.run();
+  EXPECT_EQ(outcomes, (std::vector<Outcome>{Outcome::Woken, Outcome::TimedOut}));
+  EXPECT_EQ(rig.env.now(), 5200u);
 }
 
 TEST(Scheduler, PollingEndsWithAWakeUpATimeoutOrACompetitor) {

@@ -80,6 +80,19 @@ TEST(Waiting, ATimeoutThatIsOnlyRememberedLetsTheWaitGoOn) {
   }
 }
 
+TEST(Waiting, AnOutcomeIsThatOfTheLatestActionOnly) {
+  Rig rig(config(1));
+  const WaitQueueId queue = rig.machine.add_wait_queue();
+  std::vector<Outcome> outcomes;
+  const TaskHandle task = rig.thread();
+  const Step wait = just(Wait{queue, 700, OnTimeout::Remember});
+  rig.start(task, {wait, outcome_to(outcomes), outcome_to(outcomes), wait, outcome_to(outcomes)});
+  rig.at(900, [&](HostKernel& kernel, Env&) { kernel.wake(queue, WakeCount::One); });
+  rig.at(1100, [&](HostKernel& kernel, Env&) { kernel.wake(queue, WakeCount::One); });
+  rig.run();
+  EXPECT_EQ(outcomes, (std::vector<Outcome>{Outcome::WokenLate, Outcome::None, Outcome::Woken}));
+}
+
 TEST(Waiting, TheTimeoutOfAnEarlierWaitDoesNotEndALaterOne) {
   Rig rig(config(1));
   const WaitQueueId queue = rig.machine.add_wait_queue();
@@ -134,13 +147,23 @@ TEST(Waiting, AHandleOfATaskThatHasEndedWakesNobody) {
   EXPECT_EQ(rig.machine.state(young), TaskState::Blocked);
 }
 
+TEST(Waiting, AThreadThatIsBusyIsNotEnded) {
+  Rig rig(config(1));
+  const TaskHandle thread = rig.thread();
+  rig.start(thread, {just(Sleep{500}), kDoWork});
+  rig.at(100, [&](HostKernel& kernel, Env&) { EXPECT_FALSE(kernel.end_thread(thread)); });
+  rig.run();
+  EXPECT_EQ(rig.count(Event::HandlerStep), 1u);
+}
+
 TEST(Waiting, AReaderSleepsUntilItsEventfdIsSignalled) {
   Rig rig(config(1));
   const TaskHandle reader = rig.thread();
   EventFdHandle eventfd;
   std::uint64_t value = 0;
   rig.at(0, [&](HostKernel& kernel, Env&) {
-    eventfd = kernel.create_eventfd(0, EventFdMode::Counter);
+    kernel.close_eventfd(kernel.create_eventfd(0, EventFdMode::Counter));
+    eventfd = kernel.create_eventfd(0, EventFdMode::Counter);  // in a slot that was used before
   });
   rig.start(reader,
             {[&](Task&, HostKernel&, Env&) -> Action { return ReadEventFd{eventfd}; },

@@ -119,6 +119,43 @@ TEST(Workqueues, AnotherBoundWorkerStartsWhenTheFirstSleeps) {
   }
 }
 
+TEST(Workqueues, ABoundItemWaitsWhileAnotherIsAwakeThoughThereAreWorkers) {
+  WorkRig rig(1, Binding::PerCpu, 2);
+  rig.queue_at(0, rig.work({kDoWork}), 1);
+  rig.queue_at(1, rig.work({kDoWork}), 2);
+  rig.run();
+  EXPECT_EQ(rig.count(Event::TaskWoken), 1u);
+  EXPECT_EQ(rig.done(2).back(), kWake + 2 * kWork);
+}
+
+TEST(Workqueues, AnItemThatWaitsForItsOwnEndHoldsUpNoOther) {
+  WorkRig rig(2, Binding::Unbound, 2);
+  const WorkId again = rig.work({kDoWork, kDoWork, kDoWork});
+  rig.queue_at(0, again, 1);
+  rig.queue_at(100, again, 2);
+  rig.queue_at(200, rig.work({kDoWork}), 3);
+  rig.queue_at(300, rig.work({kDoWork}), 4);
+  rig.run();
+  EXPECT_LT(rig.done(3).back(), rig.done(1).back());
+  EXPECT_LT(rig.done(4).back(), rig.done(2).front());
+  EXPECT_EQ(rig.done(2).size(), 3u);
+}
+
+TEST(Workqueues, AStepQueuesWorkOnItsOwnCpu) {
+  for (const bool by_action : {true, false}) {
+    WorkRig rig(2, Binding::PerCpu, 1);
+    const WorkId work = rig.work({kDoWork});
+    const Step by_call = [work](Task& task, HostKernel& kernel, Env&) -> Action {
+      kernel.queue_work(work, task.span);
+      return Done{};
+    };
+    rig.start(rig.thread(CpuMask::only(HostCpu{1})), {by_action ? just(QueueWork{work}) : by_call});
+    rig.run();
+    EXPECT_EQ(rig.spent[0][Activity::Task], 0u);
+    EXPECT_EQ(rig.count(Event::HandlerStep), 1u);
+  }
+}
+
 TEST(Workqueues, FlushWaitsForWhatWasQueuedByThen) {
   WorkRig rig(2, Binding::PerCpu, 1);
   const WorkId work = rig.work({kDoWork});
@@ -155,6 +192,20 @@ TEST(Workqueues, FlushOfAQueueWaitsForAllItsItems) {
   rig.run();
   EXPECT_EQ(rig.time_of(Event::TaskWoken, task), rig.done(2).back() + kWake);
   EXPECT_LT(*rig.time_of(Event::HandlerStep, task), rig.done(3).back());
+}
+
+TEST(Workqueues, FlushOfAQueueDoesNotWaitForALaterItemThatRuns) {
+  WorkRig rig(3, Binding::Unbound, 2);
+  const WorkId longer = rig.work({kDoWork, kDoWork});
+  const WorkId shorter = rig.work({kDoWork});
+  const WorkId later = rig.work(std::vector<Step>(10, kDoWork));
+  const TaskHandle task = rig.thread(CpuMask::only(HostCpu{2}));
+  rig.queue_at(0, longer, 1);
+  rig.queue_at(0, shorter, 2);
+  rig.start(task, {just(FlushQueue{rig.queue}), kDoWork}, 100);
+  rig.queue_at(200, later, 3);
+  rig.run();
+  EXPECT_EQ(rig.time_of(Event::TaskWoken, task), rig.done(1).back() + kWake);
 }
 
 TEST(WorkqueueRules, FlushingUnderALockThatTheItemTakesIsReported) {
