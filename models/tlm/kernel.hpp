@@ -25,6 +25,8 @@ class Kernel final : public sc_core::sc_module {
 
   /// Something was put into the timeline from outside the pump, or something outside was called.
   void disturb();
+  /// True while the fabric acts: what reaches a shell now was sent by another within this call.
+  bool pumping() const { return pumping_; }
 
   static Time now() { return sc_core::sc_time_stamp().value(); }
   static sc_core::sc_time from_now(Time time);

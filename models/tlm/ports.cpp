@@ -8,10 +8,29 @@ namespace {
 
 Time absolute(const sc_core::sc_time& delay) { return Kernel::now() + delay.value(); }
 
-/// Zero-price hops within this time before a payload that arrives at `time`.
-std::uint16_t round_of(const InterruptExtension* extension, const Engine& engine, Time time) {
-  if (extension != nullptr) return extension->round;
+/// Zero-price hops within this time before something from outside that arrives at `time`.
+std::uint16_t round_from_outside(const Engine& engine, Time time) {
   return time == engine.now() ? static_cast<std::uint16_t>(engine.round() + 1) : std::uint16_t{0};
+}
+
+/// The same for a payload. A foreign module may have kept one of ours and pass it on later: what
+/// the extension says holds only within the call that it was made for.
+std::uint16_t round_of(const InterruptExtension* extension, Kernel& kernel, Time time) {
+  if (extension != nullptr && kernel.pumping()) return extension->round;
+  return round_from_outside(kernel.engine(), time);
+}
+
+/// Whole, contiguous and no longer than a message of the fabric: else it is refused.
+bool is_plain(const tlm::tlm_generic_payload& payload) {
+  const unsigned length = payload.get_data_length();
+  const unsigned longest = payload.is_read() ? sizeof(Bytes16) : sizeof(std::uint64_t);
+  const unsigned width = payload.get_streaming_width();  // 0: its initiator set none
+  return length > 0 && length <= longest && (width == 0 || width >= length) &&
+         payload.get_byte_enable_ptr() == nullptr;
+}
+bool is_marker(const tlm::tlm_generic_payload& payload) {
+  const auto* extension = payload.get_extension<InterruptExtension>();
+  return extension != nullptr && extension->marker;
 }
 
 BusStatus status_of(tlm::tlm_response_status response) {
@@ -94,8 +113,8 @@ void BusInitiatorEnd::request(Transaction& transaction, Time departure, std::uin
   tlm::tlm_phase phase = tlm::BEGIN_REQ;
   sc_core::sc_time delay = Kernel::from_now(departure);
   const tlm::tlm_sync_enum status = socket->nb_transport_fw(transaction.payload, phase, delay);
-  const bool done = status == tlm::TLM_COMPLETED ||
-                    (status == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP);
+  const bool done =
+      status == tlm::TLM_COMPLETED || (status == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP);
   if (done) answered(transaction.payload, absolute(delay));
 }
 
@@ -141,12 +160,10 @@ BusTargetEnd::BusTargetEnd(Kernel& kernel, StationBase& station, PortId port,
 
 void BusTargetEnd::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   const Time time = absolute(delay);
-  if (payload.get_command() == tlm::TLM_WRITE_COMMAND) {
-    if (put_write(payload, time)) kernel_.disturb();
-    return;
-  }
-  if (payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
-    payload.set_response_status(tlm::TLM_OK_RESPONSE);
+  if (refuse(payload)) return;
+  if (payload.is_write()) {
+    put_write(payload, time);
+    if (!kernel_.pumping()) kernel_.disturb();
     return;
   }
   const auto caller = sc_core::sc_get_current_process_handle().proc_kind();
@@ -164,7 +181,8 @@ tlm::tlm_sync_enum BusTargetEnd::nb_transport_fw(tlm::tlm_generic_payload& paylo
                                                  tlm::tlm_phase& phase, sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;  // END_RESP: nothing left to do
   const Time time = absolute(delay);
-  if (payload.get_command() == tlm::TLM_WRITE_COMMAND) {
+  if (!is_marker(payload) && refuse(payload)) return tlm::TLM_COMPLETED;
+  if (payload.is_write()) {
     put_write(payload, time);
     kernel_.disturb();
     return tlm::TLM_COMPLETED;
@@ -175,33 +193,37 @@ tlm::tlm_sync_enum BusTargetEnd::nb_transport_fw(tlm::tlm_generic_payload& paylo
   return tlm::TLM_UPDATED;
 }
 
-/// False if the payload was refused.
-bool BusTargetEnd::put_write(tlm::tlm_generic_payload& payload, Time time) {
-  const unsigned size = payload.get_data_length();
-  if (size == 0 || size > 8 || payload.get_byte_enable_ptr() != nullptr) {
-    payload.set_response_status(tlm::TLM_BURST_ERROR_RESPONSE);
-    return false;
+/// Answers what never becomes a message: nothing to do, or not to be done.
+bool BusTargetEnd::refuse(tlm::tlm_generic_payload& payload) {
+  if (payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
+    payload.set_response_status(tlm::TLM_OK_RESPONSE);
+    return true;
   }
+  if (is_plain(payload)) return false;
+  payload.set_response_status(payload.get_byte_enable_ptr() != nullptr
+                                  ? tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE
+                                  : tlm::TLM_BURST_ERROR_RESPONSE);
+  return true;
+}
+
+void BusTargetEnd::put_write(tlm::tlm_generic_payload& payload, Time time) {
   const auto* extension = payload.get_extension<InterruptExtension>();
   BusWrite write{payload.get_address(), 0, kNoSpan, requester_of(payload),
-                 static_cast<std::uint8_t>(size)};
-  std::memcpy(&write.data, payload.get_data_ptr(), size);
+                 static_cast<std::uint8_t>(payload.get_data_length())};
+  std::memcpy(&write.data, payload.get_data_ptr(), write.size);
   if (extension != nullptr) write.span = extension->span;
-  station_.accept(port_, write, time, round_of(extension, kernel_.engine(), time));
+  station_.accept(port_, write, time, round_of(extension, kernel_, time));
   payload.set_response_status(tlm::TLM_OK_RESPONSE);
-  return extension == nullptr;
 }
 
 void BusTargetEnd::put_question(tlm::tlm_generic_payload& payload, Time time,
                                 sc_core::sc_event* done) {
   const auto* extension = payload.get_extension<InterruptExtension>();
   const Tag tag = remember({&payload, done});
-  const std::uint16_t round = round_of(extension, kernel_.engine(), time);
-  if (payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
-    return station_.accept(port_, Marker{tag}, time, round);
-  }
+  const std::uint16_t round = round_of(extension, kernel_, time);
+  if (is_marker(payload)) return station_.accept(port_, Marker{tag}, time, round);
   const SpanId span = extension != nullptr ? extension->span : kNoSpan;
-  const auto size = static_cast<std::uint8_t>(std::min(payload.get_data_length(), 16u));
+  const auto size = static_cast<std::uint8_t>(payload.get_data_length());
   station_.accept(port_, BusRead{payload.get_address(), tag, span, requester_of(payload), size},
                   time, round);
 }
@@ -257,18 +279,18 @@ Tag BusTargetEnd::remember(const Asked& asked) {
 
 ForeignTargetEnd::ForeignTargetEnd(sc_core::sc_module_name name, Kernel& kernel,
                                    StationBase& station, PortId port)
-    : sc_core::sc_module(name),
-      socket("socket"),
-      kernel_(kernel),
-      station_(station),
-      port_(port) {
+    : sc_core::sc_module(name), socket("socket"), kernel_(kernel), station_(station), port_(port) {
   socket.bind(static_cast<tlm::tlm_bw_transport_if<>&>(bw_));
   SC_HAS_PROCESS(ForeignTargetEnd);
   SC_THREAD(make_calls);
 }
 
+/// Lanes of one station are at different times: calls are kept by departure, equal ones in order.
 void ForeignTargetEnd::carry(const Message& message, Time departure, std::uint16_t) {
-  calls_.push_back({message, departure});
+  const auto at =
+      std::upper_bound(calls_.begin(), calls_.end(), departure,
+                       [](Time time, const Call& call) { return time < call.departure; });
+  calls_.insert(at, {message, departure});
   called_.notify(Kernel::from_now(departure));
   kernel_.disturb();
 }
@@ -277,8 +299,11 @@ void ForeignTargetEnd::make_calls() {
   for (;;) {
     while (calls_.empty()) sc_core::wait(called_);
     const Call call = calls_.front();
+    if (call.departure > Kernel::now()) {
+      sc_core::wait(Kernel::from_now(call.departure), called_);
+      continue;  // an earlier one may have come
+    }
     calls_.erase(calls_.begin());
-    if (call.departure > Kernel::now()) sc_core::wait(Kernel::from_now(call.departure));
     make(call);
   }
 }
@@ -299,7 +324,8 @@ void ForeignTargetEnd::make(const Call& call) {
     transaction_.extension.span = read->span;
   } else if (const auto* marker = std::get_if<Marker>(&call.message)) {
     // Calls are made in order, so whatever came before has landed.
-    station_.accept(port_, MarkerDone{marker->tag}, Kernel::now(), 0);
+    const std::uint16_t round = round_from_outside(kernel_.engine(), Kernel::now());
+    station_.accept(port_, MarkerDone{marker->tag}, Kernel::now(), round);
     return kernel_.disturb();
   }
   socket->b_transport(transaction_.payload, delay);
@@ -307,7 +333,7 @@ void ForeignTargetEnd::make(const Call& call) {
   if (read == nullptr) return;
   BusData data{{}, read->tag, status_of(transaction_.payload.get_response_status()), read->span};
   std::memcpy(data.data.data(), transaction_.data.data(), data.data.size());
-  const std::uint16_t round = round_of(nullptr, kernel_.engine(), Kernel::now());
+  const std::uint16_t round = round_from_outside(kernel_.engine(), Kernel::now());
   station_.accept(port_, data, Kernel::now(), round);
   kernel_.disturb();
 }

@@ -96,7 +96,8 @@ class BusTargetEnd final : public PortEnd, public tlm::tlm_fw_transport_if<> {
     tlm::tlm_generic_payload* payload = nullptr;  // null: the slot is free
     sc_core::sc_event* done = nullptr;  // set: a thread waits in b_transport
   };
-  bool put_write(tlm::tlm_generic_payload& payload, Time time);
+  static bool refuse(tlm::tlm_generic_payload& payload);
+  void put_write(tlm::tlm_generic_payload& payload, Time time);
   void put_question(tlm::tlm_generic_payload& payload, Time time, sc_core::sc_event* done);
   Requester requester_of(const tlm::tlm_generic_payload& payload) const;
   Tag remember(const Asked& asked);
