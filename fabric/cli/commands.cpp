@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "fabric/cli/output.hpp"
+#include "fabric/scenario/language.hpp"
 #include "fabric/version.hpp"
 
 namespace irqfab::cli {
@@ -11,15 +12,51 @@ namespace {
 using Declare = void (*)(CLI::App&, Options&);
 using Do = int (*)(const Options&);
 
-void scenario_options(CLI::App& app, Options& o) {
+/// Which machine: for every command that reads a scenario.
+void machine_options(CLI::App& app, Options& o) {
   app.add_option("SCENARIO", o.input, "Scenario file; - is standard input")->required();
   app.add_option("--arch", o.arch, "Interrupt fabric: see 'list archs'");
   app.add_option("--path", o.path, "Way from the device to the CPU: see 'list paths'");
+  app.add_option("--behaviour", o.behaviour, "Named quirks: see 'list behaviours'");
+  app.add_option("--set", o.set, "Override a value of the scenario: key.path=value")
+      ->allow_extra_args(false);
+}
+
+void scenario_options(CLI::App& app, Options& o) {
+  machine_options(app, o);
   app.add_option("--profile", o.profile, "Prices: see 'list profiles'");
   app.add_option("--seed", o.seed, "Seed of every random choice");
-  app.add_option("--mutant", o.mutants, "Switch a known defect on: see 'list mutants'");
+  app.add_option("--mutant", o.mutants, "Switch a known defect on: see 'list mutants'")
+      ->allow_extra_args(false);
+  app.add_option("--engine", o.engine, "tlm or fast");
+  app.add_flag("--check", o.invariants, "Hold the run to the invariants");
+  app.add_option("--progress", o.progress, "auto, on or off")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_flag("--json", o.json, "One JSON document on standard output");
   app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+}
+
+void check_options(CLI::App& app, Options& o) {
+  machine_options(app, o);
+  app.add_option("--profile", o.profile, "Prices: see 'list profiles'");
+  app.add_flag("--explain", o.filled, "Print the scenario with every default filled in");
+  app.add_flag("--json", o.json, "One JSON document on standard output");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+}
+
+void explain_options(CLI::App& app, Options& o) {
+  scenario_options(app, o);
+  app.add_option("--source", o.source, "Whose interrupt: DEV:VECTOR or DEV:INTA")->required();
+  app.add_flag("--cold", o.cold, "The first interrupt of its source, before any cache knows it");
+  app.add_flag("--sensitivity", o.sensitivity, "How much the total depends on each price");
+}
+
+void graph_options(CLI::App& app, Options& o) {
+  machine_options(app, o);
+  app.add_option("--format", o.format, "dot, or svg drawn by Graphviz")
+      ->check(CLI::IsMember({"dot", "svg"}))
+      ->required();
+  app.add_option("-o", o.output, "File to write, instead of standard output");
 }
 
 void run_options(CLI::App& app, Options& o) {
@@ -36,7 +73,8 @@ void import_options(CLI::App& app, Options& o) {
 }
 
 void list_options(CLI::App& app, Options& o) {
-  app.add_option("WHAT", o.input, "archs, paths, profiles, behaviours, models, events or mutants")
+  app.add_option("WHAT", o.input,
+                 "archs, paths, profiles, behaviours, models, events, mutants or schema")
       ->required();
   app.add_flag("--json", o.json, "One JSON document on standard output");
 }
@@ -52,11 +90,66 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "Run a scenario: latency per path and per hop, and its expectations", run_options,
      run_scenario},
+    {"check", "What is wrong with a scenario and its machine, without running it", check_options,
+     check_scenario},
+    {"explain", "The path of one interrupt, hop by hop, and where each price comes from",
+     explain_options, explain_source},
+    {"graph", "Draw the machine", graph_options, draw_scenario},
     {"import", "Turn a recorded KVM trace into a scenario that replays it", import_options,
      import_recording},
     {"list", "What there is: fabrics, paths, events, prices, models, mutants", list_options,
      list_things},
+    {"compare", "A scenario on several fabrics and paths, side by side", nullptr, nullptr},
+    {"conform", "Register-level conformance cases", nullptr, nullptr},
+    {"analyze", "Latency analysis of traces", nullptr, nullptr},
+    {"report", "Traces as one page", nullptr, nullptr},
+    {"export", "A trace in the formats of other viewers", nullptr, nullptr},
+    {"replay", "Hardware in the loop", nullptr, nullptr},
+    {"calibrate", "Fit a profile to a host or a recorded trace", nullptr, nullptr},
+    {"explore", "All interleavings of a small scenario", nullptr, nullptr},
+    {"museum", "Historical interrupt bugs in miniature", nullptr, nullptr},
+    {"predict", "The published tables, predicted", nullptr, nullptr},
+    {"sweep", "Many points of a scenario", nullptr, nullptr},
 };
+
+CLI::App* declare(const Command& command, CLI::App& app, Options& options) {
+  CLI::App* sub = app.add_subcommand(command.name, command.summary);
+  if (command.action != nullptr) {
+    command.declare(*sub, options);
+  } else {
+    sub->allow_extras()->group("Not supported yet");
+  }
+  return sub;
+}
+
+/// What is wrong with a behaviour, or empty.
+std::string refusal_of_behaviour(const std::string& name) {
+  std::string names;
+  for (const scenario::Word& word :
+       scenario::find_key(scenario::kScenarioTable, "behaviour")->shape.words) {
+    if (word.name == name)
+      return word.later.empty() ? "" : "'--behaviour " + name + "' is not supported yet";
+    names += (names.empty() ? "" : ", ") + std::string(word.name);
+  }
+  return "there is no behaviour '" + name + "'; there are " + names;
+}
+
+/// Why these options cannot be followed, or empty. What is not there yet is refused by name, never
+/// ignored.
+std::string refusal_of(const Options& o) {
+  const auto later = [](const char* what) {
+    return '\'' + std::string(what) + "' is not supported yet";
+  };
+  if (!o.set.empty()) return later("--set");
+  if (o.invariants) return later("--check");
+  if (o.sensitivity) return later("--sensitivity");
+  if (o.engine == "fast") return later("--engine fast");
+  if (!o.engine.empty() && o.engine != "tlm") {
+    return "there is no engine '" + o.engine + "'; there are tlm, fast";
+  }
+  if (o.progress == "on") return later("--progress on");
+  return o.behaviour.empty() ? "" : refusal_of_behaviour(o.behaviour);
+}
 
 }  // namespace
 
@@ -65,11 +158,9 @@ int run_command_line(int argc, char** argv) {
   app.set_version_flag("--version", std::string("irqfab ") + kVersion);
   app.require_subcommand(1);
   Options options;
-  Do chosen = nullptr;
+  const Command* chosen = nullptr;
   for (const Command& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    command.declare(*sub, options);
-    sub->callback([&chosen, &command] { chosen = command.action; });
+    declare(command, app, options)->callback([&chosen, &command] { chosen = &command; });
   }
   try {
     app.parse(argc, argv);
@@ -77,7 +168,12 @@ int run_command_line(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? kHeld : kWrong;
   }
-  return chosen(options);
+  if (chosen->action == nullptr) {
+    return fail(kWrong, '\'' + std::string(chosen->name) + "' is not supported yet");
+  }
+  const std::string refusal = refusal_of(options);
+  if (!refusal.empty()) return fail(kWrong, refusal);
+  return chosen->action(options);
 }
 
 }  // namespace irqfab::cli

@@ -29,6 +29,12 @@ struct Options {
   std::string format;
   std::string source;                   // explain: DEV:VEC
   std::string until;
+  std::string behaviour;
+  std::string engine;
+  std::vector<std::string> set;         // key.path=value
+  std::string progress;
+  bool invariants = false;              // --check
+  bool sensitivity = false;
   bool cold = false;
   bool json = false;
   bool quiet = false;
@@ -41,6 +47,9 @@ int run_command_line(int argc, char** argv);
 
 // The commands.
 int run_scenario(const Options& options);
+int check_scenario(const Options& options);
+int explain_source(const Options& options);
+int draw_scenario(const Options& options);
 int import_recording(const Options& options);
 int list_things(const Options& options);
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "fabric/cli/commands.hpp"
+#include "fabric/trace/output_file.hpp"
 
 namespace irqfab::cli {
 
@@ -11,6 +12,18 @@ bool print(const std::string& text) {
   if (whole && std::fflush(stdout) == 0) return true;
   std::fputs("irqfab: error: standard output could not be written\n", stderr);
   return false;
+}
+
+int write_whole(const std::string& path, const std::string& text) {
+  const auto written = [&]() -> Result<std::uint64_t> {
+    auto file = trace::OutputFile::create(path);
+    if (!file) return file.errors();
+    const auto appended = file->write(text.data(), text.size());
+    return appended ? file->commit() : appended;
+  }();
+  if (written) return kHeld;
+  fail(written.errors());
+  return kCannot;
 }
 
 int fail(const Diagnostics& diagnostics) {

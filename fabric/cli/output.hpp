@@ -9,6 +9,9 @@ namespace irqfab::cli {
 
 /// Prints all of it to standard output; a write error is reported on standard error.
 bool print(const std::string& text);
+/// Writes the file whole or not at all; `path` may be "-". kHeld, or kCannot and the reason on
+/// standard error.
+int write_whole(const std::string& path, const std::string& text);
 /// Prints the diagnostics to standard error; kWrong.
 int fail(const Diagnostics& diagnostics);
 /// `irqfab: error: message`; returns `exit`.

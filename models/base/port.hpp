@@ -2,6 +2,7 @@
 // both ways; what travels on it is fixed by its kind.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -15,6 +16,10 @@ enum class EdgeKind : std::uint8_t {
   Cpu,     // CPU lines; requests with answers; a CPU's own registers
   Fabric,  // typed messages between controllers of one family
 };
+constexpr std::array<std::string_view, 4> kEdgeKindNames = {"bus", "wire", "cpu", "fabric"};
+constexpr std::string_view name_of(EdgeKind kind) {
+  return kEdgeKindNames[static_cast<std::size_t>(kind)];
+}
 
 enum class Direction : std::uint8_t { Initiator, Target };
 

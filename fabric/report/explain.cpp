@@ -1,0 +1,295 @@
+#include "fabric/report/explain.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "fabric/report/format.hpp"
+#include "fabric/scenario/quantities.hpp"
+#include "fabric/version.hpp"
+
+namespace irqfab::report {
+namespace {
+
+using scenario::Device;
+using scenario::Scenario;
+
+/// From the first interrupt to the explained one, on top of what its handler takes.
+constexpr Duration kApart = 10 * kPsPerMs;
+
+Diagnostic refuse(const char* code, std::string message, std::string expected) {
+  return {Severity::Error, code, {}, std::move(message), std::move(expected), ""};
+}
+
+// ---- the source ---------------------------------------------------------------------------------
+
+std::string intx_name(unsigned pin) {
+  return std::string("INT") + static_cast<char>('A' + static_cast<char>(pin));
+}
+
+/// "nvme0:0..8, uart0:INTA".
+std::string all_sources(const Scenario& scenario) {
+  std::string text;
+  const auto add = [&](const std::string& source) { text += (text.empty() ? "" : ", ") + source; };
+  for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
+    for (const Device& d : bridge.devices) {
+      if (d.msix == 1) add(d.id + ":0");
+      if (d.msix > 1) add(d.id + ":0.." + std::to_string(d.msix - 1));
+      if (d.intx) add(d.id + ':' + intx_name(*d.intx));
+    }
+  }
+  return text.empty() ? "a device in the scenario; it has none" : "one of " + text;
+}
+
+const Device* device_named(const Scenario& scenario, const std::string& id) {
+  for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
+    for (const Device& device : bridge.devices) {
+      if (device.id == id) return &device;
+    }
+  }
+  return nullptr;
+}
+
+/// The one source that the text names.
+Result<scenario::Sources> source_named(const Scenario& scenario, const std::string& text) {
+  const auto unknown = [&](const std::string& why) {
+    return refuse("no-such-source", why, all_sources(scenario));
+  };
+  const auto parsed = scenario::parse_sources(text);
+  if (!parsed) return unknown(parsed.fault().message);
+  const Device* device = device_named(scenario, parsed->device);
+  if (device == nullptr) return unknown("there is no device '" + parsed->device + "'");
+  scenario::Sources source;
+  source.device = device->id;
+  if (parsed->kind == scenario::SourceKind::Intx) {
+    if (device->intx != parsed->first) return unknown("there is no source '" + text + "'");
+    source.intx = true;
+    source.first = source.last = *device->intx;
+    return source;
+  }
+  const bool one = parsed->kind == scenario::SourceKind::Vectors && parsed->first == parsed->last;
+  if (!one) return unknown('\'' + text + "' is not one source");
+  if (parsed->first >= device->msix) return unknown("there is no source '" + text + "'");
+  source.first = source.last = static_cast<unsigned>(parsed->first);
+  return source;
+}
+
+std::string name_of_source(const scenario::Sources& source) {
+  return source.device + ':' +
+         (source.intx ? intx_name(source.first) : std::to_string(source.first));
+}
+
+// ---- the run ------------------------------------------------------------------------------------
+
+/// How long the handlers of the machine are busy at most, so that the first interrupt is over
+/// before the second.
+Duration busy_time(const Scenario& scenario) {
+  Duration longest = 0;
+  for (const scenario::Handler& handler : scenario.handlers) {
+    Duration sum = 0;
+    for (const scenario::HandlerStep& step : handler.steps) {
+      sum = std::min(sum + step.length, scenario::kLongestDuration);
+    }
+    longest = std::max(longest, sum);
+  }
+  return longest;
+}
+
+/// The scenario with nothing in it but the interrupt, and the one before it.
+Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches caches) {
+  Scenario quiet = scenario;
+  quiet.until = 0;
+  quiet.during.clear();
+  quiet.setup.clear();
+  quiet.steps.clear();
+  quiet.actors.clear();
+  quiet.expect.clear();
+  quiet.workload.clear();
+  scenario::Load load;
+  load.sources = source;
+  quiet.workload.push_back(load);
+  if (caches == Caches::Warm) {
+    load.start = kApart + busy_time(scenario);
+    quiet.workload.push_back(load);
+  }
+  return quiet;
+}
+
+/// Keeps what happened on the way of one span, in the order in which it happened.
+class SpanSink final : public RecordSink {
+ public:
+  void follow(SpanId span) { span_ = span; }
+  void take(const Key&, const TraceRecord& record) override {
+    const bool on_the_way = row_of(record.event).effect != Effect::None;
+    if (record.span == span_ && on_the_way) records_.push_back(record);
+  }
+  const std::vector<TraceRecord>& records() const { return records_; }
+
+ private:
+  SpanId span_ = kNoSpan;
+  std::vector<TraceRecord> records_;
+};
+
+// ---- prices -------------------------------------------------------------------------------------
+
+bool is_waiting(Event event) {
+  return event == Event::Waited || event == Event::Stalled || event == Event::HeldForOrder;
+}
+
+/// The override that counts at this place: one of the place itself goes before one of everywhere.
+const scenario::PriceOverride* override_at(const Scenario& scenario, const ExplainedHop& hop) {
+  const scenario::PriceOverride* general = nullptr;
+  for (const scenario::PriceOverride& own : scenario.prices) {
+    if (own.event != name_of(hop.event)) continue;
+    if (own.node == hop.component || own.node == hop.node) return &own;
+    if (own.node.empty()) general = &own;
+  }
+  return general;
+}
+
+void set_price(ExplainedHop& hop, std::string kind, std::string source) {
+  hop.price_kind = std::move(kind);
+  hop.price_source = std::move(source);
+}
+
+void add_price(const run::Prepared& prepared, ExplainedHop& hop) {
+  if (is_waiting(hop.event)) {
+    return set_price(hop, "waiting", std::string(row_of(hop.event).meaning));
+  }
+  if (hop.event == Event::HandlerStep) return set_price(hop, "scenario", "the scenario's handler");
+  if (is_instant(hop.event)) {
+    return set_price(hop, "none", "takes no time: a change of state");
+  }
+  const PriceRow* row = prepared.profile.find(hop.event);
+  if (const auto* own = override_at(prepared.scenario, hop)) {
+    if (own->in_cycles && row != nullptr) {
+      hop.cycles = own->value;
+      hop.clock = row->latency.clock;
+    }
+    return set_price(hop, "scenario", "the scenario's 'prices'");
+  }
+  if (row == nullptr) return set_price(hop, "none", "free: no row in the timing table");
+  if (!row->latency.clock.empty()) {
+    hop.cycles = row->latency.value;
+    hop.clock = row->latency.clock;
+  }
+  set_price(hop, std::string(name_of(row->kind)), row->source);
+}
+
+/// Component and lane of every node, by NodeId.
+std::vector<std::pair<std::string, std::string>> places_of(const topology::Topology& topology) {
+  std::vector<std::pair<std::string, std::string>> places;
+  for (const topology::Component& component : topology.components) {
+    for (const std::string& lane : component.lanes) places.emplace_back(component.name, lane);
+  }
+  return places;
+}
+
+void add_hops(const run::Prepared& prepared, const topology::Topology& topology,
+              const std::vector<TraceRecord>& records, Explanation& explanation) {
+  const auto places = places_of(topology);
+  const Time opened = records.front().time;
+  Time last = opened;
+  for (const TraceRecord& record : records) {
+    ExplainedHop hop;
+    std::tie(hop.component, hop.node) = places[raw(record.node)];
+    hop.event = record.event;
+    hop.ps = record.time - last;
+    hop.end = record.time - opened;
+    add_price(prepared, hop);
+    if (hop.price_kind == name_of(PriceKind::Assumed)) explanation.assumed += hop.ps;
+    if (is_waiting(hop.event)) explanation.waiting += hop.ps;
+    last = record.time;
+    explanation.hops.push_back(std::move(hop));
+  }
+  explanation.total = last - opened;
+}
+
+std::string_view name_of(Caches caches) { return caches == Caches::Warm ? "warm" : "cold"; }
+
+}  // namespace
+
+Result<Explanation> explain(const run::Prepared& prepared, const std::string& source,
+                            Caches caches) {
+  if (prepared.path != "bare-metal") {
+    return refuse("not-yet", "explaining the path '" + prepared.path + "' is not supported yet",
+                  "--path bare-metal");
+  }
+  const auto found = source_named(prepared.scenario, source);
+  if (!found) return found.errors();
+  run::Prepared quiet = prepared;
+  quiet.scenario = alone(prepared.scenario, *found, caches);
+
+  SpanSink sink;
+  auto session = run::Session::create(quiet, &sink);
+  if (!session) return session.errors();
+  const topology::Topology& topology = (*session)->topology();
+  Explanation explanation{quiet.scenario.file,    quiet.arch, quiet.path, quiet.profile.name,
+                          name_of_source(*found), caches,     {}};
+  const auto at =
+      std::find_if(topology.sources.begin(), topology.sources.end(),
+                   [&](const topology::Source& s) { return s.name == explanation.source; });
+  sink.follow(make_span(SourceId(at - topology.sources.begin()), caches == Caches::Warm ? 1 : 0));
+  const auto outcome = (*session)->run();
+  if (!outcome) return outcome.errors();
+  if (sink.records().empty()) {
+    return refuse("no-interrupt", '\'' + explanation.source + "' raises nothing on this machine",
+                  "a source that its driver has enabled");
+  }
+  add_hops(quiet, topology, sink.records(), explanation);
+  return explanation;
+}
+
+std::string explain_text(const Explanation& e) {
+  constexpr auto L = Column::Left;
+  constexpr auto R = Column::Right;
+  Table table({L, L, L, R, R, R, L});
+  table.add({"role", "at", "event", "cycles", "time", "so far", "price"});
+  for (const ExplainedHop& hop : e.hops) {
+    const std::string at = hop.node == hop.component ? hop.node : hop.component + '/' + hop.node;
+    const bool priced = hop.price_kind != "none";
+    table.add({std::string(name_of(row_of(hop.event).role)), at, std::string(name_of(hop.event)),
+               hop.cycles ? std::to_string(*hop.cycles) + ' ' + hop.clock : "-", duration(hop.ps),
+               duration(hop.end), (priced ? hop.price_kind + ": " : "") + hop.price_source});
+  }
+  return e.source + " on " + e.arch + ", " + e.path + ", profile " + e.profile + ", caches " +
+         std::string(name_of(e.caches)) + "\n\n" + table.text() + "\ntotal " + duration(e.total) +
+         ", ends as " + std::string(name_of(e.hops.back().event)) + "; " +
+         percent(e.assumed, e.total) + " of the time rests on assumed prices, " +
+         percent(e.waiting, e.total) + " is waiting\n";
+}
+
+std::string explain_json(const Explanation& e) {
+  using Json = nlohmann::ordered_json;
+  Json hops = Json::array();
+  for (const ExplainedHop& hop : e.hops) {
+    Json row = {{"component", hop.component},
+                {"node", hop.node},
+                {"event", name_of(hop.event)},
+                {"role", name_of(row_of(hop.event).role)},
+                {"cycles", nullptr},
+                {"clock", nullptr},
+                {"ps", hop.ps},
+                {"price_source", hop.price_source},
+                {"price_kind", hop.price_kind}};
+    if (hop.cycles) {
+      row["cycles"] = *hop.cycles;
+      row["clock"] = hop.clock;
+    }
+    hops.push_back(std::move(row));
+  }
+  const Json document = {{"schema", "irqfab.explain/1"},
+                         {"irqfab", kVersion},
+                         {"scenario", e.scenario},
+                         {"arch", e.arch},
+                         {"path", e.path},
+                         {"profile", e.profile},
+                         {"source", e.source},
+                         {"caches", name_of(e.caches)},
+                         {"hops", std::move(hops)},
+                         {"total_ps", e.total},
+                         {"assumed_ps", e.assumed},
+                         {"waiting_ps", e.waiting}};
+  return document.dump(2) + '\n';
+}
+
+}  // namespace irqfab::report

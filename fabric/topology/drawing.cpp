@@ -1,0 +1,135 @@
+#include "fabric/topology/drawing.hpp"
+
+#include <boost/graph/adjacency_list.hpp>
+#include <boost/graph/graphviz.hpp>
+#include <ostream>
+#include <sstream>
+
+namespace irqfab::topology {
+namespace {
+
+constexpr std::size_t kMostRows = 12;
+
+/// A quoted string of the DOT language.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+/// Text inside the label of a record, where braces, bars, angles, blanks and backslashes mean
+/// something.
+std::string in_record(const std::string& text) {
+  constexpr std::string_view kSpecial = "{}|<> \\";
+  std::string out;
+  for (const char c : text) {
+    if (kSpecial.find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string hex(unsigned value, unsigned digits) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string text(digits, '0');
+  for (unsigned i = digits; i-- > 0; value >>= 4) text[i] = kDigits[value & 0xF];
+  return text;
+}
+
+std::string device_row(const std::string& name, const pci::PciFunctions::Function& function) {
+  const unsigned rid = raw(function.rid);
+  std::string row =
+      name + ' ' + hex(rid >> 8, 2) + ':' + hex((rid >> 3) & 0x1F, 2) + '.' + hex(rid & 7, 1);
+  if (function.msix_entries > 0) row += ", " + std::to_string(function.msix_entries) + " MSI-X";
+  if (function.intx)
+    row += std::string(", INT") + static_cast<char>('A' + static_cast<int>(*function.intx));
+  return row;
+}
+
+/// The rows below a component's name: its devices or its lanes, if it has several.
+std::vector<std::string> rows_of(const Component& component) {
+  const auto* functions = std::get_if<pci::PciFunctions::Config>(&component.config);
+  const std::size_t all = functions != nullptr         ? functions->functions.size()
+                          : component.lanes.size() > 1 ? component.lanes.size()
+                                                       : 0;
+  std::vector<std::string> rows;
+  for (std::size_t i = 0; i < all && i < component.lanes.size(); ++i) {
+    if (i == kMostRows) {
+      rows.push_back("... " + std::to_string(all - kMostRows) + " more");
+      break;
+    }
+    rows.push_back(functions != nullptr ? device_row(component.lanes[i], functions->functions[i])
+                                        : component.lanes[i]);
+  }
+  return rows;
+}
+
+std::string label_of(const Component& component) {
+  std::string label = '{' + in_record(component.name) + "|" +
+                      in_record(std::string(irqfab::row_of(component.config).keyword));
+  std::string lines;
+  for (const std::string& row : rows_of(component)) lines += in_record(row) + "\\l";
+  if (!lines.empty()) label += '|' + lines;
+  return label + '}';
+}
+
+const char* style_of(EdgeKind kind) {
+  switch (kind) {
+    case EdgeKind::Bus:
+      return "solid";
+    case EdgeKind::Wire:
+      return "dashed";
+    case EdgeKind::Cpu:
+      return "bold";
+    case EdgeKind::Fabric:
+      break;
+  }
+  return "dotted";
+}
+
+/// Defaults, then a cluster a role, in the order of roles.
+void write_groups(std::ostream& out, const Topology& topology) {
+  out << "rankdir=LR;\n"
+         "node [shape=record, fontname=\"sans-serif\", fontsize=11];\n"
+         "edge [fontname=\"sans-serif\", fontsize=9];\n";
+  for (std::size_t r = 0; r < kRoleNames.size(); ++r) {
+    std::string members;
+    for (std::size_t c = 0; c < topology.components.size(); ++c) {
+      if (irqfab::row_of(topology.components[c].config).role == static_cast<Role>(r)) {
+        members += ' ' + std::to_string(c) + ';';
+      }
+    }
+    if (members.empty()) continue;
+    const std::string role(kRoleNames[r]);
+    out << "subgraph cluster_" << role << " { label=\"" << role << "\"; color=gray;" << members
+        << " }\n";
+  }
+}
+
+}  // namespace
+
+std::string dot(const Topology& topology) {
+  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS,
+                                      boost::no_property, EdgeKind>;
+  Graph graph(topology.components.size());
+  for (const Edge& edge : topology.edges) {
+    const Component& from = topology.components[edge.from];
+    add_edge(edge.from, edge.to, port_spec(from, edge.from_port).kind, graph);
+  }
+  std::ostringstream out;
+  boost::write_graphviz(
+      out, graph,
+      [&](std::ostream& to, std::size_t component) {
+        to << "[label=" << quoted(label_of(topology.components[component])) << ']';
+      },
+      [&](std::ostream& to, const auto& edge) {
+        to << "[label=" << name_of(graph[edge]) << ", style=" << style_of(graph[edge]) << ']';
+      },
+      [&](std::ostream& to) { write_groups(to, topology); });
+  return out.str();
+}
+
+}  // namespace irqfab::topology

@@ -1,0 +1,263 @@
+// Checks of what the x86 plan gave out, and of what the scenario does with it: ids within their
+// tables, vectors and messages that several sources share, devices that nothing uses.
+#include <map>
+#include <set>
+#include <vector>
+
+#include "fabric/scenario/quantities.hpp"
+#include "fabric/topology/findings.hpp"
+#include "models/x86/irte.hpp"
+#include "models/x86/msi_format.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+using scenario::Scenario;
+
+constexpr unsigned kVectorsOfACpu = kLastVector - kFirstVector + 1;
+constexpr unsigned kFirstLegalVector = 16;        // SDM vol. 3, 11.5.2
+constexpr unsigned kMostMsixEntries = 2048;       // PCI 3.0, 6.8.2.3
+constexpr std::uint32_t kMostSources = 1u << 24;  // of a SpanId
+constexpr unsigned kBroadcastId = 255;            // in xAPIC mode
+
+// ---- ids ----------------------------------------------------------------------------------------
+
+void check_slot(Slot slot, const X86Plan& plan, const std::string& of, const SourceRange& where,
+                Findings& findings) {
+  if (raw(slot.cpu) >= plan.cpus) {
+    findings.error("no-such-cpu", where,
+                   of + " goes to CPU " + std::to_string(raw(slot.cpu)) + ", which does not exist",
+                   "a CPU below " + std::to_string(plan.cpus));
+  }
+  if (raw(slot.vector) < kFirstLegalVector) {
+    findings.error(
+        "illegal-vector", where,
+        of + " has vector " + scenario::write_hex(raw(slot.vector)) + ", which local APICs refuse",
+        "a vector from 0x10 to 0xff");
+  }
+}
+
+void check_function(const FunctionPlan& function, const BridgePlan& bridge, const X86Plan& plan,
+                    Findings& findings) {
+  const scenario::Device& device = *function.device;
+  const unsigned bus = raw(device.rid) >> 8;
+  if (bus < bridge.bridge->first_bus || bus > bridge.bridge->last_bus) {
+    findings.error("no-such-bus", device.where,
+                   '\'' + device.id + "' is " + scenario::write_bdf(device.rid) +
+                       ", a bus that is not behind '" + bridge.bridge->id + '\'',
+                   "a bus of " + scenario::write_bus_range(
+                                     {bridge.bridge->first_bus, bridge.bridge->last_bus}));
+  }
+  if (device.msix > kMostMsixEntries) {
+    findings.error("table-too-large", device.where,
+                   '\'' + device.id + "' has " + std::to_string(device.msix) + " MSI-X entries",
+                   "at most " + std::to_string(kMostMsixEntries));
+  }
+  for (std::size_t v = 0; v < function.msix.size(); ++v) {
+    check_slot(function.msix[v], plan, '\'' + device.id + ':' + std::to_string(v) + '\'',
+               device.where, findings);
+  }
+}
+
+void check_pins(const Topology& topology, const X86Plan& plan, Findings& findings) {
+  const auto* ioapic = find_component<x86::IoApic::Config>(topology);
+  if (ioapic == nullptr) return;
+  const unsigned pins = std::get<x86::IoApic::Config>(ioapic->config).pins;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const Pin pin : bridge.pins) {
+      if (raw(pin) < pins) continue;
+      findings.error("no-such-pin", bridge.bridge->where,
+                     '\'' + bridge.bridge->id + "' drives pin " + std::to_string(raw(pin)) +
+                         ", which '" + ioapic->name + "' does not have",
+                     "a pin below " + std::to_string(pins));
+    }
+  }
+}
+
+void check_apic_ids(const Topology& topology, Findings& findings) {
+  const auto* lapics = find_component<x86::LapicBank::Config>(topology);
+  if (lapics == nullptr) return;
+  std::set<ApicId> seen;
+  for (const ApicId id : std::get<x86::LapicBank::Config>(lapics->config).ids) {
+    const std::string number = std::to_string(raw(id));
+    if (raw(id) >= kBroadcastId) {
+      findings.error("no-such-apic-id", lapics->where,
+                     "the APIC id " + number + " cannot be addressed", "an id below 255");
+    } else if (!seen.insert(id).second) {
+      findings.error("no-such-apic-id", lapics->where, "two local APICs have the id " + number,
+                     "an id of its own for each");
+    }
+  }
+}
+
+// ---- messages -----------------------------------------------------------------------------------
+
+using Written = std::pair<std::uint64_t, std::uint32_t>;  // address, data
+
+/// Who sends each message: of every host bridge, the first source that was found.
+class Senders {
+ public:
+  void add(const Written& message, std::size_t bridge, const std::string& source,
+           const SourceRange& where) {
+    if (!x86::is_msi_address(message.first)) return;
+    auto& senders = senders_[message];
+    if (!senders.try_emplace(bridge, source).second || senders.size() != 2) return;
+    shared_.push_back({message, where});
+  }
+
+  void report(bool remapped, Findings& findings) const {
+    if (shared_.empty()) return;
+    const auto& [message, where] = shared_.front();
+    const auto& senders = senders_.at(message);
+    std::string text = '\'' + senders.begin()->second + "' and '" +
+                       std::next(senders.begin())->second +
+                       "', behind different host bridges, send the same message: address " +
+                       scenario::write_hex(message.first) + ", data " +
+                       scenario::write_hex(message.second) + "; " + meaning(message, remapped);
+    if (shared_.size() > 1) {
+      text += "; " + counted(shared_.size() - 1, "more message") + " like this";
+    }
+    findings.note("same-message", where, text);
+  }
+
+ private:
+  /// What the consumer makes of it. On x86 nobody looks the message up to find its source, so that
+  /// two sources could be taken for each other: it names the interrupt itself.
+  static std::string meaning(const Written& message, bool remapped) {
+    if (!remapped) return "the message is the vector, so both raise one interrupt";
+    using Address = x86::RemappableAddress;
+    if (!Address::InterruptFormat::is_set(message.first)) {
+      return "it is in compatibility format: where it is let through, both raise one interrupt";
+    }
+    return "both name one remapping entry, which can be told to admit one of them only";
+  }
+
+  struct Shared {
+    Written message;
+    SourceRange where;  // of the second sender
+  };
+  std::map<Written, std::map<std::size_t, std::string>> senders_;
+  std::vector<Shared> shared_;
+};
+
+/// The messages that the MSI-X tables hold from time 0 on, and those that steps write into them.
+class Tables {
+ public:
+  Tables(const X86Plan& plan, Senders& senders) : plan_(plan), senders_(senders) {}
+
+  void program_everything() {
+    for (const BridgePlan& bridge : plan_.bridges) {
+      for (const FunctionPlan& function : bridge.functions) {
+        for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
+          const pci::MsixEntry entry =
+              message_for(plan_, function.msix[v], function.first_source + v);
+          set(function, v, {entry.address, entry.data}, function.device->where);
+        }
+      }
+    }
+  }
+
+  void write(const scenario::Step& step) {
+    if (step.op != "msix.entry") return;
+    const FunctionPlan* function = plan_.find(std::get<std::string>(step.find("device")->held));
+    if (function == nullptr) return;
+    const auto entry = std::get<std::uint64_t>(step.find("entry")->held);
+    Written message = now_[{function, entry}];
+    if (const auto* address = step.find("address")) {
+      message.first = std::get<std::uint64_t>(address->held);
+    }
+    if (const auto* data = step.find("data")) {
+      message.second = static_cast<std::uint32_t>(std::get<std::uint64_t>(data->held));
+    }
+    set(*function, entry, message, step.where);
+  }
+
+ private:
+  void set(const FunctionPlan& function, std::uint64_t entry, const Written& message,
+           const SourceRange& where) {
+    now_[{&function, entry}] = message;
+    senders_.add(message, function.bridge, function.device->id + ':' + std::to_string(entry),
+                 where);
+  }
+
+  const X86Plan& plan_;
+  Senders& senders_;
+  std::map<std::pair<const FunctionPlan*, std::uint64_t>, Written> now_;
+};
+
+void check_messages(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
+  Senders senders;
+  Tables tables(plan, senders);
+  // Without a workload the tables are as after reset, and the steps fill them.
+  if (!scenario.workload.empty() || scenario.steps.empty()) tables.program_everything();
+  for (const scenario::Step& step : scenario.setup) tables.write(step);
+  for (const scenario::Step& step : scenario.steps) tables.write(step);
+  senders.report(plan.remapped, findings);
+}
+
+void check_vectors(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
+  std::size_t full = 0;
+  std::size_t first = 0;
+  for (std::size_t cpu = plan.next_vector.size(); cpu-- > 0;) {
+    if (plan.next_vector[cpu] <= kVectorsOfACpu) continue;
+    first = cpu;
+    ++full;
+  }
+  if (full == 0) return;
+  std::string text = "CPU " + std::to_string(first) + " takes " +
+                     counted(plan.next_vector[first], "source") + " and has " +
+                     counted(kVectorsOfACpu, "vector") + ", so some share one";
+  if (full > 1) text += "; likewise on " + counted(full - 1, "more CPU");
+  findings.note("shared-vectors", scenario.machine.where, text);
+}
+
+}  // namespace
+
+void check_ids(const Topology& topology, const X86Plan& plan, const Scenario& scenario,
+               Findings& findings) {
+  if (topology.sources.size() > kMostSources) {
+    findings.error("too-many-sources", scenario.machine.where,
+                   counted(topology.sources.size(), "source") + " of interrupts",
+                   "at most " + std::to_string(kMostSources));
+  }
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const FunctionPlan& function : bridge.functions) {
+      check_function(function, bridge, plan, findings);
+    }
+  }
+  for (const PinPlan& pin : plan.pins) {
+    check_slot(pin.slot, plan, "pin " + std::to_string(raw(pin.pin)), scenario.machine.where,
+               findings);
+  }
+  check_pins(topology, plan, findings);
+  check_apic_ids(topology, findings);
+}
+
+void check_sharing(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
+  check_vectors(plan, scenario, findings);
+  check_messages(plan, scenario, findings);
+}
+
+void check_use(const Scenario& scenario, Findings& findings) {
+  std::set<std::string> used;
+  for (const scenario::Load& load : scenario.workload) {
+    if (load.kind == scenario::LoadKind::Replay) return;  // the trace says who raises what
+    used.insert(load.sources.device);
+  }
+  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+    for (const scenario::Step& step : *steps) {
+      const bool raises = step.op == "raise" || step.op == "line";
+      const scenario::Value* device = step.find("device");
+      if (raises && device != nullptr) used.insert(std::get<std::string>(device->held));
+    }
+  }
+  for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
+    for (const scenario::Device& device : bridge.devices) {
+      if (used.count(device.id) > 0) continue;
+      findings.note("idle-device", device.where,
+                    "nothing makes '" + device.id + "' raise an interrupt");
+    }
+  }
+}
+
+}  // namespace irqfab::topology
