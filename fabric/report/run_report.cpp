@@ -69,6 +69,10 @@ std::string count_line(const Outcome& outcome) {
     if (a.drops[i] == 0) continue;
     line += "\n  dropped, " + std::string(kDropReasonNames[i]) + ": " + std::to_string(a.drops[i]);
   }
+  for (std::size_t i = 0; i < a.cancels.size(); ++i) {
+    if (a.cancels[i] == 0) continue;
+    line += "\n  cancelled, " + std::string(kCancelOpNames[i]) + ": " + std::to_string(a.cancels[i]);
+  }
   return line + '\n';
 }
 
