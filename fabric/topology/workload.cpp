@@ -35,7 +35,7 @@ Generator generator_of(const Load& load, const FunctionPlan& function, unsigned 
   g.pattern = pattern_of(load.kind);
   g.functions = static_cast<std::uint32_t>(function.bridge);
   g.start = load.start;
-  g.end = load.start + load.length;
+  g.end = load.kind == LoadKind::Once ? 0 : load.start + load.length;
   g.period = load.kind == LoadKind::ClosedLoop ? load.think : load.period;
   g.depth = load.depth;
   g.raise.row = function.row;
