@@ -135,15 +135,22 @@ bool is_waiting(Event event) {
   return event == Event::Waited || event == Event::Stalled || event == Event::HeldForOrder;
 }
 
-/// The override that counts at this place: one of the place itself goes before one of everywhere.
+/// How closely an override names the place of a hop; 0 if it is about another.
+unsigned closeness(const scenario::PriceOverride& own, const ExplainedHop& hop) {
+  if (own.event != name_of(hop.event)) return 0;
+  if (own.node.empty()) return 1;
+  if (own.node == hop.component) return 2;
+  return own.node == hop.node ? 3 : 0;
+}
+
+/// The override that counts at this place, or null.
 const scenario::PriceOverride* override_at(const Scenario& scenario, const ExplainedHop& hop) {
-  const scenario::PriceOverride* general = nullptr;
+  const scenario::PriceOverride* closest = nullptr;
   for (const scenario::PriceOverride& own : scenario.prices) {
-    if (own.event != name_of(hop.event)) continue;
-    if (own.node == hop.component || own.node == hop.node) return &own;
-    if (own.node.empty()) general = &own;
+    const unsigned before = closest == nullptr ? 0 : closeness(*closest, hop);
+    if (closeness(own, hop) > before) closest = &own;
   }
-  return general;
+  return closest;
 }
 
 void set_price(ExplainedHop& hop, std::string kind, std::string source) {
@@ -204,6 +211,34 @@ void add_hops(const run::Prepared& prepared, const topology::Topology& topology,
   explanation.total = last - opened;
 }
 
+// ---- text ---------------------------------------------------------------------------------------
+
+/// Texts that are too long for a table, numbered from 1 in the order of their first mention.
+class Footnotes {
+ public:
+  std::string mark(const std::string& text) {
+    const auto known = std::find(texts_.begin(), texts_.end(), text);
+    const auto index = static_cast<std::size_t>(known - texts_.begin());
+    if (known == texts_.end()) texts_.push_back(text);
+    return '[' + std::to_string(index + 1) + ']';
+  }
+  std::string text() const {
+    Table table({Column::Right, Column::Left});
+    for (std::size_t i = 0; i < texts_.size(); ++i) {
+      table.add({'[' + std::to_string(i + 1) + ']', texts_[i]});
+    }
+    return table.text();
+  }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+std::string price_text(const ExplainedHop& hop, Footnotes& sources) {
+  if (is_instant(hop.event) && hop.price_kind == "none") return "-";
+  return (hop.price_kind == "none" ? "" : hop.price_kind + ' ') + sources.mark(hop.price_source);
+}
+
 std::string_view name_of(Caches caches) { return caches == Caches::Warm ? "warm" : "cold"; }
 
 }  // namespace
@@ -244,17 +279,17 @@ std::string explain_text(const Explanation& e) {
   constexpr auto R = Column::Right;
   Table table({L, L, L, R, R, R, L});
   table.add({"role", "at", "event", "cycles", "time", "so far", "price"});
+  Footnotes sources;
   for (const ExplainedHop& hop : e.hops) {
     const std::string at = hop.node == hop.component ? hop.node : hop.component + '/' + hop.node;
-    const bool priced = hop.price_kind != "none";
     table.add({std::string(name_of(row_of(hop.event).role)), at, std::string(name_of(hop.event)),
                hop.cycles ? std::to_string(*hop.cycles) + ' ' + hop.clock : "-", duration(hop.ps),
-               duration(hop.end), (priced ? hop.price_kind + ": " : "") + hop.price_source});
+               duration(hop.end), price_text(hop, sources)});
   }
   return e.source + " on " + e.arch + ", " + e.path + ", profile " + e.profile + ", caches " +
-         std::string(name_of(e.caches)) + "\n\n" + table.text() + "\ntotal " + duration(e.total) +
-         ", ends as " + std::string(name_of(e.hops.back().event)) + "; " +
-         percent(e.assumed, e.total) + " of the time rests on assumed prices, " +
+         std::string(name_of(e.caches)) + "\n\n" + table.text() + '\n' + sources.text() +
+         "\ntotal " + duration(e.total) + ", ends as " + std::string(name_of(e.hops.back().event)) +
+         "; " + percent(e.assumed, e.total) + " of the time rests on assumed prices, " +
          percent(e.waiting, e.total) + " is waiting\n";
 }
 
