@@ -10,24 +10,26 @@ namespace {
 
 constexpr std::size_t kMostRows = 12;
 
-/// A quoted string of the DOT language.
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
-/// Text inside the label of a record, where braces, bars, angles, blanks and backslashes mean
-/// something.
-std::string in_record(const std::string& text) {
-  constexpr std::string_view kSpecial = "{}|<> \\";
+/// Text inside an HTML-like label.
+std::string in_label(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (kSpecial.find(c) != std::string_view::npos) out += '\\';
-    out += c;
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
   }
   return out;
 }
@@ -67,13 +69,17 @@ std::vector<std::string> rows_of(const Component& component) {
   return rows;
 }
 
+/// A table: Graphviz cannot draw every labelled edge between records.
 std::string label_of(const Component& component) {
-  std::string label = '{' + in_record(component.name) + "|" +
-                      in_record(std::string(irqfab::row_of(component.config).keyword));
+  const std::string keyword(irqfab::row_of(component.config).keyword);
+  std::string label = "<TABLE BORDER=\"0\" CELLBORDER=\"1\" CELLSPACING=\"0\"><TR><TD><B>" +
+                      in_label(component.name) + "</B><BR/>" + in_label(keyword) + "</TD></TR>";
   std::string lines;
-  for (const std::string& row : rows_of(component)) lines += in_record(row) + "\\l";
-  if (!lines.empty()) label += '|' + lines;
-  return label + '}';
+  for (const std::string& row : rows_of(component)) {
+    lines += in_label(row) + "<BR ALIGN=\"LEFT\"/>";
+  }
+  if (!lines.empty()) label += "<TR><TD>" + lines + "</TD></TR>";
+  return label + "</TABLE>";
 }
 
 const char* style_of(EdgeKind kind) {
@@ -93,7 +99,7 @@ const char* style_of(EdgeKind kind) {
 /// Defaults, then a cluster a role, in the order of roles.
 void write_groups(std::ostream& out, const Topology& topology) {
   out << "rankdir=LR;\n"
-         "node [shape=record, fontname=\"sans-serif\", fontsize=11];\n"
+         "node [shape=plain, fontname=\"sans-serif\", fontsize=11];\n"
          "edge [fontname=\"sans-serif\", fontsize=9];\n";
   for (std::size_t r = 0; r < kRoleNames.size(); ++r) {
     std::string members;
@@ -123,7 +129,7 @@ std::string dot(const Topology& topology) {
   boost::write_graphviz(
       out, graph,
       [&](std::ostream& to, std::size_t component) {
-        to << "[label=" << quoted(label_of(topology.components[component])) << ']';
+        to << "[label=<" << label_of(topology.components[component]) << ">]";
       },
       [&](std::ostream& to, const auto& edge) {
         to << "[label=" << name_of(graph[edge]) << ", style=" << style_of(graph[edge]) << ']';
