@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fabric/report/format.hpp"
+#include "fabric/report/vocabulary.hpp"
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
 
@@ -130,10 +131,6 @@ class SpanSink final : public RecordSink {
 };
 
 // ---- prices -------------------------------------------------------------------------------------
-
-bool is_waiting(Event event) {
-  return event == Event::Waited || event == Event::Stalled || event == Event::HeldForOrder;
-}
 
 /// How closely an override names the place of a hop; 0 if it is about another.
 unsigned closeness(const scenario::PriceOverride& own, const ExplainedHop& hop) {

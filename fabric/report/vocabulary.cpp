@@ -13,6 +13,10 @@ void add_price(const Profile& profile, Event event, VocabularyRow& row) {
     row.price_source = "the scenario's handler";
     return;
   }
+  if (is_waiting(event)) {
+    row.price_source = "has no price: it lasts as long as others make it";
+    return;
+  }
   if (is_instant(event)) {
     row.price_source = "takes no time: a change of state";
     return;
@@ -71,9 +75,17 @@ constexpr std::string_view kAbout =
     "holds. *Kind* says how the price is known; only published, measured and derived ones are "
     "evidence.\n"
     "Hops of different fabrics are aligned by *role*.\n"
+    "\n"
+    "This page is written from the program's own tables (`irqfab list events`); a test holds the "
+    "two\n"
+    "together.\n"
     "\n";
 
 }  // namespace
+
+bool is_waiting(Event event) {
+  return event == Event::Waited || event == Event::Stalled || event == Event::HeldForOrder;
+}
 
 std::vector<VocabularyRow> vocabulary(const Profile& profile) {
   std::vector<VocabularyRow> rows;

@@ -25,6 +25,9 @@ struct VocabularyRow {
   std::string price_source;
 };
 
+/// True for events that stand for time spent in queues, for credits or for order.
+bool is_waiting(Event event);
+
 /// Every event, in the order of the enum.
 std::vector<VocabularyRow> vocabulary(const Profile& profile);
 
