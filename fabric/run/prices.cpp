@@ -1,5 +1,7 @@
 #include "fabric/run/prices.hpp"
 
+#include <algorithm>
+
 namespace irqfab::run {
 namespace {
 
@@ -73,6 +75,9 @@ Result<Prices> prices_of(const scenario::Scenario& scenario, const Profile& prof
     at.price = *price;
     prices.by_node.push_back(at);
   }
+  // The first that fits is taken: what names a lane is closer than what names its component.
+  std::stable_partition(prices.by_node.begin(), prices.by_node.end(),
+                        [](const NodePrice& own) { return !own.whole_component; });
   return prices;
 }
 

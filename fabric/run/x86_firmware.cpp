@@ -108,12 +108,11 @@ void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
   }
 }
 
-/// A function whose workload is its INTx keeps MSI-X off, or the wire would stay silent.
 void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
     auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
     for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
-      if (function.device->msix > 0) functions.set_msix_enable(function.row, true, env);
+      if (function.messages_on) functions.set_msix_enable(function.row, true, env);
     }
   }
 }

@@ -109,6 +109,12 @@ class Reconfiguration {
   std::uint64_t tail_ = 0;
 };
 
+/// By what is done; what is left equal is the same change twice.
+auto order_of(const Occurrence& o) {
+  const Change& c = *o.change;
+  return std::tuple(o.at, o.source, c.kind, c.sources.last, c.to_random, c.to, c.at, c.every);
+}
+
 Diagnostic too_many(const Change& change) {
   return {Severity::Error, "too-many-changes", change.where,
           "the changes under 'during' come to more than 1000000",
@@ -129,7 +135,7 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
     }
   }
   std::stable_sort(all.begin(), all.end(), [](const Occurrence& a, const Occurrence& b) {
-    return std::tuple(a.at, a.source, a.change->kind) < std::tuple(b.at, b.source, b.change->kind);
+    return order_of(a) < order_of(b);
   });
   return all;
 }

@@ -71,9 +71,20 @@ void place(std::vector<BridgePlan>& bridges) {
   }
 }
 
+/// A driver enables MSI-X, unless the workload is about the function's INTx and not its messages.
+bool messages_on(const Scenario& scenario, const Device& device) {
+  const auto asks = [&](bool intx) {
+    return std::any_of(scenario.workload.begin(), scenario.workload.end(), [&](const auto& load) {
+      return load.sources.device == device.id && load.sources.intx == intx;
+    });
+  };
+  return device.msix > 0 && (asks(false) || !asks(true));
+}
+
 void give_vectors(const Scenario& scenario, X86Plan& plan) {
   for (BridgePlan& bridge : plan.bridges) {
     for (FunctionPlan& function : bridge.functions) {
+      function.messages_on = messages_on(scenario, *function.device);
       for (unsigned i = 0; i < function.device->msix; ++i) {
         function.msix.push_back(plan.take_slot(cpu_of(scenario, *function.device, false, i)));
       }

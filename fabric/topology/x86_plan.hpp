@@ -41,6 +41,7 @@ struct FunctionPlan {
   FunctionRow row{};
   std::uint32_t first_source = 0;  // SourceId of vector 0; INTx is after the last vector
   std::vector<Slot> msix;          // by vector
+  bool messages_on = false;        // MSI-X is enabled, which keeps INTx off the wire
 };
 
 struct BridgePlan {

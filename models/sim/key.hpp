@@ -16,6 +16,7 @@ namespace irqfab {
 
 /// Classes at one time and round, in order.
 enum class TieClass : std::uint8_t {
+  PriceEnds,  // of records only: what a price led up to precedes all that is done at its end
   EndOfInterrupt,
   SetPending,
   Accept,

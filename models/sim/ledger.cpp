@@ -111,6 +111,10 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   if (effect == Effect::Ends) end(*live, record);
 }
 
+Time Ledger::last_of(SpanId span) const {
+  return span == kNoSpan ? 0 : slots_[slot_of(span)].last;
+}
+
 void Ledger::trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink) {
   if (begin != key.time) key.round = record.round = 0;
   key.time = record.time = begin;

@@ -72,6 +72,9 @@ class Ledger {
   /// says what was waited for.
   void note(When when, const Key& key, const TraceRecord& record, RecordSink* sink);
 
+  /// When the latest record of a span without outcome is, which may be later than now; else 0.
+  Time last_of(SpanId span) const;
+
   const Accounting& accounting() const { return accounting_; }
   std::uint64_t in_flight() const { return live_; }
   /// Spans without an outcome, ascending.

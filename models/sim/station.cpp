@@ -11,8 +11,7 @@ constexpr PortId kNoPort{0xFFFF};
 
 /// Answers to questions a core asked itself. They bypass the queue of requests.
 bool is_answer(const Message& message) {
-  return std::holds_alternative<BusData>(message) ||
-         std::holds_alternative<MarkerDone>(message) ||
+  return std::holds_alternative<BusData>(message) || std::holds_alternative<MarkerDone>(message) ||
          std::holds_alternative<IntaAnswer>(message) || std::holds_alternative<Elapsed>(message);
 }
 
@@ -56,11 +55,11 @@ void StationBase::accept(PortId port, const Message& message, Time time, std::ui
 }
 
 void StationBase::take(const Key& key, const Item& item) {
+  tie_ = key.tie;
   switch (item.kind) {
     case Item::Kind::Arrive:
       return arrive(key, item);
     case Item::Kind::Serve:
-      state_.lanes[raw(item.lane)].serve_scheduled = false;
       return serve_next(item.lane);
     case Item::Kind::Credit:
       return release_held(*output_at(item.port));
@@ -80,6 +79,9 @@ void StationBase::arrive(const Key& key, const Item& item) {
 
 void StationBase::serve_next(LaneId lane_id) {
   Lane& lane = state_.lanes[raw(lane_id)];
+  lane.serve_scheduled = false;
+  // An answer that arrived at this very time may have gone first.
+  if (lane.free_at > engine_.now()) return schedule_serve(lane_id);
   if (lane.answers.head != kNone) return serve(lane_id, dequeue(lane.answers));
   if (lane.requests.head != kNone && may_start_request()) {
     return serve(lane_id, dequeue(lane.requests));
@@ -112,8 +114,8 @@ void StationBase::schedule_serve(LaneId lane_id) {
   key.time = std::max(lane.free_at, engine_.now());
   key.round = round_at(key.time);
   lane.serve_scheduled = true;
-  engine_.push(key, Item{head.item.message, key.time, head.item.port, index_, lane_id,
-                         Item::Kind::Serve});
+  engine_.push(
+      key, Item{head.item.message, key.time, head.item.port, index_, lane_id, Item::Kind::Serve});
 }
 
 void StationBase::schedule_waiting_lanes() {
@@ -125,16 +127,25 @@ void StationBase::schedule_waiting_lanes() {
 void StationBase::note(Event event, SpanId span, std::uint64_t detail) {
   const Price& price = price_of(event);
   const Time before = cursor_;
-  cursor_ = price.after(cursor_);
+  if (!is_instant(event)) {
+    // Servers are pipelined: the price of what happened to the span before may still be passing.
+    cursor_ = price.after(std::max(cursor_, engine_.ledger().last_of(span)));
+  }
   busy_ += price.interval;
   record(std::min(begin_, before), event, span, detail, cursor_);
   begin_ = cursor_;
 }
 
 void StationBase::record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time) {
-  const std::uint16_t round = time == engine_.now() ? engine_.round() : std::uint16_t{0};
+  // A change of state that hits a span in the middle of a price shows at the end of that price.
+  const Time earliest = engine_.ledger().last_of(span);
+  const bool overtakes = time < earliest;
+  if (overtakes) time = earliest;
+  const bool at_once = time == engine_.now();
+  const std::uint16_t round = at_once ? engine_.round() : std::uint16_t{0};
   const NodeId node = node_of(lane_);
-  const Key key{time, round, plan_.tie, PortId{0}, node, state_.records++};
+  const TieClass tie = at_once || overtakes ? tie_ : TieClass::PriceEnds;
+  const Key key{time, round, tie, PortId{0}, node, state_.records++};
   const TraceRecord made{time, span, detail, node, event, round};
   engine_.ledger().note({begin, engine_.now()}, key, made, engine_.sink());
 }
@@ -199,8 +210,12 @@ void StationBase::credit_returned(PortId port) {
   // The sender sees it after what is being done now: as an event of its own.
   output.wake_scheduled = true;
   const Time now = engine_.now();
-  const Key key{now, static_cast<std::uint16_t>(engine_.round() + 1), plan_.tie, port,
-                plan_.first_node, output.credits};
+  const Key key{now,
+                static_cast<std::uint16_t>(engine_.round() + 1),
+                plan_.tie,
+                port,
+                plan_.first_node,
+                output.credits};
   engine_.push(key, Item{Marker{Tag{0}}, now, port, index_, LaneId{0}, Item::Kind::Credit});
 }
 
@@ -220,7 +235,8 @@ void StationBase::release_held(Output& output) {
     last = std::max(last, departure);
     depart(output, held.message, departure);
   }
-  output.held.erase(output.held.begin(), output.held.begin() + static_cast<std::ptrdiff_t>(released));
+  output.held.erase(output.held.begin(),
+                    output.held.begin() + static_cast<std::ptrdiff_t>(released));
   if (!output.held.empty()) return;
   --state_.blocked_outputs;
   if (may_start_request()) schedule_waiting_lanes();

@@ -176,6 +176,7 @@ class StationBase : protected Env {
   std::vector<LaneId> waiting_lanes_;          // scratch of schedule_waiting_lanes
   // The service under way
   LaneId lane_{};
+  TieClass tie_{};   // of what it serves: its records stand where it stands
   Time begin_ = 0;   // when what led to the next note began
   Time cursor_ = 0;  // the prices noted so far have passed
   Duration busy_ = 0;
