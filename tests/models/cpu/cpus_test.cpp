@@ -273,6 +273,16 @@ TEST_F(CpusHandler, ASharedVectorVisitsEachOfItsDevices) {
   EXPECT_EQ(cpus.handled(kCpu), 1u);
 }
 
+TEST_F(CpusHandler, EveryInterruptVisitsTheDevicesAnew) {
+  take(kVector, span(1));
+  elapse();
+  take(kVector, span(2));
+  EXPECT_EQ(env.delays.size(), 1u);
+  elapse();
+  EXPECT_EQ(noted(Event::HandlerStep, span(2)), 0u);
+  EXPECT_EQ(eois(), 2u);
+}
+
 TEST_F(CpusHandler, AStepOfNoLengthFallsThrough) {
   Cpus::Config c = config();
   c.programs[1] = {{StepKind::Busy, 0}, {StepKind::MaskSource, 0}, {StepKind::ReadDevice, 0}};
@@ -288,9 +298,10 @@ TEST_F(CpusHandler, AStepOfNoLengthFallsThrough) {
 
 TEST_F(CpusHandler, StepsForADeviceThatIsNotThereOnlyTakeTheirTime) {
   Cpus::Config c = config();
-  c.programs[0] = {{StepKind::ReadDevice, 9}, {StepKind::MaskSource, 8}};
+  c.programs[1] = {{StepKind::ReadDevice, 9}, {StepKind::MaskSource, 8}};
+  c.sources[0] = {0, 0, 1};
   cpus = Cpus(c);
-  take(kBare, span(1));
+  take(kVector, span(1));
   EXPECT_EQ(env.delays.back().delay, 9u);
   elapse();
   EXPECT_EQ(env.delays.back().delay, 8u);
@@ -362,9 +373,11 @@ TEST_F(CpusNmi, OneMoreIsLatchedWhileItsHandlerRuns) {
 
 TEST_F(CpusNmi, VisitsNoDeviceOfVectorTwo) {
   Cpus::Config c = config();
+  c.programs[0] = {{StepKind::ReadDevice, 10}};
   c.served[2] = {1, 3};
   cpus = Cpus(c);
   nmi(span(1));
+  elapse();
   EXPECT_TRUE(env.messages<BusRead>().empty());
   EXPECT_EQ(cpus.handled(kCpu), 1u);
 }

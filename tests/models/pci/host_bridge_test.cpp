@@ -118,14 +118,14 @@ TEST_F(HostBridgeTest, IntxIsSwizzledByDeviceNumber) {
 }
 
 TEST_F(HostBridgeTest, IntxKeepsLevelSpanAndTheFunctionAsItsDriver) {
-  const PinChange high = forwarded(2, Intx::A, Level::High, span(3));
+  const PinChange high = forwarded(1, Intx::C, Level::High, span(3));
   EXPECT_EQ(high.level, Level::High);
-  EXPECT_EQ(high.driver, 2u);
+  EXPECT_EQ(high.driver, 1u);
   EXPECT_EQ(high.span, span(3));
   EXPECT_EQ(env.notes.at(0).event, Event::IntxForwarded);
   EXPECT_EQ(env.notes.at(0).span, span(3));
-  EXPECT_EQ(env.notes.at(0).detail, 18u);
-  const PinChange low = forwarded(2, Intx::A, Level::Low, kNoSpan);
+  EXPECT_EQ(env.notes.at(0).detail, 19u);
+  const PinChange low = forwarded(1, Intx::C, Level::Low, kNoSpan);
   EXPECT_EQ(low.level, Level::Low);
   EXPECT_EQ(low.pin, high.pin);
 }

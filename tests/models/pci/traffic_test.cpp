@@ -208,7 +208,7 @@ TEST(TrafficClosedLoop, AsksAgainAPeriodAfterOneWasHandled) {
 }
 
 TEST(TrafficClosedLoop, OnlyItsOwnSourceCounts) {
-  World world({loop(1, 1, 5), loop(4, 1, 7)});
+  World world({loop(4, 1, 7), loop(1, 1, 5)});  // not in order of source
   world.complete(20, SourceId{102});
   world.complete(30, SourceId{104});
   world.complete(40, SourceId{999});

@@ -137,6 +137,14 @@ TEST_F(LedgerTest, AHandlerEnteredAtTimeZeroCounts) {
   EXPECT_EQ(ledger.path(0).to_handler.max(), 0u);
 }
 
+TEST_F(LedgerTest, TheFirstHandlerIsTheOneThatCounts) {
+  const SpanId a = open(100);
+  note(140, Event::HandlerEntered, a);
+  note(190, Event::HandlerEntered, a);
+  note(200, Event::Handled, a);
+  EXPECT_EQ(ledger.path(0).to_handler.max(), 40u);
+}
+
 TEST_F(LedgerTest, ASpanThatNoHandlerEnteredHasNoTimeToOne) {
   note(40, Event::Handled, open(0));
   EXPECT_EQ(ledger.path(0).to_handler.count(), 0u);
