@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "fabric/cli/commands.hpp"
@@ -96,11 +97,24 @@ std::string json_of(const Diagnostics& found, const std::string& filled) {
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
-/// Findings to standard error, so that the filled scenario alone is on standard output.
-bool print_text(const Options& options, const Diagnostics& found, const std::string& filled) {
+/// Findings to standard error, of each code the first few.
+void print_findings(const Options& options, const Diagnostics& found) {
+  constexpr std::size_t kMostOfACode = 10;
+  std::map<std::string, std::size_t> seen;
   for (const Diagnostic& d : found) {
-    if (!options.quiet || d.severity == Severity::Error) fail(Diagnostics{d});
+    if (options.quiet && d.severity != Severity::Error) continue;
+    if (++seen[d.code] <= kMostOfACode) fail(Diagnostics{d});
   }
+  for (const auto& [code, number] : seen) {
+    if (number <= kMostOfACode) continue;
+    std::fprintf(stderr, "... and %zu more '%s' (--json has them all)\n", number - kMostOfACode,
+                 code.c_str());
+  }
+}
+
+/// The filled scenario alone is on standard output, so that it can be read as one.
+bool print_text(const Options& options, const Diagnostics& found, const std::string& filled) {
+  print_findings(options, found);
   if (!filled.empty()) {
     if (!options.quiet) std::fputs(summary(found).c_str(), stderr);
     return print(filled);

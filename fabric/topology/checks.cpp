@@ -19,7 +19,7 @@ Diagnostics check(const Topology& topology, const X86Plan& plan,
   check_decode(topology, findings);
   check_ids(topology, plan, scenario, findings);
   check_sharing(plan, scenario, findings);
-  check_use(scenario, findings);
+  check_use(plan, scenario, findings);
   return findings.take();
 }
 

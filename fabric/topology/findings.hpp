@@ -50,6 +50,6 @@ void check_decode(const Topology& topology, Findings& findings);
 void check_ids(const Topology& topology, const X86Plan& plan, const scenario::Scenario& scenario,
                Findings& findings);
 void check_sharing(const X86Plan& plan, const scenario::Scenario& scenario, Findings& findings);
-void check_use(const scenario::Scenario& scenario, Findings& findings);
+void check_use(const X86Plan& plan, const scenario::Scenario& scenario, Findings& findings);
 
 }  // namespace irqfab::topology

@@ -1,5 +1,6 @@
 // Checks of what the x86 plan gave out, and of what the scenario does with it: ids within their
 // tables, vectors and messages that several sources share, devices that nothing uses.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -211,6 +212,38 @@ void check_vectors(const X86Plan& plan, const Scenario& scenario, Findings& find
   findings.note("shared-vectors", scenario.machine.where, text);
 }
 
+// ---- use ----------------------------------------------------------------------------------------
+
+/// What a row of the workload or a step raises.
+struct Use {
+  std::string device;
+  bool intx = false;
+  SourceRange where;
+};
+
+/// Whatever raises interrupts of devices by name.
+std::vector<Use> uses_in(const Scenario& scenario) {
+  std::vector<Use> uses;
+  for (const scenario::Load& load : scenario.workload) {
+    uses.push_back({load.sources.device, load.sources.intx, load.where});
+  }
+  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+    for (const scenario::Step& step : *steps) {
+      const bool wire = step.op == "line" || step.find("intx") != nullptr;
+      const scenario::Value* device = step.find("device");
+      if (device == nullptr || (step.op != "raise" && step.op != "line")) continue;
+      uses.push_back({std::get<std::string>(device->held), wire, step.where});
+    }
+  }
+  return uses;
+}
+
+bool replays(const Scenario& scenario) {
+  return std::any_of(
+      scenario.workload.begin(), scenario.workload.end(),
+      [](const scenario::Load& load) { return load.kind == scenario::LoadKind::Replay; });
+}
+
 }  // namespace
 
 void check_ids(const Topology& topology, const X86Plan& plan, const Scenario& scenario,
@@ -238,19 +271,16 @@ void check_sharing(const X86Plan& plan, const Scenario& scenario, Findings& find
   check_messages(plan, scenario, findings);
 }
 
-void check_use(const Scenario& scenario, Findings& findings) {
+void check_use(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
   std::set<std::string> used;
-  for (const scenario::Load& load : scenario.workload) {
-    if (load.kind == scenario::LoadKind::Replay) return;  // the trace says who raises what
-    used.insert(load.sources.device);
+  for (const Use& use : uses_in(scenario)) {
+    used.insert(use.device);
+    const FunctionPlan* function = plan.find(use.device);
+    if (!use.intx || function == nullptr || !function->messages_on) continue;
+    findings.note("silent-intx", use.where,
+                  "the INTx of '" + use.device + "' stays off the wire: its MSI-X is enabled");
   }
-  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
-    for (const scenario::Step& step : *steps) {
-      const bool raises = step.op == "raise" || step.op == "line";
-      const scenario::Value* device = step.find("device");
-      if (raises && device != nullptr) used.insert(std::get<std::string>(device->held));
-    }
-  }
+  if (replays(scenario)) return;  // the trace says who raises what
   for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
     for (const scenario::Device& device : bridge.devices) {
       if (used.count(device.id) > 0) continue;

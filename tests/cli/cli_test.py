@@ -238,6 +238,15 @@ class Check(CliTest):
         findings = self.json_of("check", path, code=WRONG)["findings"]
         self.assertEqual([f["code"] for f in findings], ["too-many-cpus"])
 
+    def test_of_many_findings_of_a_kind_the_first_are_shown(self):
+        path = self.scenario("irqfab: 1\nmachine:\n  devices:\n" + "".join(
+            f'    - {{ id: d{n}, bdf: "{n:02x}:00.0", msix: 1 }}\n' for n in range(25)))
+        done = self.run_ok("check", path)
+        self.assertEqual(done.stderr.count("note: nothing makes"), 10)
+        self.assertIn("... and 15 more 'idle-device' (--json has them all)\n", done.stderr)
+        self.assertEqual(done.stdout, "0 errors, 25 notes\n")
+        self.assertEqual(len(self.json_of("check", path)["findings"]), 25)
+
     def test_quiet_leaves_the_exit_code_and_errors(self):
         path = self.scenario(TWO_DEVICES.replace("  - { source: uart0, at: 900us }\n", ""))
         done = self.run_ok("check", path, "--quiet")
@@ -385,10 +394,15 @@ class Graph(CliTest):
 
     @unittest.skipUnless(shutil.which("dot"), "there is no dot here")
     def test_svg_is_well_formed(self):
-        done = self.run_ok("graph", ROOT / "scenarios/nvme-8q.yaml", "--format", "svg")
-        document = xml.dom.minidom.parseString(done.stdout)
-        self.assertEqual(document.documentElement.tagName, "svg")
-        self.assertIn("nvme0", done.stdout)
+        for name in ("nvme-8q", "mixed-storm"):
+            for arch in ("x86", "x86-ir"):
+                with self.subTest(name=name, arch=arch):
+                    done = self.run_ok("graph", ROOT / f"scenarios/{name}.yaml", "--arch", arch,
+                                       "--format", "svg")
+                    document = xml.dom.minidom.parseString(done.stdout)
+                    self.assertEqual(document.documentElement.tagName, "svg")
+                    self.assertIn("ioapic0", done.stdout)
+                    self.assertEqual(done.stderr, "")
 
     def test_without_graphviz_there_is_no_svg(self):
         env = dict(os.environ, PATH=str(self.folder))

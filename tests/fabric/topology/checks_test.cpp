@@ -389,6 +389,20 @@ steps:
   EXPECT_EQ(found[0].severity, Severity::Note);
 }
 
+TEST(Checks, AnIntxThatMessagesKeepOffTheWireIsNoted) {
+  const std::string machine =
+      "irqfab: 1\nmachine: { devices: [ { id: both, bdf: 01:00.0, msix: 1, intx: A } ] }\n";
+  const std::string wire = "  - { source: \"both:INTA\", at: 0ns }\n";
+  const std::string message = "  - { source: \"both:0\", at: 0ns }\n";
+  EXPECT_EQ(codes(Built(machine + "workload:\n" + wire).check()), Codes{});
+  EXPECT_EQ(codes(Built(machine + "workload:\n" + message).check()), Codes{});
+  const Diagnostics found = Built(machine + "workload:\n" + message + wire).check();
+  EXPECT_EQ(codes(found), Codes{"silent-intx"});
+  EXPECT_EQ(found[0].where.line, 5);
+  const std::string line = "steps:\n  - line: { device: both, level: high }\n";
+  EXPECT_EQ(codes(Built(machine + line).check()), Codes{"silent-intx"});
+}
+
 TEST(Checks, ATraceMayRaiseEveryDevice) {
   Built built(kMachine);
   built.scenario.workload.clear();
