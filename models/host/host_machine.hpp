@@ -3,12 +3,12 @@
 //
 // Models, after the behaviour of a Linux host as its documentation describes it (locking/, RCU/,
 // core-api/workqueue.rst, scheduler/, eventfd(2)):
-//   CPUs        a hard interrupt goes over a soft one, that over a task; interrupts do not nest
-//   run queues  one a CPU, classes of priority, first come first served in a class, a time slice;
-//               a woken task goes to its last CPU, or to an idle one that it may use
-//   locks       spinning waiters burn their CPU, mutex waiters sleep; handed over in order of
-//   arrival wait queues, sleeps, timeouts; workqueues with bounded kworkers; grace periods;
-//   eventfds
+//   CPUs         a hard interrupt goes over a soft one, that over a task; interrupts do not nest
+//   run queues   one a CPU, classes of priority, first come first served in a class, a time slice;
+//                a woken task goes to its last CPU, or to an idle one that it may use
+//   locks        waiters spin or sleep, by the kind of lock; handed over in order of arrival
+//   waiting      wait queues, sleeps, timeouts, grace periods, eventfds
+//   workqueues   items and a bounded number of kworkers
 // and checks the software's use of them: see violations().
 //
 // A program is a table of atomic steps. step() runs one of them, on a CPU that runnable() names,
@@ -22,7 +22,7 @@
 //
 // Not modelled: the fairness of CFS and EEVDF (vruntime, weights, deadlines), load balancing of
 // tasks that already wait, NUMA, idle states and frequencies, tickless operation and the cost of
-// ticks, hyper- threads, preempt_rt, ksoftirqd, threaded interrupts, optimistic spinning and
+// ticks, hyperthreads, preempt_rt, ksoftirqd, threaded interrupts, optimistic spinning and
 // priority inheritance of mutexes, reader-writer locks, memory ordering between CPUs (steps are
 // sequentially consistent), hotplug. A slice is counted by one timer a CPU: a task dispatched while
 // an older slice is still being counted gets what is left of that on top of its own. Who waits for

@@ -81,6 +81,17 @@ TEST(GracePeriods, TheOneAfterAHurriedOneTakesItsWholeDelay) {
   EXPECT_EQ(rig.time_of(Event::GracePeriod, first, 1), 7000 + kWake + kGrace);
 }
 
+TEST(GracePeriods, ADelayThatWasCutShortDoesNotCutTheAttentionShort) {
+  Rig rig(config(3));
+  const DomainId domain = rig.machine.add_domain("domain", {{}, 5000, 10'000, 4000});
+  const TaskHandle normal = rig.thread();
+  rig.start(rig.thread(), {just(ReadLock{domain}), just(Compute{6000}), just(ReadUnlock{domain})});
+  rig.start(normal, {just(Synchronize{domain, Speed::Normal})});
+  rig.start(rig.thread(), {just(Synchronize{domain, Speed::Expedited})}, 1000);
+  rig.run();
+  EXPECT_LT(*rig.time_of(Event::GracePeriod, normal), 6000 + 2 * (kSwitch + kWake + kGrace));
+}
+
 TEST(GracePeriods, AReaderThatStaysIsNoticedAtTheNextLook) {
   // Looked at from 1000 on: attentively until 3000, then every 4000: 7000, 11000.
   const GracePeriodConfig grace{{}, 0, 2000, 4000};
