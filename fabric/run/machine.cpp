@@ -45,6 +45,13 @@ std::string module_name(std::string name) {
   return name;
 }
 
+struct SavedMachine final : Machine::Saved {
+  explicit SavedMachine(Engine::Saved saved) : engine(std::move(saved)) {}
+  Engine::Saved engine;
+  std::vector<std::unique_ptr<StationBase::Saved>> stations;
+  std::vector<ShellBase::SavedPorts> ports;
+};
+
 std::vector<SpanId> each_once(std::vector<SpanId> spans) {
   std::sort(spans.begin(), spans.end());
   spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
@@ -110,6 +117,8 @@ Machine::Machine(const Topology& topology, const PriceList& prices,
 Machine::~Machine() = default;
 
 void Machine::run(Time until) {
+  const Engine& engine = parts_->engine;
+  if (engine.idle() || engine.next_time() > until) return;
   parts_->kernel.set_horizon(until);
   parts_->kernel.disturb();
   sc_core::sc_start();
@@ -117,7 +126,8 @@ void Machine::run(Time until) {
 
 Engine& Machine::engine() { return parts_->engine; }
 const Ledger& Machine::ledger() const { return parts_->engine.ledger(); }
-StationBase& Machine::station(std::size_t component) { return parts_->shells[component]->station(); }
+StationBase& Machine::station(std::size_t component) { return shell(component).station(); }
+ShellBase& Machine::shell(std::size_t component) { return *parts_->shells[component]; }
 
 void Machine::put(std::size_t component, PortId port, const Message& message, Time time) {
   station(component).accept(port, message, time, 0);
@@ -143,16 +153,28 @@ std::vector<SpanId> Machine::moving_spans() const {
   return each_once(std::move(spans));
 }
 
-std::unique_ptr<Machine::Saved> Machine::save() {
-  auto saved = std::make_unique<Saved>(Saved{parts_->engine.save(), {}});
-  for (auto& shell : parts_->shells) saved->stations.push_back(shell->station().save());
-  return saved;
+Result<std::unique_ptr<Machine::Saved>> Machine::save() {
+  for (const auto& shell : parts_->shells) {
+    if (!shell->has_foreign()) continue;
+    return Diagnostic{Severity::Error, "foreign-module", {},
+                      "a foreign module is bound to '" + shell->station().plan().name +
+                          "': its state cannot be saved",
+                      "a machine of the scenario's components alone", ""};
+  }
+  auto saved = std::make_unique<SavedMachine>(parts_->engine.save());
+  for (const auto& shell : parts_->shells) {
+    saved->stations.push_back(shell->station().save());
+    saved->ports.push_back(shell->save_ports());
+  }
+  return std::unique_ptr<Saved>(std::move(saved));
 }
 
-void Machine::restore(const Saved& saved) {
+void Machine::restore(const Saved& of_this_machine) {
+  const auto& saved = static_cast<const SavedMachine&>(of_this_machine);
   parts_->engine.restore(saved.engine);
   for (std::size_t i = 0; i < parts_->shells.size(); ++i) {
     parts_->shells[i]->station().restore(*saved.stations[i]);
+    parts_->shells[i]->restore_ports(saved.ports[i]);
   }
 }
 

@@ -8,8 +8,13 @@
 
 #include "fabric/scenario/scenario.hpp"
 #include "fabric/topology/topology.hpp"
+#include "models/base/result.hpp"
 #include "models/sim/station.hpp"
 #include "models/sim/timing_table.hpp"
+
+namespace irqfab {
+class ShellBase;
+}
 
 namespace irqfab::run {
 
@@ -55,18 +60,20 @@ class Machine {
   /// state waits while a question about it is under way.
   std::vector<SpanId> moving_spans() const;
 
-  struct Saved;
-  std::unique_ptr<Saved> save();
+  /// All that a run changes. Restored into the same machine, the run goes on as it did; the sink is
+  /// not part of it. Error: a foreign module is bound, whose state nobody here knows.
+  struct Saved {
+    virtual ~Saved() = default;
+  };
+  Result<std::unique_ptr<Saved>> save();
   void restore(const Saved& saved);
+
+  /// The shell of a component, to bind foreign modules to before the first run.
+  ShellBase& shell(std::size_t component);
 
  private:
   struct Parts;
   std::unique_ptr<Parts> parts_;
-};
-
-struct Machine::Saved {
-  Engine::Saved engine;
-  std::vector<std::unique_ptr<StationBase::Saved>> stations;
 };
 
 }  // namespace irqfab::run

@@ -19,7 +19,9 @@ sc_core::sc_time Kernel::from_now(Time time) {
 void Kernel::disturb() {
   limit_is_stale_ = true;
   if (pumping_ || engine_.idle()) return;
-  due_.notify(from_now(engine_.next_time()));
+  // Running ahead needs no time of the kernel's to pass first: the pump itself sees how far it may go.
+  // So the kernel stays behind the fabric, which can be put back to an earlier time.
+  due_.notify(run_ahead_ == RunAhead::On ? sc_core::SC_ZERO_TIME : from_now(engine_.next_time()));
 }
 
 Time Kernel::run_ahead_limit() const {

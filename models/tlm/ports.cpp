@@ -150,6 +150,38 @@ BusInitiatorEnd::Pooled& BusInitiatorEnd::take_transaction() {
   return transaction;
 }
 
+BusInitiatorEnd::Saved BusInitiatorEnd::save() const {
+  Saved saved;
+  for (const auto& transaction : pool_) {
+    const tlm::tlm_generic_payload& payload = transaction->payload;
+    const InterruptExtension& extension = transaction->extension;
+    saved.push_back({payload.get_ref_count() > 0, payload.get_command(), payload.get_address(),
+                     payload.get_data_length(), extension.requester, extension.span, extension.tag,
+                     extension.round, extension.marker});
+  }
+  return saved;
+}
+
+void BusInitiatorEnd::restore(const Saved& saved) {
+  for (std::size_t i = 0; i < pool_.size(); ++i) {
+    Pooled& transaction = *pool_[i];
+    const Question question = i < saved.size() ? saved[i] : Question{};
+    while (transaction.payload.get_ref_count() > 0) transaction.payload.release();
+    if (!question.under_way) continue;
+    fill(transaction, question.command, question.address, question.size);
+    transaction.extension.requester = question.requester;
+    transaction.extension.span = question.span;
+    transaction.extension.tag = question.tag;
+    transaction.extension.round = question.round;
+    transaction.extension.marker = question.marker;
+    transaction.payload.acquire();
+  }
+  free_.clear();
+  for (const auto& transaction : pool_) {
+    if (transaction->payload.get_ref_count() == 0) free_.push_back(transaction.get());
+  }
+}
+
 // ---- target -----------------------------------------------------------------------------------
 
 BusTargetEnd::BusTargetEnd(Kernel& kernel, StationBase& station, PortId port,
@@ -258,6 +290,17 @@ void BusTargetEnd::carry(const Message& message, Time departure, std::uint16_t r
   tlm::tlm_phase phase = tlm::BEGIN_RESP;
   sc_core::sc_time delay = Kernel::from_now(departure);
   socket->nb_transport_bw(payload, phase, delay);
+}
+
+BusTargetEnd::Saved BusTargetEnd::save() const {
+  Saved saved;
+  for (const Asked& asked : asked_) saved.push_back(asked.payload);
+  return saved;
+}
+
+void BusTargetEnd::restore(const Saved& saved) {
+  asked_.clear();
+  for (tlm::tlm_generic_payload* payload : saved) asked_.push_back({payload, nullptr});
 }
 
 Requester BusTargetEnd::requester_of(const tlm::tlm_generic_payload& payload) const {

@@ -54,6 +54,24 @@ class BusInitiatorEnd final : public PortEnd, public tlm::tlm_bw_transport_if<> 
 
   void carry(const Message& message, Time departure, std::uint16_t round) override;
 
+  /// A question, without the answer, which is delivered as soon as it is written.
+  struct Question {
+    bool under_way = false;
+    tlm::tlm_command command = tlm::TLM_IGNORE_COMMAND;
+    std::uint64_t address = 0;
+    unsigned size = 0;
+    Requester requester;
+    SpanId span = kNoSpan;
+    Tag tag{};
+    std::uint16_t round = 0;
+    bool marker = false;
+  };
+  /// Every transaction of the pool. Payloads live as long as the process, so restoring fills the same
+  /// ones again and pointers to them hold.
+  using Saved = std::vector<Question>;
+  Saved save() const;
+  void restore(const Saved& saved);
+
  private:
   tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override;
@@ -84,6 +102,12 @@ class BusTargetEnd final : public PortEnd, public tlm::tlm_fw_transport_if<> {
   void set_default_requester(Requester requester) { default_requester_ = requester; }
 
   void carry(const Message& message, Time departure, std::uint16_t round) override;
+
+  /// Payloads of the questions that wait for an answer, by the tag the core sees; null: none. Not with
+  /// a foreign initiator: a thread may wait for it.
+  using Saved = std::vector<tlm::tlm_generic_payload*>;
+  Saved save() const;
+  void restore(const Saved& saved);
 
  private:
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;

@@ -47,6 +47,20 @@ MessageEnd<Kind>& ShellBase::message_end(PortId port) {
   return made;
 }
 
+ShellBase::SavedPorts ShellBase::save_ports() const {
+  SavedPorts saved;
+  for (const auto& end : bus_initiators_) saved.initiators.push_back(end->save());
+  for (const auto& [port, end] : bus_targets_) saved.targets.push_back(end->save());
+  return saved;
+}
+
+void ShellBase::restore_ports(const SavedPorts& saved) {
+  auto initiator = saved.initiators.begin();
+  for (const auto& end : bus_initiators_) end->restore(*initiator++);
+  auto target = saved.targets.begin();
+  for (const auto& [port, end] : bus_targets_) end->restore(*target++);
+}
+
 BusTargetSocket& ShellBase::target_socket(PortId port, Requester requester) {
   BusTargetEnd& end = bus_target(port);
   end.set_default_requester(requester);

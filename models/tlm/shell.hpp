@@ -26,6 +26,15 @@ class ShellBase : public sc_core::sc_module {
   /// True if a foreign module is bound: the fabric's state is then not all of the state.
   bool has_foreign() const { return !foreign_.empty() || foreign_initiators_ > 0; }
 
+  /// Questions under way on the bus edges, which are state of a run besides the station's. Not with a
+  /// foreign module.
+  struct SavedPorts {
+    std::vector<BusInitiatorEnd::Saved> initiators;
+    std::vector<BusTargetEnd::Saved> targets;
+  };
+  SavedPorts save_ports() const;
+  void restore_ports(const SavedPorts& saved);
+
  protected:
   ShellBase(sc_core::sc_module_name name, Kernel& kernel);
 

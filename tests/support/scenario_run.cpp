@@ -61,9 +61,10 @@ std::vector<TraceRecord> MemorySink::in_order() const {
   return records;
 }
 
-ScenarioRun::ScenarioRun(const std::string& text)
+ScenarioRun::ScenarioRun(const std::string& text, Begin begin)
     : prepared_(value_of(run::prepare(value_of(scenario::read(text, "test.yaml")), {}))),
       session_(value_of(run::Session::create(prepared_, &sink_))) {
+  if (begin == Begin::Never) return;
   // The machine is built; from here on `until` only says how far the session goes by itself.
   prepared_.scenario.until = 1;
   value_of(session_->run());

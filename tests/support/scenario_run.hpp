@@ -29,8 +29,10 @@ class MemorySink final : public RecordSink {
 /// One a process, because SystemC elaborates once.
 class ScenarioRun {
  public:
-  /// `text` must be a scenario that elaborates. At first only what happens at time 0 is done.
-  explicit ScenarioRun(const std::string& text);
+  /// `text` must be a scenario that elaborates. At first only what happens at time 0 is done, or
+  /// nothing at all.
+  enum class Begin : std::uint8_t { AtOnce, Never };
+  explicit ScenarioRun(const std::string& text, Begin begin = Begin::AtOnce);
 
   void run_until(Time time) { machine().run(time); }
   void run_to_end() { machine().run(); }
