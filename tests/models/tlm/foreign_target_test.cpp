@@ -120,6 +120,23 @@ TEST(ForeignTarget, TheAnswerGoesToWhoAsked) {
   EXPECT_EQ(rig.times(Event::GuestError), (Times{11'000, 21'000, 21'000}));
 }
 
+TEST(ForeignTarget, RunningAheadWaitsForItsAnswer) {
+  Rig rig(RunAhead::On);
+  auto probe = rig.make("probe", TieClass::Device, Probe{});
+  auto other = rig.make("other", TieClass::Bridge, test::Relay{});
+  ForeignTarget target("target", 10'000);
+  probe->foreign_initiator_socket(kOut).bind(target.socket);
+  probe->core().script = {BusRead{0x10, Tag{8}, kNoSpan, {}, 8}};
+  rig.play(*probe, 0, kOut, 100'000);
+  for (Time time = 50'000; time < 1'000'000; time += 7000) {
+    rig.put(*other, kIn, test::write(time, kNoSpan, test::kSilent), time);
+  }
+  sc_core::sc_start();
+  EXPECT_EQ(target.times(), Times{100'000});
+  EXPECT_EQ(rig.times(Event::GuestError), Times{110'000});
+  EXPECT_EQ(other->core().served, 136u);
+}
+
 TEST(ForeignTarget, ItsErrorsReachTheReader) {
   Rig rig(RunAhead::Off);
   auto probe = rig.make("probe", TieClass::Device, Probe{});
@@ -190,6 +207,25 @@ TEST(ForeignRouter, PassesSpanAndRequesterOnUnread) {
 TEST(ForeignRouter, MayTakeItsTime) { a_message_survives_a_router(RunAhead::Off, 25'000); }
 TEST(ForeignRouter, MayTakeItsTimeWhenTheFabricRunsAhead) {
   a_message_survives_a_router(RunAhead::On, 25'000);
+}
+
+TEST(ForeignRouter, WhatItPassesOnAtOnceComesAfterWhatSentIt) {
+  Rig rig(RunAhead::Off);
+  auto from = rig.make("from", TieClass::Device, Probe{});
+  auto to = rig.make("to", TieClass::Bridge, Probe{});
+  SlowRouter router("router", 0);
+  from->foreign_initiator_socket(kOut).bind(router.in);
+  router.out.bind(to->target_socket(kIn, {}));
+  from->core().script = {test::write(1)};
+  rig.play(*from, 0, kOut, 10'000);
+  sc_core::sc_start();
+  const auto records = rig.records.in_order();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].event, Event::MsiSent);
+  EXPECT_EQ(records[0].round, 0);
+  EXPECT_EQ(records[1].event, Event::GuestError);
+  EXPECT_EQ(records[1].time, 10'000u);
+  EXPECT_EQ(records[1].round, 1);
 }
 
 // ---- two sc_starts ----------------------------------------------------------------------------

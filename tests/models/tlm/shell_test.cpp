@@ -140,6 +140,20 @@ TEST(ShellBus, AMarkerIsAnsweredOnTheWayBack) {
   EXPECT_EQ(from->core().all<MarkerDone>()[0].tag, Tag{77});
 }
 
+TEST(ShellBus, AReadAfterAMarkerIsARead) {
+  Rig rig(RunAhead::Off);
+  auto from = rig.make("from", TieClass::Device, Probe{});
+  auto to = rig.make("to", TieClass::Controller, Probe{});
+  join(*from, kOut, *to, kIn, EdgeKind::Bus, Order::Ordered, 0);
+  from->core().script = {Marker{Tag{1}}, BusRead{0, Tag{2}, kNoSpan, {}, 8}};
+  rig.play(*from, 0, kOut, 1000);
+  rig.play(*from, 1, kOut, 2000);
+  sc_core::sc_start();
+  ASSERT_EQ(from->core().heard.size(), 2u);
+  EXPECT_EQ(from->core().all<MarkerDone>().at(0).tag, Tag{1});
+  EXPECT_EQ(from->core().all<BusData>().at(0).tag, Tag{2});
+}
+
 TEST(ShellBus, PayloadsAreReused) {
   Rig rig(RunAhead::Off);
   auto from = rig.make("from", TieClass::Device, Probe{});
@@ -158,6 +172,7 @@ TEST(ShellBus, PayloadsAreReused) {
   EXPECT_EQ(edge.tap.seen.size(), 150u);
   EXPECT_EQ(posted.size(), 1u);
   EXPECT_EQ(asked.size(), 1u);
+  for (const BusRead& read : to->core().all<BusRead>()) EXPECT_EQ(read.tag, Tag{0});
 }
 
 TEST(ShellBus, SeveralReadsMayBeUnderWay) {
@@ -217,6 +232,19 @@ TEST(ShellMessages, AZeroPriceHopIsTheNextRoundAtEveryEdge) {
     if (r.event == Event::Pended) rounds.push_back(r.round);
   }
   EXPECT_EQ(rounds, (std::vector<std::uint16_t>{0, 1, 2}));
+}
+
+TEST(ShellBus, AnAnswerOfNoPriceIsTheNextRoundToo) {
+  Rig rig(RunAhead::Off);
+  auto from = rig.make("from", TieClass::Device, Probe{});
+  auto to = rig.make("to", TieClass::Controller, Probe{});
+  join(*from, kOut, *to, kIn, EdgeKind::Bus, Order::Ordered, 0);
+  from->core().script = {BusRead{0, Tag{2}, kNoSpan, {}, 8}};
+  rig.play(*from, 0, kOut, 1000);
+  sc_core::sc_start();
+  std::vector<std::uint16_t> rounds;
+  for (const TraceRecord& r : rig.records.in_order()) rounds.push_back(r.round);
+  EXPECT_EQ(rounds, (std::vector<std::uint16_t>{0, 1, 1, 2}));
 }
 
 // ---- the same run, however it is driven -------------------------------------------------------
