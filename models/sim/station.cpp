@@ -187,7 +187,9 @@ void StationBase::after(Duration delay, Tag tag, LaneId lane) {
 }
 
 SpanId StationBase::open(Cause cause, SpanId, std::uint32_t source) {
+  assert(raw(lane_) < plan_.first_source.size());
   const std::uint32_t id = plan_.first_source[raw(lane_)] + source;
+  assert(id - plan_.first_source[0] < state_.next_sequence.size());
   const std::uint64_t sequence = state_.next_sequence[id - plan_.first_source[0]]++;
   const SpanId span = make_span(SourceId{id}, sequence);
   note(Event::Asserted, span, static_cast<std::uint64_t>(cause));

@@ -73,7 +73,7 @@ class Rig {
               Ledger::Config config;
               config.component_of_node.assign(kNodes, 0);
               config.components = 1;
-              config.path_of_source.assign(kNodes, 0);
+              config.path_of_source.assign(kNodes * kSourcesALane, 0);
               config.paths = 1;
               return config;
             }(),
@@ -85,7 +85,7 @@ class Rig {
     p.latency = latency;
     p.interval = interval;
   }
-  /// Lanes are nodes in order of making; every lane has one source.
+  /// Lanes are nodes in order of making; every lane has two sources.
   template <class Core>
   std::unique_ptr<Shell<Core>> make(const char* name, TieClass tie, Core core,
                                     std::uint32_t lanes = 1) {
@@ -94,8 +94,10 @@ class Rig {
     plan.first_node = NodeId{nodes_};
     plan.lanes = lanes;
     plan.tie = tie;
-    for (std::uint32_t lane = 0; lane < lanes; ++lane) plan.first_source.push_back(nodes_ + lane);
-    plan.sources = lanes;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+      plan.first_source.push_back(kSourcesALane * (nodes_ + lane));
+    }
+    plan.sources = kSourcesALane * lanes;
     nodes_ += lanes;
     return std::make_unique<Shell<Core>>(name, kernel, plan, prices, std::move(core));
   }
@@ -130,6 +132,7 @@ class Rig {
 
  private:
   static constexpr std::uint32_t kNodes = 32;
+  static constexpr std::uint32_t kSourcesALane = 2;
   std::uint32_t nodes_ = 0;
 };
 
