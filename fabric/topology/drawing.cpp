@@ -115,24 +115,41 @@ void write_groups(std::ostream& out, const Topology& topology) {
   }
 }
 
+Role role_of(const Component& component) { return irqfab::row_of(component.config).role; }
+
+/// Interrupts flow from left to right: what leads back, or stays within a group and is no bus, has
+/// no say in where components stand.
+bool orders(const Component& from, const Component& to, EdgeKind kind) {
+  return role_of(from) < role_of(to) || (role_of(from) == role_of(to) && kind == EdgeKind::Bus);
+}
+
 }  // namespace
 
 std::string dot(const Topology& topology) {
   using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS,
                                       boost::no_property, EdgeKind>;
-  Graph graph(topology.components.size());
+  const auto& components = topology.components;
+  Graph graph(components.size());
   for (const Edge& edge : topology.edges) {
-    const Component& from = topology.components[edge.from];
-    add_edge(edge.from, edge.to, port_spec(from, edge.from_port).kind, graph);
+    const EdgeKind kind = port_spec(components[edge.from], edge.from_port).kind;
+    // A CPU is joined to its controller, but the interrupt comes the other way.
+    const bool turned = kind == EdgeKind::Cpu;
+    add_edge(turned ? edge.to : edge.from, turned ? edge.from : edge.to, kind, graph);
   }
   std::ostringstream out;
   boost::write_graphviz(
       out, graph,
       [&](std::ostream& to, std::size_t component) {
-        to << "[label=<" << label_of(topology.components[component]) << ">]";
+        to << "[label=<" << label_of(components[component]) << ">]";
       },
       [&](std::ostream& to, const auto& edge) {
-        to << "[label=" << name_of(graph[edge]) << ", style=" << style_of(graph[edge]) << ']';
+        const EdgeKind kind = graph[edge];
+        to << "[label=" << name_of(kind) << ", style=" << style_of(kind);
+        if (kind == EdgeKind::Cpu) to << ", dir=both";
+        if (!orders(components[source(edge, graph)], components[target(edge, graph)], kind)) {
+          to << ", constraint=false";
+        }
+        to << ']';
       },
       [&](std::ostream& to) { write_groups(to, topology); });
   return out.str();
