@@ -10,7 +10,7 @@
 #include "models/base/random.hpp"
 #include "models/sim/recorder.hpp"
 #include "tests/support/scenario_maker.hpp"
-#include "tests/support/scenario_run.hpp"
+#include "tests/fabric/run/scenario_run.hpp"
 
 namespace irqfab::test {
 namespace {

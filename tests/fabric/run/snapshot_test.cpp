@@ -5,7 +5,7 @@
 #include "models/base/random.hpp"
 #include "models/tlm/shell.hpp"
 #include "tests/support/scenario_maker.hpp"
-#include "tests/support/scenario_run.hpp"
+#include "tests/fabric/run/scenario_run.hpp"
 
 namespace irqfab::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "tests/support/scenario_maker.hpp"
-#include "tests/support/scenario_run.hpp"
+#include "tests/fabric/run/scenario_run.hpp"
 
 namespace irqfab::test {
 namespace {

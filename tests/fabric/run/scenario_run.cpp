@@ -1,4 +1,4 @@
-#include "tests/support/scenario_run.hpp"
+#include "tests/fabric/run/scenario_run.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
