@@ -52,7 +52,7 @@ def compare(scenario, programs, scratch):
 
 
 def main():
-    root, make_scenario, source = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    root, make_scenario, source = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
     programs = {name: root / name / "irqfab" for name in BUILDS}
     missing = [str(program) for program in programs.values() if not program.exists()]
     if missing:
