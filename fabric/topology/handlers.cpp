@@ -99,6 +99,11 @@ cpu::Cpus::Config HandlerTable::config() const {
   cpu::Cpus::Config config;
   config.cpus = cpus_;
   config.programs = programs_;
+  const auto& loads = scenario_.workload;
+  const bool closed_loop = std::any_of(loads.begin(), loads.end(), [](const scenario::Load& load) {
+    return load.kind == scenario::LoadKind::ClosedLoop;
+  });
+  if (!closed_loop) config.completions = cpu::Cpus::Completions::NotTold;
   for (const auto& list : served_) {
     config.served.push_back({static_cast<std::uint32_t>(config.sources.size()),
                              static_cast<std::uint32_t>(list.size())});

@@ -66,7 +66,9 @@ struct CpuLineChange {
   SpanId span;      // for lines that are messages of their own (NMI, INIT, SIPI)
   Vector vector{};  // of a SIPI: the page that the CPU starts at
 };
-/// The CPU asks which interrupt to take; the controller decides when the question arrives.
+/// The CPU asks which interrupt to take; the controller decides when the question arrives. Asking
+/// lowers the CPU's INTR line at both ends: whatever may interrupt the answer's handler raises it
+/// again.
 struct Inta {
   CpuId cpu;
 };

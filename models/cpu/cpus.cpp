@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace irqfab::cpu {
 namespace {
@@ -25,25 +26,33 @@ LaneId Cpus::lane_of(PortId, const Message& message) const {
 }
 
 void Cpus::receive(PortId, const Message& message, Env& env) {
-  if (raw(lane_of(kController, message)) >= rows_.size()) {
-    return env.guest_error(GuestFault::TableIndexOutOfRange);
+  if (const auto* change = std::get_if<CpuLineChange>(&message)) {
+    if (exists(raw(change->cpu))) return on_line(*change, env);
+  } else if (const auto* answer = std::get_if<IntaAnswer>(&message)) {
+    if (exists(raw(answer->cpu))) return on_answer(*answer, env);
+  } else if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
+    if (exists(raw(elapsed->tag))) return end_step(cpu_of(elapsed->tag), env);
+  } else if (const auto* data = std::get_if<BusData>(&message)) {
+    if (exists(raw(data->tag))) return on_data(*data, env);
+  } else if (const auto* call = std::get_if<HostCall>(&message)) {
+    if (exists(call->a)) return on_stop(CpuId(call->a), env);
+  } else {
+    return;
   }
-  if (const auto* change = std::get_if<CpuLineChange>(&message)) return on_line(*change, env);
-  if (const auto* answer = std::get_if<IntaAnswer>(&message)) return on_answer(*answer, env);
-  if (const auto* data = std::get_if<BusData>(&message)) {
-    // The device has answered; the rest of the step is the CPU's own.
-    const CpuId cpu = cpu_of(data->tag);
-    const HandlerStep& step = program_of(rows_[raw(cpu)], cpu)[rows_[raw(cpu)].step];
-    if (step.length > 0) return env.after(step.length, data->tag);
-    return end_step(cpu, env);
-  }
-  if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
-    return end_step(cpu_of(elapsed->tag), env);
-  }
-  if (const auto* call = std::get_if<HostCall>(&message)) {
-    env.note(Event::VcpuStopped, kNoSpan, call->a);
-    stop(CpuId(call->a));
-  }
+  env.guest_error(GuestFault::TableIndexOutOfRange);
+}
+
+/// The device has answered; the rest of the step is the CPU's own.
+void Cpus::on_data(const BusData& data, Env& env) {
+  const Row& row = rows_[raw(data.tag)];
+  const HandlerStep& step = config_.programs[row.program][row.step];
+  if (step.length > 0) return env.after(step.length, data.tag);
+  end_step(cpu_of(data.tag), env);
+}
+
+void Cpus::on_stop(CpuId cpu, Env& env) {
+  env.note(Event::VcpuStopped, kNoSpan, raw(cpu));
+  stop(cpu);
 }
 
 void Cpus::stop(CpuId cpu) { rows_[raw(cpu)].stopping = true; }
@@ -60,19 +69,17 @@ void Cpus::on_line(const CpuLineChange& change, Env& env) {
   switch (change.line) {
     case CpuLine::Intr:
       row.intr = change.level == Level::High;
-      break;
+      return look(change.cpu, env);
     case CpuLine::Nmi:
       if (row.nmi != kNoSpan) return env.coalesce(change.span, row.nmi);
       row.nmi = change.span;
-      break;
+      return look(change.cpu, env);
     case CpuLine::Init:
     case CpuLine::Sipi:
     case CpuLine::Smi:
       // Taken at once, with nothing to acknowledge.
       if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
-      return;
   }
-  look(change.cpu, env);
 }
 
 void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
@@ -82,19 +89,18 @@ void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
   begin(answer.cpu, answer.vector, answer.span, env);
 }
 
-/// At an instruction boundary with interrupts enabled: NMI first, then the controller's line.
-void Cpus::look(CpuId cpu, Env& env) {
+void Cpus::ask(CpuId cpu, Env& env) {
   Row& row = rows_[raw(cpu)];
-  if (row.state != State::Running || row.stopping) return;
-  if (row.nmi != kNoSpan) {
-    const SpanId span = row.nmi;
-    row.nmi = kNoSpan;
-    row.handling_nmi = true;
-    return begin(cpu, Vector{2}, span, env);
-  }
-  if (!row.intr) return;
   row.state = State::Asking;
+  row.intr = false;
   env.send(kController, Inta{cpu});
+}
+
+void Cpus::begin_nmi(CpuId cpu, Env& env) {
+  Row& row = rows_[raw(cpu)];
+  const SpanId span = std::exchange(row.nmi, kNoSpan);
+  row.handling_nmi = true;
+  begin(cpu, Vector{2}, span, env);
 }
 
 void Cpus::begin(CpuId cpu, Vector vector, SpanId span, Env& env) {
@@ -102,8 +108,10 @@ void Cpus::begin(CpuId cpu, Vector vector, SpanId span, Env& env) {
   row.state = State::Handling;
   row.vector = vector;
   row.span = span;
+  row.served = row.handling_nmi ? Config::Served{} : served_by(cpu, vector);
   row.source = 0;
   row.step = 0;
+  choose_program(row);
   env.note(Event::HandlerEntered, span, raw(vector));
   proceed(cpu, env);
 }
@@ -111,40 +119,33 @@ void Cpus::begin(CpuId cpu, Vector vector, SpanId span, Env& env) {
 void Cpus::proceed(CpuId cpu, Env& env) {
   Row& row = rows_[raw(cpu)];
   for (;;) {
-    const std::vector<HandlerStep>& program = program_of(row, cpu);
-    while (row.step < program.size()) {
-      if (start_step(program[row.step], source_at(row, cpu), cpu, env)) return;
-      ++row.step;
+    const std::vector<HandlerStep>& program = config_.programs[row.program];
+    for (; row.step < program.size(); ++row.step) {
+      const HandlerStep& step = program[row.step];
+      if (step.kind != StepKind::Busy && reach_source(step.kind, cpu, env)) return;
+      if (step.length > 0) return env.after(step.length, tag_of(cpu));
     }
     row.step = 0;
-    if (row.handling_nmi || ++row.source >= served_by(cpu, row.vector).count) break;
+    if (++row.source >= row.served.count) break;
+    choose_program(row);
   }
   finish(cpu, env);
 }
 
-/// True if the step takes time: the CPU goes on when Elapsed or BusData comes back.
-bool Cpus::start_step(const HandlerStep& step, const ServedSource* source, CpuId cpu, Env& env) {
+/// True if the CPU waits for an answer.
+bool Cpus::reach_source(StepKind kind, CpuId cpu, Env& env) {
   const Row& row = rows_[raw(cpu)];
-  switch (step.kind) {
-    case StepKind::ReadDevice:
-      if (source != nullptr && source->device_register != 0) {
-        env.send(kBus, BusRead{source->device_register, tag_of(cpu), row.span, {}, 4});
-        return true;
-      }
-      break;
-    case StepKind::MaskSource:
-    case StepKind::UnmaskSource:
-      if (source != nullptr && source->vector_control != 0) {
-        const std::uint64_t mask = step.kind == StepKind::MaskSource ? 1 : 0;
-        env.send(kBus, BusWrite{source->vector_control, mask, kNoSpan, {}, 4});
-      }
-      break;
-    case StepKind::Busy:
-      break;
+  const ServedSource* source = current_source(row);
+  if (source == nullptr) return false;
+  if (kind == StepKind::ReadDevice) {
+    if (source->device_register == 0) return false;
+    env.send(kBus, BusRead{source->device_register, tag_of(cpu), row.span, {}, 4});
+    return true;
   }
-  if (step.length == 0) return false;
-  env.after(step.length, tag_of(cpu));
-  return true;
+  if (source->vector_control == 0) return false;
+  const std::uint64_t mask = kind == StepKind::MaskSource ? 1 : 0;
+  env.send(kBus, BusWrite{source->vector_control, mask, kNoSpan, {}, 4});
+  return false;
 }
 
 void Cpus::end_step(CpuId cpu, Env& env) {
@@ -166,30 +167,16 @@ void Cpus::finish(CpuId cpu, Env& env) {
     env.note(Event::EoiWritten, span, raw(row.vector));
     env.send(kController, RegisterWrite{cpu, config_.eoi_register, 0});
   }
-  env.send(kCompletions, HostCall{0, TaskId{0}, raw(span), 0});
+  if (config_.completions == Completions::Told) {
+    env.send(kCompletions, HostCall{0, TaskId{0}, raw(span), 0});
+  }
   look(cpu, env);
-}
-
-Cpus::Config::Served Cpus::served_by(CpuId cpu, Vector vector) const {
-  const std::size_t at = std::size_t{raw(cpu)} * 256 + raw(vector);
-  return at < config_.served.size() ? config_.served[at] : Config::Served{};
-}
-
-const ServedSource* Cpus::source_at(const Row& row, CpuId cpu) const {
-  const Config::Served served = served_by(cpu, row.vector);
-  if (row.handling_nmi || row.source >= served.count) return nullptr;
-  return &config_.sources[served.first + row.source];
-}
-
-const std::vector<HandlerStep>& Cpus::program_of(const Row& row, CpuId cpu) const {
-  const ServedSource* source = source_at(row, cpu);
-  return config_.programs[source == nullptr ? 0 : source->program];
 }
 
 bool Cpus::Row::operator==(const Row& other) const {
   const auto all = [](const Row& r) {
-    return std::tie(r.state, r.intr, r.handling_nmi, r.vector, r.span, r.nmi, r.source, r.step,
-                    r.handled, r.stopping);
+    return std::tie(r.state, r.intr, r.handling_nmi, r.vector, r.span, r.nmi, r.served.first,
+                    r.served.count, r.source, r.program, r.step, r.handled, r.stopping);
   };
   return all(*this) == all(other);
 }

@@ -4,19 +4,13 @@ namespace irqfab::pci {
 
 void HostBridge::receive(PortId port, const Message& message, Env& env) {
   if (spec_of(port) == spec_of(kSecondary)) {
-    if (const auto* write = std::get_if<BusWrite>(&message)) on_upstream_write(*write, env);
-    if (const auto* read = std::get_if<BusRead>(&message)) {
-      env.guest_error(GuestFault::UnclaimedAddress);
-      BusData refused{{}, read->tag, BusStatus::NoDecode, read->span};
-      refused.data.fill(0xFF);
-      env.send(port, refused);
-    }
+    if (std::holds_alternative<BusWrite>(message)) return on_upstream_write(message, env);
+    if (const auto* read = std::get_if<BusRead>(&message)) refuse_read(port, *read, env);
   } else if (port == kIntx) {
     if (const auto* change = std::get_if<PinChange>(&message)) on_intx(*change, env);
   } else if (port == kPrimary) {
     // Registers of the functions below; the CPU's span rides along, so the crossing is on its way.
-    const SpanId span = span_of(message);
-    env.note(Event::BusRouted, span);
+    env.note(Event::BusRouted, span_of(message));
     env.send(kDownstream, message);
   } else if (port == kDownstream) {
     // A completion takes the link like a posted message, so it cannot arrive before a Deassert_INTx
@@ -26,13 +20,29 @@ void HostBridge::receive(PortId port, const Message& message, Env& env) {
   }
 }
 
-void HostBridge::on_upstream_write(const BusWrite& write, Env& env) {
+void HostBridge::refuse_read(PortId port, const BusRead& read, Env& env) {
+  env.guest_error(GuestFault::UnclaimedAddress);
+  BusData refused{{}, read.tag, BusStatus::NoDecode, read.span};
+  refused.data.fill(0xFF);
+  env.send(port, refused);
+}
+
+void HostBridge::on_upstream_write(const Message& message, Env& env) {
+  const BusWrite& write = std::get<BusWrite>(message);
   const bool interrupt = write.address - config_.interrupt_base < config_.interrupt_size;
-  BusWrite forwarded = write;
-  // A device from outside the fabric sends plain memory writes: its interrupt's life starts here.
-  if (interrupt && write.span == kNoSpan) forwarded.span = env.open(Cause::Device, kNoSpan);
-  env.note(Event::BridgeForwarded, forwarded.span, write.address);
-  env.send(interrupt ? kInterrupts : kMemory, forwarded);
+  const PortId out = interrupt ? kInterrupts : kMemory;
+  if (!interrupt || write.span != kNoSpan) {
+    env.note(Event::BridgeForwarded, write.span, write.address);
+    return env.send(out, message);
+  }
+  begin_interrupt(write, env);
+}
+
+/// A device from outside the fabric sends plain memory writes: its interrupt's life starts here.
+void HostBridge::begin_interrupt(BusWrite write, Env& env) {
+  write.span = env.open(Cause::Device, kNoSpan);
+  env.note(Event::BridgeForwarded, write.span, write.address);
+  env.send(kInterrupts, write);
 }
 
 void HostBridge::on_intx(const PinChange& change, Env& env) {

@@ -1,13 +1,13 @@
-// A PCI host bridge (PHB, root complex): posted writes of its functions go up in order, those in the
-// interrupt window to the interrupt fabric and the rest to memory; register accesses of CPUs go down;
-// INTx messages become levels on interrupt controller pins.
+// A PCI host bridge (PHB, root complex): posted writes of its functions go up in order, those in
+// the interrupt window to the interrupt fabric and the rest to memory; register accesses of CPUs go
+// down; INTx messages become levels on interrupt controller pins.
 //
 // Models: PCI Express Base 2.4.1 (posted writes of one link never pass each other), 2.2.8.1 (INTx
-// messages) and the usual swizzle of device and pin to four wires (PCI-to-PCI Bridge Architecture 1.2,
-// 9.1). Every function's change is passed on under its own driver id: the OR over functions is taken
-// at the pin, where it is known whether an interrupt is waiting or already in service.
-// Not modelled: bridges below, requester-id aliases, reads by functions (refused as an Unsupported
-// Request is), relaxed ordering.
+// messages) and the usual swizzle of device and pin to four wires (PCI-to-PCI Bridge
+// Architecture 1.2, 9.1). Every function's change is passed on under its own driver id: the OR over
+// functions is taken at the pin, where it is known whether an interrupt is waiting or already in
+// service. Not modelled: bridges below, requester-id aliases, reads by functions (refused as an
+// Unsupported Request is), relaxed ordering.
 #pragma once
 
 #include <array>
@@ -55,7 +55,9 @@ class HostBridge final {
   friend bool operator==(const HostBridge&, const HostBridge&) { return true; }
 
  private:
-  void on_upstream_write(const BusWrite& write, Env& env);
+  void on_upstream_write(const Message& message, Env& env);
+  void begin_interrupt(BusWrite write, Env& env);
+  void refuse_read(PortId port, const BusRead& read, Env& env);
   void on_intx(const PinChange& change, Env& env);
 
   Config config_;

@@ -3,13 +3,22 @@
 namespace irqfab::x86 {
 
 void ApicBus::receive(PortId port, const Message& message, Env& env) {
-  if (const auto* write = std::get_if<BusWrite>(&message)) {
-    BusWrite routed = *write;
-    // A device from outside the fabric sends plain memory writes: its interrupt's life starts here.
-    if (routed.span == kNoSpan) routed.span = env.open(Cause::Device, kNoSpan);
-    env.note(Event::MessageRouted, routed.span, routed.address);
-    env.send(kOutput, routed);
-  } else if (const auto* marker = std::get_if<Marker>(&message)) {
+  const auto* write = std::get_if<BusWrite>(&message);
+  if (write == nullptr) return on_question(port, message, env);
+  if (write->span == kNoSpan) return begin_interrupt(*write, env);
+  env.note(Event::MessageRouted, write->span, write->address);
+  env.send(kOutput, message);
+}
+
+/// A device from outside the fabric sends plain memory writes: its interrupt's life starts here.
+void ApicBus::begin_interrupt(BusWrite write, Env& env) {
+  write.span = env.open(Cause::Device, kNoSpan);
+  env.note(Event::MessageRouted, write.span, write.address);
+  env.send(kOutput, write);
+}
+
+void ApicBus::on_question(PortId port, const Message& message, Env& env) {
+  if (const auto* marker = std::get_if<Marker>(&message)) {
     markers_.push_back({port, marker->tag});
     env.send(kOutput, *marker);
   } else if (std::holds_alternative<MarkerDone>(message) && !markers_.empty()) {

@@ -1,9 +1,9 @@
 // The interconnect that carries interrupt messages to the local APICs.
 //
-// Models: SDM vol. 3, 11.3: messages of I/O APICs, of devices and of remapping units reach the local
-// APICs over the system interconnect, in order. It is a component of its own so that the time of the
-// flight passes before the state of a local APIC changes, not after.
-// Not modelled: IPIs, which the bank of local APICs delivers itself; topology between sockets.
+// Models: SDM vol. 3, 11.3: messages of I/O APICs, of devices and of remapping units reach the
+// local APICs over the system interconnect, in order. It is a component of its own so that the time
+// of the flight passes before the state of a local APIC changes, not after. Not modelled: IPIs,
+// which the bank of local APICs delivers itself; topology between sockets.
 #pragma once
 
 #include <array>
@@ -35,6 +35,9 @@ class ApicBus final {
   friend bool operator==(const ApicBus& a, const ApicBus& b) { return a.markers_ == b.markers_; }
 
  private:
+  void begin_interrupt(BusWrite write, Env& env);
+  void on_question(PortId port, const Message& message, Env& env);
+
   struct Asked {
     PortId from{};
     Tag tag{};

@@ -13,10 +13,6 @@ std::uint64_t cpu_and_vector(CpuId cpu, Vector vector) {
   return std::uint64_t{raw(cpu)} << 8 | raw(vector);
 }
 
-/// Bits 7:4: interrupts are preempted by class, not by vector (SDM vol. 3, 11.8.3).
-constexpr std::uint8_t class_of(std::uint8_t priority) { return priority & 0xF0; }
-std::uint8_t priority_of(std::optional<Vector> vector) { return vector ? raw(*vector) : 0; }
-
 }  // namespace
 
 LapicBank::LapicBank(const Config& config)
@@ -38,23 +34,34 @@ LaneId LapicBank::lane_of(PortId, const Message& message) const {
 }
 
 void LapicBank::receive(PortId port, const Message& message, Env& env) {
-  if (const auto* written = std::get_if<BusWrite>(&message)) {
-    if (!is_msi_address(written->address) || written->size != 4) {
-      // Messages are DWORD writes (SDM vol. 3, 11.11.1); nothing else is decoded here.
-      if (written->span != kNoSpan) env.drop(written->span, DropReason::NoDecode);
-      return env.guest_error(written->size == 4 ? GuestFault::UnclaimedAddress
-                                                : GuestFault::WrongAccessSize);
-    }
-    // A write that nobody named begins its span here.
-    const bool named = written->span != kNoSpan;
-    const SpanId span = named ? written->span : env.open(Cause::Device, kNoSpan);
-    const auto data = static_cast<std::uint32_t>(written->data);
-    on_message(decode({written->address, data}), span, env);
-  } else if (const auto* inta = std::get_if<Inta>(&message)) {
-    env.send(port, on_inta(inta->cpu, env));
-  } else if (const auto* access = std::get_if<RegisterWrite>(&message)) {
-    write(access->cpu, access->offset, static_cast<std::uint32_t>(access->value), env);
-  } else if (const auto* question = std::get_if<RegisterRead>(&message)) {
+  if (const auto* m = std::get_if<BusWrite>(&message)) return on_bus_write(*m, env);
+  if (const auto* m = std::get_if<Inta>(&message)) return answer(port, *m, env);
+  if (const auto* m = std::get_if<RegisterWrite>(&message)) {
+    return write(m->cpu, m->offset, static_cast<std::uint32_t>(m->value), env);
+  }
+  on_question(port, message, env);
+}
+
+void LapicBank::on_bus_write(const BusWrite& write, Env& env) {
+  if (!is_msi_address(write.address) || write.size != 4) return refuse_bus_write(write, env);
+  // A write that nobody named begins its span here.
+  const bool named = write.span != kNoSpan;
+  const SpanId span = named ? write.span : env.open(Cause::Device, kNoSpan);
+  on_message(decode({write.address, static_cast<std::uint32_t>(write.data)}), span, env);
+}
+
+/// Messages are DWORD writes (SDM vol. 3, 11.11.1); nothing else is decoded here.
+void LapicBank::refuse_bus_write(const BusWrite& write, Env& env) {
+  if (write.span != kNoSpan) env.drop(write.span, DropReason::NoDecode);
+  env.guest_error(write.size == 4 ? GuestFault::UnclaimedAddress : GuestFault::WrongAccessSize);
+}
+
+void LapicBank::answer(PortId port, const Inta& inta, Env& env) {
+  env.send(port, on_inta(inta.cpu, env));
+}
+
+void LapicBank::on_question(PortId port, const Message& message, Env& env) {
+  if (const auto* question = std::get_if<RegisterRead>(&message)) {
     const std::uint32_t value = read(question->cpu, question->offset, env);
     env.send(port, register_data(value, question->tag, kNoSpan));
   } else if (const auto* probe = std::get_if<BusRead>(&message)) {
@@ -65,20 +72,13 @@ void LapicBank::receive(PortId port, const Message& message, Env& env) {
   }
 }
 
-unsigned LapicBank::on_message(const ApicMessage& message, SpanId span, Env& env) {
-  Request request;
-  request.message = message;
-  return deliver(request, span, env);
-}
-
 /// Sets the IRR bit. The trigger mode of the latest arrival decides what the EOI will do: TMR is
 /// written here, at acceptance (SDM vol. 3, 11.8.4), and not touched by the EOI.
-void LapicBank::pend(CpuId cpu, const ApicMessage& message, SpanId span, Env& env) {
+void LapicBank::pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env) {
   Row& row = rows_[cpu];
-  const Vector vector = message.vector;
-  if (message.trigger_mode == TriggerMode::Level) {
+  if (trigger_mode == TriggerMode::Level) {
     row.tmr.add(vector);
-  } else {
+  } else if (!row.tmr.empty()) {
     row.tmr.remove(vector);
   }
   SpanId& pending = spans_[cpu].irr[raw(vector)];
@@ -86,7 +86,9 @@ void LapicBank::pend(CpuId cpu, const ApicMessage& message, SpanId span, Env& en
   row.irr.add(vector);
   pending = span;
   env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
-  update_intr(cpu, env);
+  // A low line means that nothing older could be delivered.
+  const bool rises = row.intr == Level::Low && deliverable(row, class_of(raw(vector)));
+  if (rises) set_intr(cpu, Level::High, env);
 }
 
 IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
@@ -95,22 +97,23 @@ IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
     return {cpu, Vector{0xFF}, true, kNoSpan};
   }
   Row& row = rows_[cpu];
-  const std::optional<Vector> taken = deliverable(row);
-  if (!taken) {
+  // Nothing that is left can be above what is taken: the line stays low until more arrives.
+  row.intr = Level::Low;
+  if (!deliverable(row)) {
     // The line fell after the CPU had seen it: the spurious vector, and no ISR bit (SDM 11.9).
     const auto spurious = static_cast<Vector>(Svr::SpuriousVector::get(row.svr));
     env.note(Event::SpuriousAnswered, kNoSpan, cpu_and_vector(cpu, spurious));
     return {cpu, spurious, true, kNoSpan};
   }
+  const Vector taken = *row.irr.highest();
   Spans& spans = spans_[cpu];
-  const SpanId span = spans.irr[raw(*taken)];
-  row.irr.remove(*taken);
-  row.isr.add(*taken);
-  spans.irr[raw(*taken)] = kNoSpan;
-  spans.isr[raw(*taken)] = span;
-  env.note(Event::Accepted, span, cpu_and_vector(cpu, *taken));
-  update_intr(cpu, env);
-  return {cpu, *taken, false, span};
+  const SpanId span = spans.irr[raw(taken)];
+  row.irr.remove(taken);
+  row.isr.add(taken);
+  spans.irr[raw(taken)] = kNoSpan;
+  spans.isr[raw(taken)] = span;
+  env.note(Event::Accepted, span, cpu_and_vector(cpu, taken));
+  return {cpu, taken, false, span};
 }
 
 /// Ends the interrupt in service with the highest vector; a level one is told to the IOAPICs unless
@@ -151,25 +154,15 @@ void LapicBank::initialize(CpuId cpu, Env& env) {
   update_intr(cpu, env);
 }
 
-/// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
-/// before the CPU asks: software raised the TPR, or an INIT came.
-void LapicBank::update_intr(CpuId cpu, Env& env) {
-  Row& row = rows_[cpu];
-  const Level level = deliverable(row) ? Level::High : Level::Low;
-  if (level == row.intr) return;
-  row.intr = level;
+void LapicBank::set_intr(CpuId cpu, Level level, Env& env) {
+  rows_[cpu].intr = level;
   env.send(kCpu, CpuLineChange{cpu, CpuLine::Intr, level, kNoSpan});
-}
-
-/// SDM vol. 3, 11.5.2: vectors 0-15 are reserved and cannot be sent or received.
-bool LapicBank::legal(Vector vector) const {
-  return raw(vector) >= 16 || config_.quirks.has(Quirk::IllegalVectorAccepted);
 }
 
 /// PPR (SDM vol. 3, 11.8.3.1): the TPR, or the class of the highest vector in service if that is
 /// higher. With equal classes the subclass may be either; it is the TPR's here.
 std::uint8_t LapicBank::processor_priority(const Row& row) {
-  const std::uint8_t in_service = class_of(priority_of(row.isr.highest()));
+  const std::uint8_t in_service = row.isr.highest_class();
   return class_of(row.tpr) >= in_service ? row.tpr : in_service;
 }
 
@@ -177,20 +170,11 @@ std::uint8_t LapicBank::processor_priority(const Row& row) {
 /// formula ANDs the classes of TPR and ISR, which would make a busy CPU look idle; their maximum is
 /// taken.
 std::uint8_t LapicBank::arbitration_priority(const Row& row) {
-  const std::uint8_t requested = class_of(priority_of(row.irr.highest()));
-  const std::uint8_t in_service = class_of(priority_of(row.isr.highest()));
+  const std::uint8_t requested = row.irr.highest_class();
+  const std::uint8_t in_service = row.isr.highest_class();
   const std::uint8_t task = class_of(row.tpr);
   if (task >= requested && task > in_service) return row.tpr;
   return std::max({task, requested, in_service});
-}
-
-/// The highest requested vector, if its class is above the processor priority's (SDM 11.8.3.1).
-std::optional<Vector> LapicBank::deliverable(const Row& row) {
-  const std::optional<Vector> requested = row.irr.highest();
-  if (!requested || class_of(raw(*requested)) <= class_of(processor_priority(row))) {
-    return std::nullopt;
-  }
-  return requested;
 }
 
 void LapicBank::held_spans(std::vector<SpanId>& out) const {

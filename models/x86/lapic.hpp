@@ -63,7 +63,12 @@ class LapicBank final {
 
   /// Delivers a message, whose `span` must exist. Returns how many LAPICs accepted it, those that
   /// had it pending already included.
-  unsigned on_message(const ApicMessage& message, SpanId span, Env& env);
+  unsigned on_message(const ApicMessage& message, SpanId span, Env& env) {
+    const std::optional<CpuId> cpu = only_target(message);
+    if (!cpu) return deliver({message, Shorthand::None, CpuId{}}, span, env);
+    pend(*cpu, message.vector, TriggerMode::Edge, span, env);
+    return 1;
+  }
   /// The CPU asks which interrupt to take: the highest deliverable one, or the spurious vector.
   IntaAnswer on_inta(CpuId cpu, Env& env);
   /// Accesses of a CPU to its own page; `offset` in bytes.
@@ -136,6 +141,19 @@ class LapicBank final {
   };
 
   // Destinations: lapic_destination.cpp.
+  /// The usual case, told early: an edge with a fixed vector for one local APIC, by its id. What
+  /// deliver would find for it, too.
+  std::optional<CpuId> only_target(const ApicMessage& m) const {
+    const bool usual =
+        m.delivery_mode == DeliveryMode::Fixed && m.trigger_mode == TriggerMode::Edge &&
+        m.destination_mode == DestinationMode::Physical &&
+        m.redirection_hint == RedirectionHint::Off && raw(m.destination) < kBroadcast;
+    if (!usual || !legal(m.vector)) return std::nullopt;
+    const Range range = with_id_[raw(m.destination)];
+    const CpuId cpu{range.begin};
+    if (range.end - range.begin != 1 || !software_enabled(cpu)) return std::nullopt;
+    return cpu;
+  }
   unsigned deliver(const Request& request, SpanId span, Env& env);
   Selection select(const Request& request) const;
   Selection select_all(const Request& request) const;
@@ -152,22 +170,47 @@ class LapicBank final {
   void index_ids();
 
   // One local APIC: lapic.cpp.
-  void pend(CpuId cpu, const ApicMessage& message, SpanId span, Env& env);
+  void on_bus_write(const BusWrite& write, Env& env);
+  void refuse_bus_write(const BusWrite& write, Env& env);
+  void answer(PortId port, const Inta& inta, Env& env);
+  void on_question(PortId port, const Message& message, Env& env);
+  void pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env);
   void end_of_interrupt(CpuId cpu, Env& env);
   void initialize(CpuId cpu, Env& env);
-  void update_intr(CpuId cpu, Env& env);
-  bool legal(Vector vector) const;
+  /// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
+  /// before the CPU asks: software raised the TPR, or an INIT came.
+  void update_intr(CpuId cpu, Env& env) {
+    const Row& row = rows_[cpu];
+    const Level level = deliverable(row) ? Level::High : Level::Low;
+    if (level != row.intr) set_intr(cpu, level, env);
+  }
+  void set_intr(CpuId cpu, Level level, Env& env);
+  /// SDM vol. 3, 11.5.2: vectors 0-15 are reserved and cannot be sent or received.
+  bool legal(Vector vector) const {
+    return raw(vector) >= 16 || config_.quirks.has(Quirk::IllegalVectorAccepted);
+  }
+  /// Interrupts are preempted by class, bits 7:4, not by vector (SDM vol. 3, 11.8.3).
+  static constexpr std::uint8_t class_of(std::uint8_t priority) { return priority & 0xF0; }
+  /// Is the highest requested vector's class above the processor priority's (SDM 11.8.3.1)?
+  static bool deliverable(const Row& row) {
+    return !row.irr.empty() && deliverable(row, row.irr.highest_class());
+  }
+  static bool deliverable(const Row& row, std::uint8_t requested) {
+    return requested > row.isr.highest_class() && requested > class_of(row.tpr);
+  }
   static std::uint8_t processor_priority(const Row& row);
   static std::uint8_t arbitration_priority(const Row& row);
-  static std::optional<Vector> deliverable(const Row& row);
 
   // Its page: lapic_registers.cpp.
+  void write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
   void write_svr(Row& row, std::uint32_t value) const;
   void write_lvt(Row& row, unsigned entry, std::uint32_t value) const;
   void send_ipi(CpuId cpu, Env& env);
   void refuse_register(Row& row, Env& env);
   std::uint32_t version() const;
   std::optional<std::uint32_t> vectors_at(const Row& row, std::uint32_t offset) const;
+
+  static constexpr std::uint32_t kBroadcast = 0xFF;
 
   Config config_;
   Indexed<CpuId, Row> rows_;

@@ -6,8 +6,6 @@
 namespace irqfab::x86 {
 namespace {
 
-constexpr std::uint32_t kBroadcast = 0xFF;
-
 bool in_logical_set(std::uint32_t destination, std::uint32_t ldr, std::uint32_t dfr) {
   switch (DestinationModel::get(dfr)) {
     case kFlatModel:
@@ -209,7 +207,7 @@ void LapicBank::accept(CpuId cpu, const ApicMessage& m, SpanId span, Env& env) {
   switch (m.delivery_mode) {
     case DeliveryMode::Fixed:
     case DeliveryMode::LowestPriority:
-      return pend(cpu, m, span, env);
+      return pend(cpu, m.vector, m.trigger_mode, span, env);
     case DeliveryMode::Smi:
       return tell(CpuLine::Smi);
     case DeliveryMode::Nmi:

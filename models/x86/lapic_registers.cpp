@@ -76,6 +76,11 @@ std::uint32_t LapicBank::read(CpuId cpu, std::uint32_t offset, Env& env) {
 
 void LapicBank::write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   if (!rows_.contains(cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
+  if (offset == Register::kEoi) return end_of_interrupt(cpu, env);
+  write_setting(cpu, offset, value, env);
+}
+
+void LapicBank::write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   Row& row = rows_[cpu];
   if (vectors_at(row, offset)) return;  // read-only
   if (is_lvt(offset)) return write_lvt(row, lvt_entry(offset), value);
@@ -86,8 +91,6 @@ void LapicBank::write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env&
     case Register::kTpr:
       row.tpr = static_cast<std::uint8_t>(value);
       return update_intr(cpu, env);
-    case Register::kEoi:
-      return end_of_interrupt(cpu, env);
     case Register::kLdr:
       row.ldr = value & LogicalApicId::kMask;
       return;

@@ -71,7 +71,6 @@ class CpusTest : public ::testing::Test {
   /// The controller offers `vector` to an idle CPU, which takes it.
   void take(Vector vector, SpanId s) {
     line(Level::High);
-    line(Level::Low);
     answer(vector, s);
   }
   std::size_t intas() const { return env.messages<Inta>().size(); }
@@ -111,6 +110,13 @@ TEST_F(CpusTest, OneQuestionIsUnderWayAtATime) {
   line(Level::High);
   line(Level::Low);
   line(Level::High);
+  EXPECT_EQ(intas(), 1u);
+}
+
+TEST_F(CpusTest, AskingLowersTheLine) {
+  take(kVector, span(1));
+  elapse();
+  EXPECT_EQ(cpus.handled(kCpu), 1u);
   EXPECT_EQ(intas(), 1u);
 }
 
@@ -171,6 +177,16 @@ TEST_F(CpusTest, ACpuThatDoesNotExistIsAGuestError) {
 }
 
 // ---- the handler ------------------------------------------------------------------------------
+
+TEST_F(CpusHandler, SaysThatItIsDoneOnlyIfSomebodyWaitsForIt) {
+  Cpus::Config quiet = config();
+  quiet.completions = Cpus::Completions::NotTold;
+  cpus = Cpus(quiet);
+  take(kVector, span(1));
+  elapse();
+  EXPECT_EQ(eois(), 1u);
+  EXPECT_TRUE(env.messages<HostCall>().empty());
+}
 
 TEST_F(CpusHandler, EndsWithEoiAndSaysThatItIsDone) {
   take(kVector, span(1));

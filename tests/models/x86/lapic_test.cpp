@@ -102,22 +102,23 @@ TEST_F(Lapic, IntrIsToldOnlyWhenItChanges) {
   EXPECT_EQ(change.level, Level::High);
   EXPECT_EQ(change.span, kNoSpan);
   inta(0);  // 0x41 waits behind 0x51
-  ASSERT_EQ(env.sent.size(), 2u);
-  EXPECT_EQ(env.messages<CpuLineChange>().at(1).level, Level::Low);
+  EXPECT_EQ(env.sent.size(), 1u);
   eoi(0);
-  ASSERT_EQ(env.sent.size(), 3u);
-  EXPECT_EQ(env.messages<CpuLineChange>().at(2).level, Level::High);
+  ASSERT_EQ(env.sent.size(), 2u);
+  EXPECT_EQ(env.messages<CpuLineChange>().at(1).level, Level::High);
 }
 
-TEST_F(Lapic, IntrStaysHighWhileAHigherClassIsPendingBehindTheOneTaken) {
-  send(fixed(0, 0x41));
-  inta(0);
-  env.clear();
+TEST_F(Lapic, IntaLowersIntrAndOnlyAHigherClassRaisesItAgain) {
   send(fixed(0, 0x51));
-  send(fixed(0, 0x61));
-  EXPECT_EQ(inta(0).vector, Vector{0x61});
-  EXPECT_EQ(env.messages<CpuLineChange>().size(), 2u);
+  EXPECT_EQ(inta(0).vector, Vector{0x51});
   EXPECT_EQ(bank.intr(CpuId{0}), Level::Low);
+  env.clear();
+  send(fixed(0, 0x5F));
+  EXPECT_EQ(bank.intr(CpuId{0}), Level::Low);
+  send(fixed(0, 0x61));
+  EXPECT_EQ(bank.intr(CpuId{0}), Level::High);
+  ASSERT_EQ(env.messages<CpuLineChange>().size(), 1u);
+  EXPECT_EQ(env.messages<CpuLineChange>().at(0).level, Level::High);
 }
 
 TEST_F(Lapic, IntrIsWithdrawnWhenTprRises) {
@@ -329,13 +330,13 @@ TEST_F(LapicPorts, MarkerIsAnsweredOnItsEdge) {
   EXPECT_EQ(env.sent[0].port, port_of(0, 3));
 }
 
-TEST_F(LapicPorts, IntaIsAnsweredAfterTheLineChange) {
+TEST_F(LapicPorts, IntaIsAnsweredAndTheLineNeedsNoMessageToFall) {
   send(fixed(0, 0x41));
   env.clear();
   bank.receive(LapicBank::kCpu, Inta{CpuId{0}}, env);
-  ASSERT_EQ(env.sent.size(), 2u);
-  EXPECT_TRUE(std::holds_alternative<CpuLineChange>(env.sent[0].message));
-  EXPECT_EQ(std::get<IntaAnswer>(env.sent[1].message).vector, Vector{0x41});
+  ASSERT_EQ(env.sent.size(), 1u);
+  EXPECT_EQ(env.sent[0].port, LapicBank::kCpu);
+  EXPECT_EQ(std::get<IntaAnswer>(env.sent[0].message).vector, Vector{0x41});
 }
 
 TEST_F(LapicPorts, RegistersAreReadAndWrittenByMessages) {
