@@ -153,31 +153,6 @@ static_assert(rows_are_in_enum_order(), "kRows is indexed by Event");
 
 const EventRow& row_of(Event event) { return kRows[static_cast<std::size_t>(event)]; }
 
-bool is_instant(Event event) {
-  switch (event) {
-    case E::Asserted:
-    case E::Forked:
-    case E::Waited:
-    case E::Stalled:
-    case E::HeldForOrder:
-    case E::Handled:
-    case E::Coalesced:
-    case E::Dropped:
-    case E::Cancelled:
-    case E::MsixPended:
-    case E::Pended:
-    case E::Accepted:
-    case E::EoiBroadcast:
-    case E::HandlerStep:
-    case E::SpuriousAnswered:
-    case E::DuplicateSeen:
-    case E::GuestError:
-      return true;
-    default:
-      return false;
-  }
-}
-
 std::optional<Event> event_named(std::string_view name) {
   for (const EventRow& row : kRows) {
     if (row.name == name) return row.event;

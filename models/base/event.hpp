@@ -107,7 +107,30 @@ struct EventRow {
 
 const EventRow& row_of(Event event);
 /// True for events that are a change of state and no work: they have no price. What leads to them has.
-bool is_instant(Event event);
+constexpr bool is_instant(Event event) {
+  switch (event) {
+    case Event::Asserted:
+    case Event::Forked:
+    case Event::Waited:
+    case Event::Stalled:
+    case Event::HeldForOrder:
+    case Event::Handled:
+    case Event::Coalesced:
+    case Event::Dropped:
+    case Event::Cancelled:
+    case Event::MsixPended:
+    case Event::Pended:
+    case Event::Accepted:
+    case Event::EoiBroadcast:
+    case Event::HandlerStep:
+    case Event::SpuriousAnswered:
+    case Event::DuplicateSeen:
+    case Event::GuestError:
+      return true;
+    default:
+      return false;
+  }
+}
 inline std::string_view name_of(Event event) { return row_of(event).name; }
 std::optional<Event> event_named(std::string_view name);
 

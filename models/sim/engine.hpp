@@ -27,6 +27,7 @@ struct Item {
   PortId port{};
   std::uint16_t station = 0;
   LaneId lane{};
+  std::uint16_t input = 0;  // which of the station's inputs `port` is
   Kind kind = Kind::Arrive;
 };
 
@@ -43,7 +44,8 @@ class Engine {
   std::size_t stations() const { return stations_.size(); }
   StationBase& station(std::size_t index) { return *stations_[index]; }
 
-  void push(const Key& key, const Item& item) { timeline_.push(key, item); }
+  /// What is returned must be assigned at once.
+  Item& push(const Key& key) { return timeline_.push(key); }
   bool idle() const { return timeline_.empty() || stuck_; }
   /// Not for an idle engine.
   Time next_time() const { return timeline_.next().time; }

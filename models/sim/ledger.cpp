@@ -19,6 +19,13 @@ void count_in(std::array<std::uint64_t, N>& counters, std::uint64_t index) {
   if (index < N) ++counters[index];
 }
 
+/// Effects by event.
+const std::array<Effect, kEventCount> kEffects = [] {
+  std::array<Effect, kEventCount> effects{};
+  for (std::size_t e = 0; e < kEventCount; ++e) effects[e] = row_of(Event(e)).effect;
+  return effects;
+}();
+
 bool is_wait(Event event) { return event == Event::Stalled || event == Event::HeldForOrder; }
 
 void count_end(Accounting& accounting, const TraceRecord& record) {
@@ -64,6 +71,7 @@ Ledger& Ledger::operator=(const Ledger& other) {
   accounting_ = other.accounting_;
   slots_ = other.slots_;
   live_ = other.live_;
+  recent_ = 0;
   time_in_flight_ = other.time_in_flight_;
   paths_ = other.paths_;
   hops_.clear();
@@ -74,7 +82,7 @@ Ledger& Ledger::operator=(const Ledger& other) {
 }
 
 void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSink* sink) {
-  const Effect effect = row_of(record.event).effect;
+  const Effect effect = kEffects[static_cast<std::size_t>(record.event)];
   if (record.span == kNoSpan || effect == Effect::None) {
     note_without_span(record);
     if (sink != nullptr) sink->take(key, record);
@@ -109,10 +117,6 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   if (record.event == Event::HandlerEntered && live->entered == kNever) live->entered = key.time;
   if (sink != nullptr) sink->take(key, record);
   if (effect == Effect::Ends) end(*live, record);
-}
-
-Time Ledger::last_of(SpanId span) const {
-  return span == kNoSpan ? 0 : slots_[slot_of(span)].last;
 }
 
 void Ledger::trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink) {
@@ -160,10 +164,11 @@ HopStat& Ledger::hop_at(NodeId node, Event event) {
   return *hop;
 }
 
-std::size_t Ledger::slot_of(SpanId span) const {
+std::size_t Ledger::search(SpanId span) const {
   const std::size_t last = slots_.size() - 1;
   std::size_t slot = scatter(span) & last;
   while (slots_[slot].span != kNoSpan && slots_[slot].span != span) slot = (slot + 1) & last;
+  recent_ = slot;
   return slot;
 }
 

@@ -1,5 +1,5 @@
-// The book of spans: where each interrupt is, how long each hop took, how each ended. It is kept while
-// the simulation runs, so that the accounting can be checked at any quiescent point:
+// The book of spans: where each interrupt is, how long each hop took, how each ended. It is kept
+// while the simulation runs, so that the accounting can be checked at any quiescent point:
 //   asserted = handled + coalesced + dropped + cancelled + in flight.
 #pragma once
 
@@ -68,12 +68,12 @@ class Ledger {
     Time now;
   };
   /// `record` happened at `key`. Time between the span's last record and `when.begin` was spent
-  /// waiting; it becomes a record of its own, unless that would lie in the past or the record itself
-  /// says what was waited for.
+  /// waiting; it becomes a record of its own, unless that would lie in the past or the record
+  /// itself says what was waited for.
   void note(When when, const Key& key, const TraceRecord& record, RecordSink* sink);
 
   /// When the latest record of a span without outcome is, which may be later than now; else 0.
-  Time last_of(SpanId span) const;
+  Time last_of(SpanId span) const { return span == kNoSpan ? 0 : slots_[slot_of(span)].last; }
 
   const Accounting& accounting() const { return accounting_; }
   std::uint64_t in_flight() const { return live_; }
@@ -99,7 +99,12 @@ class Ledger {
     Time entered = kNever;
   };
 
-  std::size_t slot_of(SpanId span) const;
+  /// Where a span is, or would be. What happens to a span comes in a row, so it is mostly the one
+  /// that was asked for last.
+  std::size_t slot_of(SpanId span) const {
+    return slots_[recent_].span == span ? recent_ : search(span);
+  }
+  std::size_t search(SpanId span) const;
   Live* find(SpanId span);
   Live& insert(SpanId span);
   void erase(SpanId span);
@@ -111,7 +116,8 @@ class Ledger {
 
   Config config_;
   Accounting accounting_;
-  std::vector<Live> slots_;  // open addressing, a power of two
+  std::vector<Live> slots_;         // open addressing, a power of two
+  mutable std::size_t recent_ = 0;  // where the latest search ended; a hint, no state
   std::uint64_t live_ = 0;
   std::uint64_t time_in_flight_ = 0;
   std::vector<std::unique_ptr<HopStat>> hops_;  // component * kEventCount + event

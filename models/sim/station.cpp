@@ -9,16 +9,25 @@ namespace {
 /// Where Elapsed arrives: at no port, from nobody.
 constexpr PortId kNoPort{0xFFFF};
 
-/// Answers to questions a core asked itself. They bypass the queue of requests.
-bool is_answer(const Message& message) {
-  return std::holds_alternative<BusData>(message) || std::holds_alternative<MarkerDone>(message) ||
-         std::holds_alternative<IntaAnswer>(message) || std::holds_alternative<Elapsed>(message);
+template <class M>
+constexpr std::uint64_t kKind = std::uint64_t{1} << Message(M{}).index();
+bool is_one_of(const Message& message, std::uint64_t kinds) {
+  return (kinds >> message.index()) & 1;
 }
+
+/// Answers to questions a core asked itself. They bypass the queue of requests.
+constexpr std::uint64_t kAnswers =
+    kKind<BusData> | kKind<MarkerDone> | kKind<IntaAnswer> | kKind<Elapsed>;
+bool is_answer(const Message& message) { return is_one_of(message, kAnswers); }
 
 }  // namespace
 
-StationBase::StationBase(Engine& engine, StationPlan plan, const PriceList& prices)
-    : engine_(engine), plan_(std::move(plan)), prices_(prices), index_(engine.add(*this)) {
+StationBase::StationBase(Engine& engine, StationPlan plan, const PriceList& prices, Busy core)
+    : engine_(engine),
+      core_can_be_busy_(core == Busy::AtTimes),
+      plan_(std::move(plan)),
+      prices_(prices),
+      index_(engine.add(*this)) {
   state_.lanes.resize(plan_.lanes);
   state_.next_sequence.resize(plan_.sources);
 }
@@ -38,7 +47,7 @@ void StationBase::connect(PortId port, Order order, Link* link, StationBase* pee
 }
 
 void StationBase::fed_by(PortId port, StationBase* feeder, PortId feeder_port) {
-  Input& input = input_at(port);
+  Input& input = state_.inputs[input_at(port)];
   input.feeder = feeder;
   input.feeder_port = feeder_port;
 }
@@ -50,8 +59,9 @@ void StationBase::override_price(LaneId lane, Event event, const Price& price) {
 void StationBase::accept(PortId port, const Message& message, Time time, std::uint16_t round) {
   LaneId lane = lane_for(port, message);
   if (raw(lane) >= state_.lanes.size()) lane = LaneId{0};  // nonsense; the core will say so
-  const Key key{time, round, tie_of(message), port, node_of(lane), input_at(port).arrivals++};
-  engine_.push(key, Item{message, time, port, index_, lane, Item::Kind::Arrive});
+  const std::uint16_t input = input_at(port);
+  const Key key{time, round, tie_of(message), port, node_of(lane), state_.inputs[input].arrivals++};
+  engine_.push(key) = {message, time, port, index_, lane, input, Item::Kind::Arrive};
 }
 
 void StationBase::take(const Key& key, const Item& item) {
@@ -70,9 +80,8 @@ void StationBase::arrive(const Key& key, const Item& item) {
   Lane& lane = state_.lanes[raw(item.lane)];
   const bool answer = is_answer(item.message);
   const bool nobody_waits = lane.answers.head == kNone && (answer || lane.requests.head == kNone);
-  if (nobody_waits && lane.free_at <= key.time && (answer || may_start_request())) {
-    return serve(item.lane, item);
-  }
+  const bool may_start = answer || (may_start_request() && state_.turns.head == kNone);
+  if (nobody_waits && lane.free_at <= key.time && may_start) return serve(item.lane, item);
   enqueue(answer ? lane.answers : lane.requests, key, item);
   schedule_serve(item.lane);
 }
@@ -83,64 +92,99 @@ void StationBase::serve_next(LaneId lane_id) {
   // An answer that arrived at this very time may have gone first.
   if (lane.free_at > engine_.now()) return schedule_serve(lane_id);
   if (lane.answers.head != kNone) return serve(lane_id, dequeue(lane.answers));
-  if (lane.requests.head != kNone && may_start_request()) {
-    return serve(lane_id, dequeue(lane.requests));
-  }
+  if (lane.requests.head == kNone || lane.in_turn) return;
+  if (!may_start_request()) return take_turn(lane_id, Turn::First);
+  serve(lane_id, dequeue(lane.requests));
 }
 
 void StationBase::serve(LaneId lane_id, const Item& item) {
-  const bool was_open = may_start_request();
   const Time now = engine_.now();
   lane_ = lane_id;
   begin_ = std::holds_alternative<Elapsed>(item.message) ? item.requested : now;
   cursor_ = now;
   busy_ = 0;
-  give_credit_back(item.port);
+  if (item.input != kNoInput) {
+    const Input& input = state_.inputs[item.input];
+    if (input.feeder != nullptr) input.feeder->credit_returned(input.feeder_port);
+  }
   call_core(item.port, item.message, *this);
   Lane& lane = state_.lanes[raw(lane_id)];
   lane.free_at = now + busy_;
   schedule_serve(lane_id);
-  if (!was_open && may_start_request()) schedule_waiting_lanes();
+  if (state_.turns.head != kNone) give_turn();
 }
 
 void StationBase::schedule_serve(LaneId lane_id) {
-  Lane& lane = state_.lanes[raw(lane_id)];
+  const Lane& lane = state_.lanes[raw(lane_id)];
   if (lane.serve_scheduled) return;
+  if (lane.answers.head != kNone) return schedule(lane_id);
+  if (lane.requests.head == kNone || lane.in_turn) return;
+  if (!may_start_request() || state_.turns.head != kNone) return take_turn(lane_id, Turn::Last);
+  schedule(lane_id);
+}
+
+/// As soon as the lane is free.
+void StationBase::schedule(LaneId lane_id) {
+  Lane& lane = state_.lanes[raw(lane_id)];
   const bool can_answer = lane.answers.head != kNone;
-  const bool can_request = lane.requests.head != kNone && may_start_request();
-  if (!can_answer && !can_request) return;
   const Queued& head = state_.pool[can_answer ? lane.answers.head : lane.requests.head];
   Key key = head.key;
   key.time = std::max(lane.free_at, engine_.now());
   key.round = round_at(key.time);
   lane.serve_scheduled = true;
-  engine_.push(
-      key, Item{head.item.message, key.time, head.item.port, index_, lane_id, Item::Kind::Serve});
+  engine_.push(key) = {head.item.message, key.time,        head.item.port,   index_,
+                       lane_id,           head.item.input, Item::Kind::Serve};
 }
 
-void StationBase::schedule_waiting_lanes() {
-  for (std::uint32_t lane = 0; lane < plan_.lanes; ++lane) schedule_serve(LaneId{lane});
+/// The lane's requests wait until the station may start one.
+void StationBase::take_turn(LaneId lane_id, Turn turn) {
+  Lane& lane = state_.lanes[raw(lane_id)];
+  Queue& turns = state_.turns;
+  lane.in_turn = true;
+  lane.after = turn == Turn::First ? turns.head : kNone;
+  if (turn == Turn::First) turns.head = raw(lane_id);
+  if (turns.tail == kNone) {
+    turns.head = turns.tail = raw(lane_id);
+  } else if (turn == Turn::Last) {
+    state_.lanes[turns.tail].after = raw(lane_id);
+    turns.tail = raw(lane_id);
+  }
+}
+
+/// Schedules the lane whose turn it is, if a request may start; once served, it gives the turn on.
+void StationBase::give_turn() {
+  while (may_start_request() && state_.turns.head != kNone) {
+    const LaneId lane_id{state_.turns.head};
+    Lane& lane = state_.lanes[raw(lane_id)];
+    state_.turns.head = lane.after;
+    if (state_.turns.head == kNone) state_.turns.tail = kNone;
+    lane.in_turn = false;
+    if (lane.serve_scheduled) continue;  // for an answer, after which it looks again
+    schedule(lane_id);
+    if (lane.free_at <= engine_.now()) return;
+  }
 }
 
 // ---- what a core asks for ---------------------------------------------------------------------
 
 void StationBase::note(Event event, SpanId span, std::uint64_t detail) {
-  const Price& price = price_of(event);
   const Time before = cursor_;
+  const Time last = engine_.ledger().last_of(span);
   if (!is_instant(event)) {
     // Servers are pipelined: the price of what happened to the span before may still be passing.
-    cursor_ = price.after(std::max(cursor_, engine_.ledger().last_of(span)));
+    const Price& price = price_of(event);
+    cursor_ = price.after(std::max(cursor_, last));
+    busy_ += price.interval;
   }
-  busy_ += price.interval;
-  record(std::min(begin_, before), event, span, detail, cursor_);
+  record(std::min(begin_, before), event, span, detail, cursor_, last);
   begin_ = cursor_;
 }
 
-void StationBase::record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time) {
+void StationBase::record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time,
+                         Time last) {
   // A change of state that hits a span in the middle of a price shows at the end of that price.
-  const Time earliest = engine_.ledger().last_of(span);
-  const bool overtakes = time < earliest;
-  if (overtakes) time = earliest;
+  const bool overtakes = time < last;
+  if (overtakes) time = last;
   const bool at_once = time == engine_.now();
   const std::uint16_t round = at_once ? engine_.round() : std::uint16_t{0};
   const NodeId node = node_of(lane_);
@@ -148,6 +192,12 @@ void StationBase::record(Time begin, Event event, SpanId span, std::uint64_t det
   const Key key{time, round, tie, PortId{0}, node, state_.records++};
   const TraceRecord made{time, span, detail, node, event, round};
   engine_.ledger().note({begin, engine_.now()}, key, made, engine_.sink());
+}
+
+/// Time that a message spent waiting within the station, until `time`.
+void StationBase::record_wait(Event event, const Message& message, Time time) {
+  const SpanId span = span_of(message);
+  if (span != kNoSpan) record(time, event, span, 0, time, engine_.ledger().last_of(span));
 }
 
 void StationBase::send(PortId port, const Message& message) {
@@ -162,8 +212,7 @@ void StationBase::send(PortId port, const Message& message) {
   Time& last = output->last_departure[raw(lane_)];
   if (output->order == Order::Ordered && departure < last) {
     departure = last;
-    const SpanId span = span_of(message);
-    if (span != kNoSpan) record(departure, Event::HeldForOrder, span, 0, departure);
+    record_wait(Event::HeldForOrder, message, departure);
   }
   last = departure;
   if (output->bounded && (output->credits == 0 || !output->held.empty())) {
@@ -183,7 +232,7 @@ void StationBase::after(Duration delay, Tag tag, LaneId lane) {
   const Time time = cursor_ + delay;
   const Elapsed elapsed{tag, raw(lane)};
   const Key key{time, round_at(time), tie_of(elapsed), kNoPort, node_of(lane), state_.records++};
-  engine_.push(key, Item{elapsed, cursor_, kNoPort, index_, lane, Item::Kind::Arrive});
+  engine_.push(key) = {elapsed, cursor_, kNoPort, index_, lane, kNoInput, Item::Kind::Arrive};
 }
 
 SpanId StationBase::open(Cause cause, SpanId, std::uint32_t source) {
@@ -197,12 +246,6 @@ SpanId StationBase::open(Cause cause, SpanId, std::uint32_t source) {
 }
 
 // ---- credits ----------------------------------------------------------------------------------
-
-void StationBase::give_credit_back(PortId port) {
-  if (port == kNoPort) return;
-  const Input& input = input_at(port);
-  if (input.feeder != nullptr) input.feeder->credit_returned(input.feeder_port);
-}
 
 void StationBase::credit_returned(PortId port) {
   Output& output = *output_at(port);
@@ -218,7 +261,7 @@ void StationBase::credit_returned(PortId port) {
                 port,
                 plan_.first_node,
                 output.credits};
-  engine_.push(key, Item{Marker{Tag{0}}, now, port, index_, LaneId{0}, Item::Kind::Credit});
+  engine_.push(key) = {Marker{Tag{0}}, now, port, index_, LaneId{0}, kNoInput, Item::Kind::Credit};
 }
 
 void StationBase::release_held(Output& output) {
@@ -228,11 +271,8 @@ void StationBase::release_held(Output& output) {
   while (released < output.held.size() && output.credits > 0) {
     const Held held = output.held[released++];
     const Time departure = std::max(held.ready, now);
-    const SpanId span = span_of(held.message);
     lane_ = held.lane;
-    if (span != kNoSpan && departure > held.ready) {
-      record(departure, Event::Stalled, span, 0, departure);
-    }
+    if (departure > held.ready) record_wait(Event::Stalled, held.message, departure);
     Time& last = output.last_departure[raw(held.lane)];
     last = std::max(last, departure);
     depart(output, held.message, departure);
@@ -241,7 +281,7 @@ void StationBase::release_held(Output& output) {
                     output.held.begin() + static_cast<std::ptrdiff_t>(released));
   if (!output.held.empty()) return;
   --state_.blocked_outputs;
-  if (may_start_request()) schedule_waiting_lanes();
+  give_turn();
 }
 
 // ---- small things -----------------------------------------------------------------------------
@@ -253,12 +293,18 @@ const Price& StationBase::price_of(Event event) const {
   return prices_[static_cast<std::size_t>(event)];
 }
 
-StationBase::Input& StationBase::input_at(PortId port) {
-  const unsigned spec = spec_of(port);
-  const unsigned edge = edge_of(port);
-  if (spec >= state_.inputs.size()) state_.inputs.resize(spec + 1);
-  if (edge >= state_.inputs[spec].size()) state_.inputs[spec].resize(edge + 1);
-  return state_.inputs[spec][edge];
+std::uint16_t StationBase::input_at(PortId port) {
+  const auto& known = state_.input_of_port;
+  const bool is_known = raw(port) < known.size() && known[raw(port)] != kNoInput;
+  return is_known ? known[raw(port)] : add_input(port);
+}
+
+std::uint16_t StationBase::add_input(PortId port) {
+  auto& known = state_.input_of_port;
+  if (raw(port) >= known.size()) known.resize(raw(port) + 1u, kNoInput);
+  known[raw(port)] = static_cast<std::uint16_t>(state_.inputs.size());
+  state_.inputs.push_back({});
+  return known[raw(port)];
 }
 
 StationBase::Output* StationBase::output_at(PortId port) {
@@ -274,8 +320,7 @@ TieClass StationBase::tie_of(const Message& message) const {
   // At a controller, ends of interrupts go before new ones, and both before questions of CPUs. The
   // one that CPUs ask is planned as SetPending, those before it as Controller.
   if (plan_.tie != TieClass::Controller && plan_.tie != TieClass::SetPending) return plan_.tie;
-  if (std::holds_alternative<RegisterWrite>(message) ||
-      std::holds_alternative<EoiMessage>(message)) {
+  if (is_one_of(message, kKind<RegisterWrite> | kKind<EoiMessage>)) {
     return TieClass::EndOfInterrupt;
   }
   if (std::holds_alternative<Inta>(message)) return TieClass::Accept;

@@ -1,13 +1,15 @@
 // A core's place in time: the queue in front of it, when its service starts, what its events cost,
-// when its messages leave, and the credits that stop it. This is the only place where that is decided.
+// when its messages leave, and the credits that stop it. This is the only place where that is
+// decided.
 //
-// [rule] A core is called when its service starts, not when a message arrives. Idle, the call is made
-// at once; otherwise the message waits in the lane's queue. Answers to a core's own questions (table
-// data, elapsed delays) go before queued requests, or a full core could never finish its work.
-// [rule] On an ordered edge nothing overtakes: a message that is ready early leaves when the one
-// before it has left (HeldForOrder).
-// [rule] A bounded queue gives credits to the edges that feed it. Without a credit a message stays in
-// the sender, which starts no other request until it is gone (Stalled).
+// [rule] A core is called when its service starts, not when a message arrives. Idle, the call is
+// made at once; otherwise the message waits in the lane's queue. Answers to a core's own questions
+// (table data, elapsed delays) go before queued requests, or a full core could never finish its
+// work. [rule] On an ordered edge nothing overtakes: a message that is ready early leaves when the
+// one before it has left (HeldForOrder). [rule] A bounded queue gives credits to the edges that
+// feed it. Without a credit a message stays in the sender, which starts no other request until it
+// is gone (Stalled). Lanes that wait for that take turns: the one that has waited longest is served
+// first.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +36,8 @@ class Link {
 
 /// What a station is called and where it stands in the canonical order.
 struct StationPlan {
-  std::string name;             // of the component: "hb0", "lapics"
-  NodeId first_node{};          // its lanes are first_node, first_node + 1, ...
+  std::string name;     // of the component: "hb0", "lapics"
+  NodeId first_node{};  // its lanes are first_node, first_node + 1, ...
   std::uint32_t lanes = 1;
   TieClass tie = TieClass::Controller;
   std::vector<std::uint32_t> first_source;  // by lane: id of the lane's first source
@@ -44,7 +46,9 @@ struct StationPlan {
 
 class StationBase : protected Env {
  public:
-  StationBase(Engine& engine, StationPlan plan, const PriceList& prices);
+  /// Can the core say that it takes no request now? Most never do and need not be asked.
+  enum class Busy : std::uint8_t { Never, AtTimes };
+  StationBase(Engine& engine, StationPlan plan, const PriceList& prices, Busy core);
   virtual ~StationBase() = default;
   StationBase(const StationBase&) = delete;
   StationBase& operator=(const StationBase&) = delete;
@@ -52,8 +56,8 @@ class StationBase : protected Env {
   const StationPlan& plan() const { return plan_; }
   Engine& engine() { return engine_; }
 
-  /// Joins an output to a link. Once, before the run. `peer` is the station behind the link, or null
-  /// for a foreign module; `depth` bounds the messages it holds for this edge (0: unbounded).
+  /// Joins an output to a link. Once, before the run. `peer` is the station behind the link, or
+  /// null for a foreign module; `depth` bounds the messages it holds for this edge (0: unbounded).
   void connect(PortId port, Order order, Link* link, StationBase* peer, unsigned depth);
   /// The edge at `port` is fed by `feeder` through its `feeder_port`: who gets credits back.
   void fed_by(PortId port, StationBase* feeder, PortId feeder_port);
@@ -84,6 +88,7 @@ class StationBase : protected Env {
   void spans_in_queues(std::vector<SpanId>& out) const;
 
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr std::uint16_t kNoInput = 0xFFFF;
   struct Queued {
     Item item;
     Key key;
@@ -98,6 +103,8 @@ class StationBase : protected Env {
     Queue requests;
     Queue answers;
     bool serve_scheduled = false;
+    bool in_turn = false;         // it stands in State::turns
+    std::uint32_t after = kNone;  // who comes after it there
   };
   struct Held {
     Message message;
@@ -113,7 +120,7 @@ class StationBase : protected Env {
     unsigned credits = 0;
     bool wake_scheduled = false;
     std::vector<Time> last_departure;  // by lane: lanes are independent of each other
-    std::vector<Held> held;  // front first
+    std::vector<Held> held;            // front first
   };
   struct Input {
     std::uint64_t arrivals = 0;
@@ -126,9 +133,11 @@ class StationBase : protected Env {
     std::vector<Queued> pool;
     std::uint32_t free_head = kNone;
     std::vector<Output> outputs;
-    std::vector<std::vector<Input>> inputs;      // by spec, by edge
-    std::vector<std::uint64_t> next_sequence;    // by source
-    std::uint64_t records = 0;                   // notes so far: the last word among equals
+    std::vector<Input> inputs;
+    std::vector<std::uint16_t> input_of_port;  // by raw(port): index into inputs, or kNoInput
+    Queue turns;                               // lanes whose requests may not start yet, in turn
+    std::vector<std::uint64_t> next_sequence;  // by source
+    std::uint64_t records = 0;                 // notes so far: the last word among equals
     unsigned blocked_outputs = 0;
   };
   State state_;
@@ -143,7 +152,8 @@ class StationBase : protected Env {
 
   NodeId node_of(LaneId lane) const { return NodeId{raw(plan_.first_node) + raw(lane)}; }
   const Price& price_of(Event event) const;
-  Input& input_at(PortId port);
+  std::uint16_t input_at(PortId port);
+  std::uint16_t add_input(PortId port);
   Output* output_at(PortId port);
   std::uint16_t round_at(Time time) const;
   TieClass tie_of(const Message& message) const;
@@ -152,17 +162,25 @@ class StationBase : protected Env {
   void serve_next(LaneId lane);
   void serve(LaneId lane, const Item& item);
   void schedule_serve(LaneId lane);
-  void schedule_waiting_lanes();
-  bool may_start_request() const { return state_.blocked_outputs == 0 && !core_is_busy(); }
-  void give_credit_back(PortId port);
+  enum class Turn : std::uint8_t { Last, First };
+  void take_turn(LaneId lane, Turn turn);
+  void give_turn();
+  void schedule(LaneId lane);
+  bool may_start_request() const {
+    return state_.blocked_outputs == 0 && !(core_can_be_busy_ && core_is_busy());
+  }
   void credit_returned(PortId port);
   void release_held(Output& output);
   void depart(Output& output, const Message& message, Time departure);
-  void record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time);
+  /// Something that began at `begin` is over at `time`; `last` is the time of the span's last
+  /// record.
+  void record(Time begin, Event event, SpanId span, std::uint64_t detail, Time time, Time last);
+  void record_wait(Event event, const Message& message, Time time);
   void enqueue(Queue& queue, const Key& key, const Item& item);
   Item dequeue(Queue& queue);
 
   Engine& engine_;
+  bool core_can_be_busy_;
   StationPlan plan_;
   PriceList prices_;
   struct LanePrice {
@@ -173,7 +191,6 @@ class StationBase : protected Env {
   std::vector<LanePrice> lane_prices_;
   std::uint16_t index_ = 0;
   std::vector<std::uint32_t> output_of_port_;  // by raw(port): index into outputs, or kNone
-  std::vector<LaneId> waiting_lanes_;          // scratch of schedule_waiting_lanes
   // The service under way
   LaneId lane_{};
   TieClass tie_{};   // of what it serves: its records stand where it stands
@@ -191,7 +208,9 @@ template <class Core>
 class Station final : public StationBase {
  public:
   Station(Engine& engine, StationPlan plan, const PriceList& prices, Core core)
-      : StationBase(engine, std::move(plan), prices), core_(std::move(core)) {}
+      : StationBase(engine, std::move(plan), prices,
+                    HasBusy<Core>::value ? Busy::AtTimes : Busy::Never),
+        core_(std::move(core)) {}
 
   Core& core() { return core_; }
   const Core& core() const { return core_; }

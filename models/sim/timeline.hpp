@@ -37,10 +37,14 @@ class Timeline {
 
   /// key.time must not lie before the time of the latest pop. Items of equal keys keep the order of
   /// their pushes.
-  void push(const Key& key, const T& item) {
+  void push(const Key& key, const T& item) { push(key) = item; }
+  /// The same for an item that is made in its place: what is returned must be assigned at once.
+  T& push(const Key& key) {
     assert(key.time >= now_);
-    place(take_node(key, item));
+    const Index node = take_node(key);
+    place(node);
     ++size_;
+    return nodes_[node].item;
   }
 
   bool empty() const { return size_ == 0; }
@@ -50,19 +54,18 @@ class Timeline {
   /// timeline.
   const Key& next() const {
     assert(!empty());
-    return nodes_[heads_[first_slot()]].key;
+    return nodes_[heads_[first_]].key;
   }
 
   /// Takes the item that comes next, the one of next(). Not for an empty timeline.
   T pop() {
     assert(!empty());
-    const unsigned slot = first_slot();
-    const Index node = heads_[slot];
+    const Index node = heads_[first_];
     now_ = nodes_[node].key.time;
-    if (slot < kDigits) {
-      take_root(slot, nodes_[node].child);
+    if (first_ < kDigits) {
+      take_root(nodes_[node].child);
     } else {
-      vacate(slot);
+      vacate();
       spread(nodes_[node].next);
     }
     --size_;
@@ -97,6 +100,7 @@ class Timeline {
   static constexpr unsigned kLevels = (64 - kGranuleBits + kDigitBits - 1) / kDigitBits;
   static constexpr unsigned kWords = kLevels * kDigits / 64;
   static_assert(kWords <= 64, "one word says which words of occupied_ are not zero");
+  static constexpr unsigned kNoSlot = kLevels * kDigits;
 
   struct Node {
     Key key;
@@ -116,11 +120,6 @@ class Timeline {
     return heads;
   }
 
-  unsigned first_slot() const {
-    const unsigned word = lowest(words_);
-    return word * 64 + lowest(occupied_[word]);
-  }
-
   bool before(Index a, Index b) const {
     const Node& l = nodes_[a];
     const Node& r = nodes_[b];
@@ -131,9 +130,9 @@ class Timeline {
     return l.key == r.key ? l.order < r.order : l.key < r.key;
   }
 
-  Index take_node(const Key& key, const T& item) {
+  Index take_node(const Key& key) {
     if (free_ == kNone) {
-      nodes_.push_back({key, pushes_++, kNone, kNone, item});
+      nodes_.push_back({key, pushes_++, kNone, kNone, T{}});
       return static_cast<Index>(nodes_.size() - 1);
     }
     const Index index = free_;
@@ -143,7 +142,6 @@ class Timeline {
     node.order = pushes_++;
     node.next = kNone;
     node.child = kNone;
-    node.item = item;
     return index;
   }
   T release(Index node) {
@@ -168,6 +166,7 @@ class Timeline {
     heads_[slot] = node;
     occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
     words_ |= std::uint64_t{1} << (slot / 64);
+    if (slot < first_) first_ = slot;
   }
   // Out of line, so that the push into an empty slot, the usual one, saves no registers for it.
   [[gnu::noinline]] void join(unsigned slot, Index node) {
@@ -182,17 +181,23 @@ class Timeline {
       nodes_[head].next = node;
     }
   }
-  /// Empties the first slot.
-  void vacate(unsigned slot) {
-    heads_[slot] = kNone;
-    std::uint64_t& word = occupied_[slot / 64];
+  /// Empties the first slot; the next that holds something is the first.
+  void vacate() {
+    heads_[first_] = kNone;
+    std::uint64_t& word = occupied_[first_ / 64];
     word &= word - 1;
     if (word == 0) words_ &= words_ - 1;
+    if (words_ == 0) {
+      first_ = kNoSlot;
+    } else {
+      const unsigned next = lowest(words_);
+      first_ = next * 64 + lowest(occupied_[next]);
+    }
   }
   /// Leaves the children of a root that was taken in the first slot.
-  void take_root(unsigned slot, Index children) {
-    if (children == kNone) return vacate(slot);
-    heads_[slot] = merge(children);
+  void take_root(Index children) {
+    if (children == kNone) return vacate();
+    heads_[first_] = merge(children);
   }
   /// Places the nodes of a list anew, each on a lower level than before.
   void spread(Index list) {
@@ -245,6 +250,7 @@ class Timeline {
   Index free_ = kNone;
   std::uint64_t pushes_ = 0;
   std::size_t size_ = 0;
+  unsigned first_ = kNoSlot;                      // the first slot that holds items
   Time now_ = 0;                                  // of the latest pop
   std::uint64_t words_ = 0;                       // bit n: occupied_[n] is not zero
   std::array<std::uint64_t, kWords> occupied_{};  // a bit for each slot that holds items

@@ -12,15 +12,11 @@ Kernel::Kernel(sc_core::sc_module_name name, Engine& engine, RunAhead run_ahead)
   sensitive << due_;
 }
 
-sc_core::sc_time Kernel::from_now(Time time) {
-  return sc_core::sc_time::from_value(time > now() ? time - now() : 0);
-}
-
 void Kernel::disturb() {
   limit_is_stale_ = true;
   if (pumping_ || engine_.idle()) return;
-  // Running ahead needs no time of the kernel's to pass first: the pump itself sees how far it may go.
-  // So the kernel stays behind the fabric, which can be put back to an earlier time.
+  // Running ahead needs no time of the kernel's to pass first: the pump itself sees how far it may
+  // go. So the kernel stays behind the fabric, which can be put back to an earlier time.
   due_.notify(run_ahead_ == RunAhead::On ? sc_core::SC_ZERO_TIME : from_now(engine_.next_time()));
 }
 
@@ -32,6 +28,7 @@ Time Kernel::run_ahead_limit() const {
 }
 
 void Kernel::pump() {
+  pumped_at_ = now();
   pumping_ = true;
   Time limit = run_ahead_limit();
   while (!engine_.idle()) {

@@ -1,5 +1,5 @@
-// The pump: drives the engine's timeline from SystemC with one SC_METHOD. There is no kernel event per
-// hop: as long as nothing else in the simulation is due earlier, the pump runs ahead within one
+// The pump: drives the engine's timeline from SystemC with one SC_METHOD. There is no kernel event
+// per hop: as long as nothing else in the simulation is due earlier, the pump runs ahead within one
 // activation.
 #pragma once
 
@@ -9,8 +9,9 @@
 
 namespace irqfab {
 
-/// May the fabric's own time be ahead of sc_time_stamp()? Never past the next pending activity of the
-/// kernel; but after sc_start(t) returns, a caller from outside would find the fabric in the future.
+/// May the fabric's own time be ahead of sc_time_stamp()? Never past the next pending activity of
+/// the kernel; but after sc_start(t) returns, a caller from outside would find the fabric in the
+/// future.
 enum class RunAhead : std::uint8_t { Off, On };
 
 class Kernel final : public sc_core::sc_module {
@@ -28,8 +29,14 @@ class Kernel final : public sc_core::sc_module {
   /// True while the fabric acts: what reaches a shell now was sent by another within this call.
   bool pumping() const { return pumping_; }
 
-  static Time now() { return sc_core::sc_time_stamp().value(); }
-  static sc_core::sc_time from_now(Time time);
+  /// The time of SystemC's kernel, which stands still while the fabric acts.
+  Time now() const { return pumping_ ? pumped_at_ : sc_core::sc_time_stamp().value(); }
+  sc_core::sc_time from_now(Time time) const {
+    const Time since = now();
+    return sc_core::sc_time::from_value(time > since ? time - since : 0);
+  }
+  /// The time of a call that is made with this delay.
+  Time after(const sc_core::sc_time& delay) const { return now() + delay.value(); }
 
  private:
   void pump();
@@ -39,6 +46,7 @@ class Kernel final : public sc_core::sc_module {
   RunAhead run_ahead_;
   Time horizon_ = kNever;
   bool pumping_ = false;
+  Time pumped_at_ = 0;
   bool limit_is_stale_ = false;
   sc_core::sc_event due_;
 };

@@ -6,8 +6,6 @@
 namespace irqfab {
 namespace {
 
-Time absolute(const sc_core::sc_time& delay) { return Kernel::now() + delay.value(); }
-
 /// Zero-price hops within this time before something from outside that arrives at `time`.
 std::uint16_t round_from_outside(const Engine& engine, Time time) {
   return time == engine.now() ? static_cast<std::uint16_t>(engine.round() + 1) : std::uint16_t{0};
@@ -28,6 +26,15 @@ bool is_plain(const tlm::tlm_generic_payload& payload) {
   return length > 0 && length <= longest && (width == 0 || width >= length) &&
          payload.get_byte_enable_ptr() == nullptr;
 }
+/// A message's data is 4 bytes: that size is worth an instruction of its own.
+void copy_data(void* to, const void* from, std::size_t size) {
+  if (size == 4) {
+    std::memcpy(to, from, 4);
+  } else {
+    std::memcpy(to, from, size);
+  }
+}
+
 bool is_marker(const tlm::tlm_generic_payload& payload) {
   const auto* extension = payload.get_extension<InterruptExtension>();
   return extension != nullptr && extension->marker;
@@ -103,7 +110,7 @@ void BusInitiatorEnd::post(const BusWrite& write, Time departure, std::uint16_t 
   post_.extension.requester = write.requester;
   post_.extension.span = write.span;
   post_.extension.round = round;
-  sc_core::sc_time delay = Kernel::from_now(departure);
+  sc_core::sc_time delay = kernel_.from_now(departure);
   socket->b_transport(post_.payload, delay);
 }
 
@@ -111,18 +118,18 @@ void BusInitiatorEnd::request(Transaction& transaction, Time departure, std::uin
   transaction.extension.round = round;
   transaction.payload.acquire();
   tlm::tlm_phase phase = tlm::BEGIN_REQ;
-  sc_core::sc_time delay = Kernel::from_now(departure);
+  sc_core::sc_time delay = kernel_.from_now(departure);
   const tlm::tlm_sync_enum status = socket->nb_transport_fw(transaction.payload, phase, delay);
   const bool done =
       status == tlm::TLM_COMPLETED || (status == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP);
-  if (done) answered(transaction.payload, absolute(delay));
+  if (done) answered(transaction.payload, kernel_.after(delay));
 }
 
 tlm::tlm_sync_enum BusInitiatorEnd::nb_transport_bw(tlm::tlm_generic_payload& payload,
                                                     tlm::tlm_phase& phase,
                                                     sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_RESP) return tlm::TLM_ACCEPTED;  // END_REQ
-  answered(payload, absolute(delay));
+  answered(payload, kernel_.after(delay));
   return tlm::TLM_COMPLETED;
 }
 
@@ -191,7 +198,7 @@ BusTargetEnd::BusTargetEnd(Kernel& kernel, StationBase& station, PortId port,
 }
 
 void BusTargetEnd::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
-  const Time time = absolute(delay);
+  const Time time = kernel_.after(delay);
   if (refuse(payload)) return;
   if (payload.is_write()) {
     put_write(payload, time);
@@ -212,7 +219,7 @@ void BusTargetEnd::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_ti
 tlm::tlm_sync_enum BusTargetEnd::nb_transport_fw(tlm::tlm_generic_payload& payload,
                                                  tlm::tlm_phase& phase, sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;  // END_RESP: nothing left to do
-  const Time time = absolute(delay);
+  const Time time = kernel_.after(delay);
   if (!is_marker(payload) && refuse(payload)) return tlm::TLM_COMPLETED;
   if (payload.is_write()) {
     put_write(payload, time);
@@ -240,10 +247,13 @@ bool BusTargetEnd::refuse(tlm::tlm_generic_payload& payload) {
 
 void BusTargetEnd::put_write(tlm::tlm_generic_payload& payload, Time time) {
   const auto* extension = payload.get_extension<InterruptExtension>();
-  BusWrite write{payload.get_address(), 0, kNoSpan, requester_of(payload),
+  BusWrite write{payload.get_address(), 0, kNoSpan, default_requester_,
                  static_cast<std::uint8_t>(payload.get_data_length())};
-  std::memcpy(&write.data, payload.get_data_ptr(), write.size);
-  if (extension != nullptr) write.span = extension->span;
+  copy_data(&write.data, payload.get_data_ptr(), write.size);
+  if (extension != nullptr) {
+    write.span = extension->span;
+    write.requester = extension->requester;
+  }
   station_.accept(port_, write, time, round_of(extension, kernel_, time));
   payload.set_response_status(tlm::TLM_OK_RESPONSE);
 }
@@ -283,12 +293,12 @@ void BusTargetEnd::carry(const Message& message, Time departure, std::uint16_t r
                 std::min<std::size_t>(payload.get_data_length(), data->data.size()));
   }
   if (asked.done != nullptr) {
-    asked.done->notify(Kernel::from_now(departure));
+    asked.done->notify(kernel_.from_now(departure));
     return kernel_.disturb();
   }
   if (auto* extension = payload.get_extension<InterruptExtension>()) extension->round = round;
   tlm::tlm_phase phase = tlm::BEGIN_RESP;
-  sc_core::sc_time delay = Kernel::from_now(departure);
+  sc_core::sc_time delay = kernel_.from_now(departure);
   socket->nb_transport_bw(payload, phase, delay);
 }
 
@@ -334,7 +344,7 @@ void ForeignTargetEnd::carry(const Message& message, Time departure, std::uint16
       std::upper_bound(calls_.begin(), calls_.end(), departure,
                        [](Time time, const Call& call) { return time < call.departure; });
   calls_.insert(at, {message, departure});
-  called_.notify(Kernel::from_now(departure));
+  called_.notify(kernel_.from_now(departure));
   kernel_.disturb();
 }
 
@@ -342,8 +352,8 @@ void ForeignTargetEnd::make_calls() {
   for (;;) {
     while (calls_.empty()) sc_core::wait(called_);
     const Call call = calls_.front();
-    if (call.departure > Kernel::now()) {
-      sc_core::wait(Kernel::from_now(call.departure), called_);
+    if (call.departure > kernel_.now()) {
+      sc_core::wait(kernel_.from_now(call.departure), called_);
       continue;  // an earlier one may have come
     }
     calls_.erase(calls_.begin());
@@ -367,8 +377,8 @@ void ForeignTargetEnd::make(const Call& call) {
     transaction_.extension.span = read->span;
   } else if (const auto* marker = std::get_if<Marker>(&call.message)) {
     // Calls are made in order, so whatever came before has landed.
-    const std::uint16_t round = round_from_outside(kernel_.engine(), Kernel::now());
-    station_.accept(port_, MarkerDone{marker->tag}, Kernel::now(), round);
+    const std::uint16_t round = round_from_outside(kernel_.engine(), kernel_.now());
+    station_.accept(port_, MarkerDone{marker->tag}, kernel_.now(), round);
     return kernel_.disturb();
   }
   socket->b_transport(transaction_.payload, delay);
@@ -376,8 +386,8 @@ void ForeignTargetEnd::make(const Call& call) {
   if (read == nullptr) return;
   BusData data{{}, read->tag, status_of(transaction_.payload.get_response_status()), read->span};
   std::memcpy(data.data.data(), transaction_.data.data(), data.data.size());
-  const std::uint16_t round = round_from_outside(kernel_.engine(), Kernel::now());
-  station_.accept(port_, data, Kernel::now(), round);
+  const std::uint16_t round = round_from_outside(kernel_.engine(), kernel_.now());
+  station_.accept(port_, data, kernel_.now(), round);
   kernel_.disturb();
 }
 

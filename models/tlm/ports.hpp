@@ -1,18 +1,17 @@
-// The ends of edges in SystemC. A bus edge is a pair of TLM-2.0 sockets; wire, cpu and fabric edges are
-// sc_port/sc_export of a small interface. Each end is a Link (what leaves) and calls accept() of its
-// station (what arrives).
+// The ends of edges in SystemC. A bus edge is a pair of TLM-2.0 sockets; wire, cpu and fabric edges
+// are sc_port/sc_export of a small interface. Each end is a Link (what leaves) and calls accept()
+// of its station (what arrives).
 //
-// Posted writes are b_transport calls with an annotated delay; reads and markers, whose answers come
-// later, are nb_transport transactions with the phases BEGIN_REQ and BEGIN_RESP (base protocol).
-// Modules that know nothing of irqfab may stand at either end of a bus edge.
+// Posted writes are b_transport calls with an annotated delay; reads and markers, whose answers
+// come later, are nb_transport transactions with the phases BEGIN_REQ and BEGIN_RESP (base
+// protocol). Modules that know nothing of irqfab may stand at either end of a bus edge.
 #pragma once
 
 #include <memory>
 #include <string>
-#include <vector>
-
 #include <systemc>
 #include <tlm>
+#include <vector>
 
 #include "models/sim/station.hpp"
 #include "models/tlm/extension.hpp"
@@ -66,8 +65,8 @@ class BusInitiatorEnd final : public PortEnd, public tlm::tlm_bw_transport_if<> 
     std::uint16_t round = 0;
     bool marker = false;
   };
-  /// Every transaction of the pool. Payloads live as long as the process, so restoring fills the same
-  /// ones again and pointers to them hold.
+  /// Every transaction of the pool. Payloads live as long as the process, so restoring fills the
+  /// same ones again and pointers to them hold.
   using Saved = std::vector<Question>;
   Saved save() const;
   void restore(const Saved& saved);
@@ -103,8 +102,8 @@ class BusTargetEnd final : public PortEnd, public tlm::tlm_fw_transport_if<> {
 
   void carry(const Message& message, Time departure, std::uint16_t round) override;
 
-  /// Payloads of the questions that wait for an answer, by the tag the core sees; null: none. Not with
-  /// a foreign initiator: a thread may wait for it.
+  /// Payloads of the questions that wait for an answer, by the tag the core sees; null: none. Not
+  /// with a foreign initiator: a thread may wait for it.
   using Saved = std::vector<tlm::tlm_generic_payload*>;
   Saved save() const;
   void restore(const Saved& saved);
@@ -118,7 +117,7 @@ class BusTargetEnd final : public PortEnd, public tlm::tlm_fw_transport_if<> {
 
   struct Asked {
     tlm::tlm_generic_payload* payload = nullptr;  // null: the slot is free
-    sc_core::sc_event* done = nullptr;  // set: a thread waits in b_transport
+    sc_core::sc_event* done = nullptr;            // set: a thread waits in b_transport
   };
   static bool refuse(tlm::tlm_generic_payload& payload);
   void put_write(tlm::tlm_generic_payload& payload, Time time);

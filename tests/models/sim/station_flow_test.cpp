@@ -213,6 +213,55 @@ TEST_F(StationCredits, SeveralCreditsAtOnceReleaseTheSenderOnce) {
   EXPECT_EQ(out->carried.size(), 20u);
 }
 
+/// A sender of several lanes, each of which has something to send all the time.
+class StationTurns : public StationCredits {
+ protected:
+  void build_lanes(std::uint32_t lanes) {
+    price(Event::BridgeForwarded, 0, 0);
+    sender = make<Relay>(1, TieClass::Device, lanes);
+    price(Event::BridgeForwarded, 10, 100);
+    receiver = make<Relay>(1 + lanes);
+    link = &join(*sender, kOut, receiver.get(), kIn, Order::Ordered, 1);
+    out = &join(*receiver, kOut, nullptr, kIn);
+  }
+  /// `data` says who sent it.
+  void send_from(std::uint64_t lane, Time time) {
+    sender->accept(kIn, write(lane, kNoSpan, kPlain, lane), time, 0);
+  }
+};
+
+TEST_F(StationTurns, LanesThatWaitForACreditAreServedInTheOrderInWhichTheyBeganToWait) {
+  build_lanes(4);
+  send_from(0, 0);
+  send_from(0, 0);
+  send_from(0, 0);  // is held, and blocks the others
+  send_from(3, 20);
+  send_from(1, 30);
+  send_from(2, 40);
+  send_from(0, 50);
+  engine.run();
+  EXPECT_EQ(link->data(), (Data{0, 0, 0, 3, 1, 2, 0}));
+}
+
+TEST_F(StationTurns, ALaneThatAlwaysHasMoreLeavesTheOthersTheirTurns) {
+  build_lanes(3);
+  for (int i = 0; i < 10; ++i) send_from(0, 0);
+  for (int i = 0; i < 3; ++i) send_from(2, 5);
+  for (int i = 0; i < 3; ++i) send_from(1, 10);
+  engine.run();
+  EXPECT_EQ(link->data(), (Data{0, 0, 0, 0, 2, 1, 0, 2, 1, 0, 2, 1, 0, 0, 0, 0}));
+}
+
+TEST_F(StationTurns, WhatArrivesWhenACreditComesBackGoesBehindThoseThatWait) {
+  build_lanes(3);
+  for (int i = 0; i < 3; ++i) send_from(0, 0);
+  send_from(2, 20);
+  send_from(2, 25);
+  send_from(1, 100);  // the receiver's next service start
+  engine.run();
+  EXPECT_EQ(link->data(), (Data{0, 0, 0, 2, 1, 2}));
+}
+
 TEST_F(StationCredits, AChainOfBoundedQueuesLosesAndReordersNothing) {
   for (const unsigned depth : {1u, 2u, 5u}) {
     SCOPED_TRACE(depth);

@@ -228,8 +228,8 @@ TEST_F(StationAnswers, ABusyCoreHoldsTheRequestsOfEveryLane) {
   }
   engine.run();
   EXPECT_EQ(times(Event::Pended, NodeId{1}), Times{100});
-  EXPECT_EQ(times(Event::Pended, NodeId{2}), Times{500});  // the lower lane first
-  EXPECT_EQ(times(Event::Pended, NodeId{3}), Times{600});
+  EXPECT_EQ(times(Event::Pended, NodeId{3}), Times{500});  // it has waited longest
+  EXPECT_EQ(times(Event::Pended, NodeId{2}), Times{600});
 }
 
 // ---- what a core asks for ---------------------------------------------------------------------
