@@ -1,0 +1,43 @@
+// The cores of a machine, called directly: a virtual Env and nothing else. No queue, no time, no
+// prices, no accounting, no trace. It is what the functional work of an interrupt costs, and so
+// what engines are compared with.
+//
+// Not modelled: waiting. A message is delivered within the call that sends it and a delay is over
+// at once, so a machine is called from outside only after everything before has come to rest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "fabric/run/machine.hpp"
+#include "fabric/topology/topology.hpp"
+
+namespace irqfab::bench {
+
+class DirectMachine {
+ public:
+  /// Cores are values: these are copies of a programmed machine's.
+  DirectMachine(run::Machine& programmed, const topology::Topology& topology);
+  ~DirectMachine();
+
+  /// Generators of the load, each of which can be made to ask for an interrupt.
+  std::uint32_t generators() const { return generators_; }
+  void ask(std::uint32_t generator);
+
+  std::uint64_t handled() const;
+  /// Events noted so far.
+  std::uint64_t notes() const { return notes_; }
+
+  class Node;  // one core and its Env
+
+ private:
+  std::vector<std::unique_ptr<Node>> nodes_;
+  Node* traffic_ = nullptr;
+  std::uint32_t generators_ = 0;
+  std::size_t cpus_ = 0;  // component
+  std::uint64_t notes_ = 0;
+  std::uint64_t spans_ = 0;
+};
+
+}  // namespace irqfab::bench

@@ -1,0 +1,124 @@
+// In steady state an interrupt costs no allocation: every operator new of the process is counted. A
+// program of its own, because it replaces operator new.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <new>
+#include <sstream>
+
+#include "fabric/run/machine.hpp"
+#include "fabric/run/session.hpp"
+#include "fabric/scenario/reader.hpp"
+#include "fabric/trace/sink.hpp"
+
+namespace {
+
+std::uint64_t allocations = 0;
+
+void* counted(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void* counted(std::size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const auto align = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(align, (size + align - 1) / align * align)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+// The other forms (arrays, nothrow) call these.
+void* operator new(std::size_t size) { return counted(size); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, alignment);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace irqfab {
+namespace {
+
+constexpr Time kWarm = 3 * kPsPerMs;  // queues and pools have grown to what the load needs
+constexpr Time kEnd = 9 * kPsPerMs;
+
+std::string file(const std::string& name) {
+  std::ifstream in(std::string(IRQFAB_SOURCE_DIR) + "/scenarios/" + name);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+/// The same load, ten times as long.
+std::string longer(std::string text, const std::string& length, const std::string& than) {
+  for (std::size_t at = text.find(than); at != std::string::npos; at = text.find(than, at + 1)) {
+    text.replace(at, than.size(), length);
+  }
+  return text;
+}
+
+struct Case {
+  const char* name;
+  std::string text;
+  std::uint64_t least_interrupts;  // in the window that is counted
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+
+class Allocation : public ::testing::TestWithParam<Case> {
+ protected:
+  /// Runs the case; what is counted lies between kWarm and kEnd.
+  void run(RecordSink* sink, const std::function<void(const Engine&)>& started) {
+    auto scenario = scenario::read(GetParam().text, GetParam().name);
+    ASSERT_TRUE(scenario) << format(scenario.errors().front());
+    scenario->until = 1;
+    const auto prepared = run::prepare(std::move(*scenario), {});
+    ASSERT_TRUE(prepared) << format(prepared.errors().front());
+    const auto session = run::Session::create(*prepared, sink);
+    ASSERT_TRUE(session) << format(session.errors().front());
+    run::Machine& machine = (*session)->machine();
+    if (started) started(machine.engine());
+    ASSERT_TRUE((*session)->run());
+    machine.run(kWarm);
+    const std::uint64_t asserted = machine.ledger().accounting().asserted;
+    const std::uint64_t before = allocations;
+    machine.run(kEnd);
+    allocated_ = allocations - before;
+    interrupts_ = machine.ledger().accounting().asserted - asserted;
+  }
+
+  std::uint64_t allocated_ = 0;
+  std::uint64_t interrupts_ = 0;
+};
+
+TEST_P(Allocation, InterruptsAllocateNothing) {
+  run(nullptr, nullptr);
+  EXPECT_EQ(allocated_, 0u);
+  EXPECT_GE(interrupts_, GetParam().least_interrupts);
+}
+
+TEST_P(Allocation, NorDoesTheirTrace) {
+  auto writer = trace::Writer::create("/dev/null", {});
+  ASSERT_TRUE(writer);
+  trace::FileSink sink(std::move(*writer));
+  run(&sink, [&](const Engine& engine) { sink.follow(engine); });
+  EXPECT_EQ(allocated_, 0u);
+  EXPECT_GE(interrupts_, GetParam().least_interrupts);
+  EXPECT_TRUE(sink.finish());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Loads, Allocation,
+    ::testing::Values(
+        Case{"nvme_8q", file("nvme-8q.yaml"), 4000},
+        Case{"nvme_8q_remapped",
+             longer(file("nvme-8q.yaml"), "machine:\n  arch: x86-ir\n", "machine:\n"), 4000},
+        Case{"mixed_storm", longer(file("mixed-storm.yaml"), "for: 20ms", "for: 2ms"), 10000}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
+}  // namespace
+}  // namespace irqfab
