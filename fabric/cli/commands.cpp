@@ -72,6 +72,29 @@ void import_options(CLI::App& app, Options& o) {
   app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
 }
 
+void analyze_options(CLI::App& app, Options& o) {
+  app.add_option("TRACE", o.inputs, "Traces that 'run --trace' wrote, read as one; - is standard input")
+      ->required();
+  app.add_option("--by", o.by, "A row for each path, source, vector, cpu or hop")
+      ->check(CLI::IsMember({"path", "source", "vector", "cpu", "hop", "window"}));
+  app.add_option("--worst", o.worst, "How many of the longest interrupts to explain")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  app.add_flag("--partial", o.partial, "Of a damaged trace, what is whole before the damage");
+  app.add_option("--diff", o.diff, "A trace to compare with");
+  app.add_option("--slo", o.slo, "A bound to hold, such as p99<5us");
+  app.add_flag("--json", o.json, "One JSON document on standard output");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+}
+
+void export_options(CLI::App& app, Options& o) {
+  app.add_option("TRACE", o.input, "Trace that 'run --trace' wrote; - is standard input")->required();
+  app.add_option("--format", o.format, "text or csv")
+      ->check(CLI::IsMember({"text", "csv", "perfetto", "vcd"}))
+      ->required();
+  app.add_option("-o", o.output, "File to write, instead of standard output");
+}
+
 void list_options(CLI::App& app, Options& o) {
   app.add_option("WHAT", o.input,
                  "archs, paths, profiles, behaviours, models, events, mutants or schema")
@@ -97,13 +120,14 @@ constexpr Command kCommands[] = {
     {"graph", "Draw the machine", graph_options, draw_scenario},
     {"import", "Turn a recorded KVM trace into a scenario that replays it", import_options,
      import_recording},
+    {"analyze", "Latency analysis of traces: per path and per hop, and the longest explained",
+     analyze_options, analyze_traces},
+    {"export", "A trace as text or as comma-separated values", export_options, export_trace},
     {"list", "What there is: fabrics, paths, events, prices, models, mutants", list_options,
      list_things},
     {"compare", "A scenario on several fabrics and paths, side by side", nullptr, nullptr},
     {"conform", "Register-level conformance cases", nullptr, nullptr},
-    {"analyze", "Latency analysis of traces", nullptr, nullptr},
     {"report", "Traces as one page", nullptr, nullptr},
-    {"export", "A trace in the formats of other viewers", nullptr, nullptr},
     {"replay", "Hardware in the loop", nullptr, nullptr},
     {"calibrate", "Fit a profile to a host or a recorded trace", nullptr, nullptr},
     {"explore", "All interleavings of a small scenario", nullptr, nullptr},
@@ -143,6 +167,12 @@ std::string refusal_of(const Options& o) {
   if (!o.set.empty()) return later("--set");
   if (o.invariants) return later("--check");
   if (o.sensitivity) return later("--sensitivity");
+  if (o.by == "window") return later("--by window");
+  if (!o.diff.empty()) return later("--diff");
+  if (!o.slo.empty()) return later("--slo");
+  for (const char* format : {"perfetto", "vcd"}) {
+    if (o.format == format) return later(("--format " + o.format).c_str());
+  }
   if (o.engine == "fast") return later("--engine fast");
   if (!o.engine.empty() && o.engine != "tlm") {
     return "there is no engine '" + o.engine + "'; there are tlm, fast";

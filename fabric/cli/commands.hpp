@@ -19,6 +19,7 @@ enum Exit : int {
 /// Every option that some command takes.
 struct Options {
   std::string input;                    // a scenario, a trace, a topic
+  std::vector<std::string> inputs;      // analyze: traces
   std::string arch;
   std::string path;
   std::string profile;
@@ -28,6 +29,11 @@ struct Options {
   std::string output;
   std::string format;
   std::string source;                   // explain: DEV:VEC
+  std::string by = "path";              // analyze: what the table has a row for
+  std::size_t worst = 5;                // analyze: how many interrupts are explained
+  bool partial = false;                 // analyze: what is whole of a damaged trace
+  std::string diff;
+  std::string slo;
   std::string until;
   std::string behaviour;
   std::string engine;
@@ -51,6 +57,8 @@ int check_scenario(const Options& options);
 int explain_source(const Options& options);
 int draw_scenario(const Options& options);
 int import_recording(const Options& options);
+int analyze_traces(const Options& options);
+int export_trace(const Options& options);
 int list_things(const Options& options);
 
 }  // namespace irqfab::cli

@@ -16,14 +16,36 @@ trace::TraceHeader header_of(const run::Prepared& prepared, const topology::Topo
   trace::TraceHeader header;
   header.irqfab = kVersion;
   header.scenario = prepared.scenario.file;
+  header.title = prepared.scenario.title;
   header.seed = prepared.scenario.seed;
   header.arch = prepared.arch;
   header.path = prepared.path;
   header.profile = prepared.profile.name;
   header.behaviour = prepared.scenario.behaviour;
   for (const std::string& name : topology::node_names(topology)) header.nodes.add(name);
-  for (const topology::Source& source : topology.sources) header.sources.add(source.name);
+  header.nodes.add("run");  // where a run says how it ended
+  for (const topology::Component& component : topology.components) {
+    const auto lanes = static_cast<std::uint32_t>(component.lanes.size());
+    header.components.push_back({component.name, lanes});
+  }
+  header.paths = topology.paths;
+  for (const topology::Source& source : topology.sources) {
+    header.sources.add(source.name);
+    header.path_of_source.add(source.path);
+  }
+  for (std::uint16_t event = 0; event < kEventCount; ++event) {
+    run::PriceLabel price = run::price_label(prepared.profile, Event{event});
+    header.prices[event] = {std::move(price.source), std::move(price.kind)};
+  }
   return header;
+}
+
+Result<trace::Writer::Written> finish(trace::FileSink& sink, run::Session& session,
+                                      const run::Outcome& outcome) {
+  using How = trace::RunEnd::How;
+  const std::size_t nodes = topology::first_nodes(session.topology()).back();
+  return sink.finish({outcome.simulated, outcome.stuck ? How::StoodStill : How::Well},
+                     NodeId{static_cast<std::uint32_t>(nodes)});
 }
 
 Result<std::unique_ptr<trace::FileSink>> sink_for(const Options& options,
@@ -49,7 +71,7 @@ int run_scenario(const Options& options) {
   const auto outcome = (*session)->run();
   if (!outcome) return fail(outcome.errors());
   if (*sink) {
-    const auto written = (*sink)->finish();
+    const auto written = finish(**sink, **session, *outcome);
     if (!written) return fail(written.errors());
   }
   if (!options.quiet) {

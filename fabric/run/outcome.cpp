@@ -5,17 +5,6 @@
 namespace irqfab::run {
 namespace {
 
-void describe_price(const Profile& profile, HopRow& hop) {
-  if (hop.event == Event::HandlerStep) {
-    hop.price_source = "the scenario's handler";
-    hop.price_kind = "scenario";
-    return;
-  }
-  const PriceRow* row = profile.find(hop.event);
-  hop.price_source = row != nullptr ? row->source : "free: no row in the timing table";
-  hop.price_kind = row != nullptr ? std::string(name_of(row->kind)) : "none";
-}
-
 HopRow hop_row(const HopStat& stat, const std::string& component, Event event) {
   HopRow hop;
   hop.component = component;
@@ -29,6 +18,13 @@ HopRow hop_row(const HopStat& stat, const std::string& component, Event event) {
 }
 
 }  // namespace
+
+PriceLabel price_label(const Profile& profile, Event event) {
+  if (event == Event::HandlerStep) return {"the scenario's handler", "scenario"};
+  const PriceRow* row = profile.find(event);
+  if (row == nullptr) return {"free: no row in the timing table", "none"};
+  return {row->source, std::string(name_of(row->kind))};
+}
 
 Summary summarize(const Histogram& h) {
   return {h.count(),           h.min(),
@@ -56,7 +52,9 @@ void collect(const Ledger& ledger, const topology::Topology& topology, const Pro
       const HopStat* stat = ledger.hop(c, Event(e));
       if (stat == nullptr) continue;
       HopRow hop = hop_row(*stat, topology.components[c].name, Event(e));
-      describe_price(profile, hop);
+      PriceLabel price = price_label(profile, Event(e));
+      hop.price_source = std::move(price.source);
+      hop.price_kind = std::move(price.kind);
       outcome.hop_total += hop.total;
       if (hop.price_kind == name_of(PriceKind::Assumed)) outcome.assumed += hop.total - hop.queue;
       outcome.hops.push_back(std::move(hop));

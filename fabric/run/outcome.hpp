@@ -37,6 +37,13 @@ struct HopRow {
   std::string price_kind;  // of PriceKind, or "scenario" or "none"
 };
 
+/// Where the length of an event comes from, as hops show it.
+struct PriceLabel {
+  std::string source;
+  std::string kind;  // of PriceKind, or "scenario" or "none"
+};
+PriceLabel price_label(const Profile& profile, Event event);
+
 struct ExpectationRow {
   std::string text;
   bool held = false;

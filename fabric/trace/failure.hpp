@@ -1,6 +1,7 @@
 // The two kinds of failure a trace file can meet.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -21,10 +22,13 @@ inline Diagnostic damage(std::string file, std::uint64_t offset, std::string cod
   return diagnostic;
 }
 
+/// The code of a write to a pipe whose reader has gone away.
+constexpr const char* kReaderGone = "reader-gone";
+
 /// The host refused; `error` is its errno.
 inline Diagnostic refused(std::string file, const std::string& what, int error) {
   Diagnostic diagnostic;
-  diagnostic.code = "host-io";
+  diagnostic.code = error == EPIPE ? kReaderGone : "host-io";
   diagnostic.where.file = std::move(file);
   diagnostic.message = what + ": " + std::generic_category().message(error);
   return diagnostic;

@@ -13,7 +13,7 @@ constexpr const char* kFormat = "irqfab-trace/1";
 constexpr std::size_t kMostValues = 4'000'000;
 constexpr std::size_t kDeepest = 8;
 
-Json events_to_json() {
+Json events_to_json(const TraceHeader& header) {
   Json events = Json::array();
   for (std::uint16_t number = 0; number < kEventCount; ++number) {
     const EventRow& row = row_of(Event{number});
@@ -23,8 +23,20 @@ Json events_to_json() {
                       {"effect", name_of(row.effect)},
                       {"detail", row.detail},
                       {"meaning", row.meaning}});
+    const PriceLabel& price = header.prices[number];
+    if (price.kind.empty()) continue;
+    events.back()["price_kind"] = price.kind;
+    events.back()["price_source"] = price.source;
   }
   return events;
+}
+
+Json components_to_json(const TraceHeader& header) {
+  Json components = Json::array();
+  for (const ComponentNodes& component : header.components) {
+    components.push_back({{"name", component.name}, {"nodes", component.nodes}});
+  }
+  return components;
 }
 
 Json codes_to_json() {
@@ -36,10 +48,10 @@ Json codes_to_json() {
   return codes;
 }
 
-template <class Id>
-Json names_to_json(const Indexed<Id, std::string>& names) {
+template <class Values>
+Json array_to_json(const Values& values) {
   Json array = Json::array();
-  for (const std::string& name : names) array.push_back(name);
+  for (const auto& value : values) array.push_back(value);
   return array;
 }
 
@@ -146,17 +158,30 @@ class Extractor {
   std::string problem_;
 };
 
-template <class Id>
-Indexed<Id, std::string> names_from(Extractor& from, const Json& document, const char* key) {
-  Indexed<Id, std::string> names;
+/// Reads `key` only if the document has it: traces of older versions may not.
+template <class Read>
+auto if_there(const Json& document, const char* key, Read&& read) {
+  using Value = decltype(read());
+  return document.is_object() && document.contains(key) ? read() : Value{};
+}
+
+std::vector<std::string> names_from(Extractor& from, const Json& document, const char* key) {
+  std::vector<std::string> names;
   for (const Json& name : from.array(document, key)) {
     if (!name.is_string()) {
       from.fail(key, "not an array of texts");
       break;
     }
-    names.add(printable(name.get<std::string>()));
+    names.push_back(printable(name.get<std::string>()));
   }
   return names;
+}
+
+template <class Id>
+Indexed<Id, std::string> indexed(const std::vector<std::string>& names) {
+  Indexed<Id, std::string> all;
+  for (const std::string& name : names) all.add(name);
+  return all;
 }
 
 std::vector<FileEvent> events_from(Extractor& from, const Json& document) {
@@ -167,6 +192,45 @@ std::vector<FileEvent> events_from(Extractor& from, const Json& document) {
     if (!from.problem().empty()) break;
   }
   return events;
+}
+
+std::array<PriceLabel, kEventCount> prices_from(Extractor& from, const Json& document) {
+  std::array<PriceLabel, kEventCount> prices;
+  for (const Json& each : from.array(document, "events")) {
+    const auto event = event_named(from.text(each, "name"));
+    if (!event || !each.contains("price_kind")) continue;
+    prices[static_cast<std::size_t>(*event)] = {from.text(each, "price_source"),
+                                                from.text(each, "price_kind")};
+  }
+  return prices;
+}
+
+std::vector<ComponentNodes> components_from(Extractor& from, const Json& document,
+                                            std::size_t nodes) {
+  std::vector<ComponentNodes> components;
+  std::size_t covered = 0;
+  for (const Json& each : from.array(document, "components")) {
+    const std::uint64_t own = from.number(each, "nodes", nodes - covered);
+    components.push_back({from.text(each, "name"), static_cast<std::uint32_t>(own)});
+    covered += own;
+    if (!from.problem().empty()) break;
+  }
+  return components;
+}
+
+Indexed<SourceId, std::uint32_t> path_of_source_from(Extractor& from, const Json& document,
+                                                     const TraceHeader& header) {
+  Indexed<SourceId, std::uint32_t> path_of_source;
+  const Json& array = from.array(document, "path_of_source");
+  if (array.size() != header.sources.size()) from.fail("path_of_source", "not one a source");
+  for (const Json& path : array) {
+    if (!path.is_number_unsigned() || path.get<std::uint64_t>() >= header.paths.size()) {
+      from.fail("path_of_source", "not an array of indices of 'paths'");
+      break;
+    }
+    path_of_source.add(path.get<std::uint32_t>());
+  }
+  return path_of_source;
 }
 
 std::vector<FileCodes> codes_from(Extractor& from, const Json& document) {
@@ -185,6 +249,17 @@ std::vector<FileCodes> codes_from(Extractor& from, const Json& document) {
   return codes;
 }
 
+/// What a trace may lack.
+void read_groups(Extractor& from, const Json& document, TraceHeader& header) {
+  header.title = if_there(document, "title", [&] { return from.text(document, "title"); });
+  header.components = if_there(
+      document, "components", [&] { return components_from(from, document, header.nodes.size()); });
+  header.paths = if_there(document, "paths", [&] { return names_from(from, document, "paths"); });
+  header.path_of_source = if_there(document, "path_of_source",
+                                   [&] { return path_of_source_from(from, document, header); });
+  header.prices = prices_from(from, document);
+}
+
 }  // namespace
 
 std::string to_text(const TraceHeader& header) {
@@ -197,6 +272,7 @@ std::string to_text(const TraceHeader& header) {
   add("format", kFormat);
   add("irqfab", header.irqfab);
   add("scenario", header.scenario);
+  if (!header.title.empty()) add("title", header.title);
   add("seed", header.seed);
   add("arch", header.arch);
   add("path", header.path);
@@ -205,10 +281,15 @@ std::string to_text(const TraceHeader& header) {
   add("time_unit", "ps");
   add("record", "time:u64 span:u64 detail:u64 node:u32 event:u16 round:u16, little-endian");
   add("span", "source << 40 | sequence + 1, or 0 for none");
-  add("nodes", names_to_json(header.nodes));
-  add("sources", names_to_json(header.sources));
+  add("nodes", array_to_json(header.nodes));
+  add("sources", array_to_json(header.sources));
+  if (!header.components.empty()) add("components", components_to_json(header));
+  if (!header.paths.empty()) {
+    add("paths", array_to_json(header.paths));
+    add("path_of_source", array_to_json(header.path_of_source));
+  }
   add("codes", codes_to_json());
-  add("events", events_to_json());
+  add("events", events_to_json(header));
   return text + '}';
 }
 
@@ -230,8 +311,9 @@ std::variant<ParsedHeader, std::string> from_text(const std::string& text) {
   header.path = from.text(document, "path");
   header.profile = from.text(document, "profile");
   header.behaviour = from.text(document, "behaviour");
-  header.nodes = names_from<NodeId>(from, document, "nodes");
-  header.sources = names_from<SourceId>(from, document, "sources");
+  header.nodes = indexed<NodeId>(names_from(from, document, "nodes"));
+  header.sources = indexed<SourceId>(names_from(from, document, "sources"));
+  read_groups(from, document, header);
   parsed.events = events_from(from, document);
   parsed.codes = codes_from(from, document);
   if (!from.problem().empty()) return from.problem();

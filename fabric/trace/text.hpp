@@ -5,12 +5,10 @@
 // time in ns, node, event, span as source#sequence or "-", and the fields of the detail.
 #pragma once
 
-#include <array>
 #include <string>
-#include <vector>
 
+#include "fabric/trace/fields.hpp"
 #include "fabric/trace/header.hpp"
-#include "fabric/trace/vocabulary.hpp"
 #include "models/sim/trace_record.hpp"
 
 namespace irqfab::trace {
@@ -24,12 +22,8 @@ class TextFormat {
   void append(const TraceRecord& record, std::string& out) const;
 
  private:
-  void append_node(NodeId node, std::string& out) const;
-  void append_span(SpanId span, std::string& out) const;
-  void append_field(const DetailField& field, std::uint64_t detail, std::string& out) const;
-
   const TraceHeader& header_;
-  std::array<std::vector<DetailField>, kEventCount> fields_;  // by event
+  Fields fields_;
   std::size_t node_width_ = 0;
 };
 

@@ -27,6 +27,9 @@ class Writer {
   /// themselves every 32,768 records.
   void end_frame();
 
+  /// Time of the latest record; 0 before the first.
+  Time latest() const { return time_; }
+
   /// The first failure of the host, if there was one: a long run can stop early.
   const std::optional<Diagnostic>& failure() const { return failure_; }
 

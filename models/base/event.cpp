@@ -133,6 +133,12 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
     {E::RoutesUpdated, "RoutesUpdated", R::Route, kNone,
      "A new GSI routing table took effect.", "number of entries"},
 
+    {E::RunEnded, "RunEnded", R::Host, kNone,
+     "The simulation ended: nothing was left to do, or the scenario ends there.",
+     "time of its last event, ps"},
+    {E::TimeStoodStill, "TimeStoodStill", R::Host, kNone,
+     "The simulation was given up: a chain of zero-price hops at one time did not end.", "-"},
+
     {E::SpuriousAnswered, "SpuriousAnswered", R::Deliver, kNone,
      "An acknowledge found nothing pending and got the spurious answer.", "CPU << 8 | vector"},
     {E::DuplicateSeen, "DuplicateSeen", R::Cpu, kNone,

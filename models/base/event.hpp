@@ -80,6 +80,9 @@ enum class Event : std::uint16_t {
   VcpuKicked,
   VcpuEntered,
   RoutesUpdated,
+  // The run itself
+  RunEnded,
+  TimeStoodStill,
   // What a guest or a device did against the rules
   SpuriousAnswered,
   DuplicateSeen,
@@ -123,6 +126,8 @@ constexpr bool is_instant(Event event) {
     case Event::Accepted:
     case Event::EoiBroadcast:
     case Event::HandlerStep:
+    case Event::RunEnded:
+    case Event::TimeStoodStill:
     case Event::SpuriousAnswered:
     case Event::DuplicateSeen:
     case Event::GuestError:

@@ -57,7 +57,7 @@ LAYERS = (
     Layer("run", "fabric/run/*", MODELS + " scenario topology"),
     Layer("kvm-backend", "fabric/kvm/*", MODELS + " scenario topology run trace"),
     Layer("analysis", "fabric/analysis/*", MODELS + " scenario topology run trace version"),
-    Layer("report", "fabric/report/*", MODELS + " scenario topology run trace version"),
+    Layer("report", "fabric/report/*", MODELS + " scenario topology run trace analysis version"),
     Layer("cli", "fabric/cli/*", MODELS + " tlm " + FABRIC),
     # Tests. The test of a core links without SystemC and without the fabric, helpers included. An
     # oracle shares nothing with what it judges.

@@ -1,0 +1,80 @@
+#include "fabric/report/outcome_json.hpp"
+
+#include "fabric/version.hpp"
+
+namespace irqfab::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using run::HopRow;
+using run::Outcome;
+using run::PathRow;
+using run::Summary;
+
+Json interrupts_json(const Outcome& outcome) {
+  const Accounting& a = outcome.accounting;
+  return {{"asserted", a.asserted}, {"handled", a.handled},      {"coalesced", a.coalesced},
+          {"dropped", a.dropped},   {"cancelled", a.cancelled},  {"in_flight", outcome.in_flight},
+          {"spurious", a.spurious}, {"duplicated", a.duplicated}};
+}
+
+Json drops_json(const Accounting& a) {
+  Json drops = Json::array();
+  for (std::size_t i = 0; i < a.drops.size(); ++i) {
+    if (a.drops[i] > 0) drops.push_back({{"reason", kDropReasonNames[i]}, {"count", a.drops[i]}});
+  }
+  return drops;
+}
+
+Json hop_json(const HopRow& hop) {
+  return {{"component", hop.component},
+          {"event", name_of(hop.event)},
+          {"role", name_of(row_of(hop.event).role)},
+          {"count", hop.count},
+          {"total_ps", hop.total},
+          {"p50_ps", hop.p50},
+          {"p99_ps", hop.p99},
+          {"queue_ps", hop.queue},
+          {"price_source", hop.price_source},
+          {"price_kind", hop.price_kind}};
+}
+
+}  // namespace
+
+Json summary_json(const std::string& name, const Summary& s) {
+  return {{"name", name},      {"count", s.count}, {"min_ps", s.min},
+          {"p50_ps", s.p50},   {"p90_ps", s.p90},  {"p99_ps", s.p99},
+          {"p999_ps", s.p999}, {"max_ps", s.max},  {"mean_ps", s.mean}};
+}
+
+Json outcome_json(const std::string& schema, const Outcome& outcome) {
+  Json paths = Json::array();
+  for (const PathRow& path : outcome.paths) {
+    Json row = summary_json(path.name, path.to_end);
+    row["to_handler"] = summary_json(path.name, path.to_handler);
+    paths.push_back(std::move(row));
+  }
+  Json hops = Json::array();
+  for (const HopRow& hop : outcome.hops) hops.push_back(hop_json(hop));
+  Json expect = Json::array();
+  for (const auto& e : outcome.expect) {
+    expect.push_back({{"text", e.text}, {"held", e.held}, {"found", e.found}});
+  }
+  return {{"schema", schema},
+          {"irqfab", kVersion},
+          {"scenario", outcome.scenario},
+          {"arch", outcome.arch},
+          {"path", outcome.path},
+          {"profile", outcome.profile},
+          {"behaviour", outcome.behaviour},
+          {"seed", outcome.seed},
+          {"interrupts", interrupts_json(outcome)},
+          {"drops", drops_json(outcome.accounting)},
+          {"paths", std::move(paths)},
+          {"hops", std::move(hops)},
+          {"assumed_share", outcome.assumed_share()},
+          {"expect", std::move(expect)},
+          {"simulated_ps", outcome.simulated}};
+}
+
+}  // namespace irqfab::report

@@ -1,0 +1,28 @@
+// The tables of what interrupts came to, the same for a run and for an analysis of its trace.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fabric/run/outcome.hpp"
+
+namespace irqfab::report {
+
+/// One row of times under "count min p50 p90 p99 p99.9 max".
+struct TimesRow {
+  std::string name;
+  run::Summary to_end;
+  run::Summary to_handler;  // a second row, if it has any
+};
+/// `what` heads the names. Of many rows the first are shown.
+std::string times_table(const std::string& what, const std::vector<TimesRow>& rows);
+std::string path_table(const run::Outcome& outcome);
+std::string hop_table(const run::Outcome& outcome);
+/// "a asserted = ...", then the reasons of drops and cancellations.
+std::string account(const run::Outcome& outcome);
+/// How much of the time rests on assumed prices.
+std::string assumed_line(const run::Outcome& outcome);
+/// "x86, bare-metal, profile x86-skl, behaviour spec", the machine that it is about.
+std::string machine_of(const run::Outcome& outcome);
+
+}  // namespace irqfab::report
