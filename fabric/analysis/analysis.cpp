@@ -90,7 +90,7 @@ void Analysis::take(const TraceRecord& record) {
     return;
   }
   if (record.event == Event::Waited) {
-    flight->waited = record.time;
+    flight->waited = record.detail;
     return;
   }
   move(*flight, record);
@@ -137,10 +137,10 @@ void Analysis::move(Flight& flight, const TraceRecord& record) {
   step.event = record.event;
   if (is_waiting(record.event)) {
     step.waited = step.took;
-  } else if (flight.waited) {
-    step.waited = *flight.waited - flight.last;
+  } else {
+    step.waited = std::min(flight.waited, step.took);
   }
-  flight.waited.reset();
+  flight.waited = 0;
   flight.last = record.time;
   Hop& hop = hops_.at(component_of(record.node), record.event);
   hop.time.record(step.took);

@@ -41,7 +41,7 @@ Flight& Flights::open(SpanId span) {
   Flight& flight = flights_[slot.flight];
   flight.span = span;
   flight.opened = flight.last = 0;
-  flight.waited.reset();
+  flight.waited = 0;
   flight.entered.reset();
   flight.accepted.reset();
   flight.steps.clear();

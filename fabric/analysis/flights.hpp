@@ -38,7 +38,7 @@ struct Flight {
   SpanId span = kNoSpan;
   Time opened = 0;
   Time last = 0;                          // end of the latest hop
-  std::optional<Time> waited;             // until when it waited since then
+  Duration waited = 0;                    // ps of the hop that is under way
   std::optional<Time> entered;            // the handler's first instruction
   std::optional<std::uint64_t> accepted;  // CPU << 8 | vector
   Steps steps;

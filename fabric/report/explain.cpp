@@ -197,12 +197,13 @@ void add_hops(const run::Prepared& prepared, const topology::Topology& topology,
     ExplainedHop hop;
     std::tie(hop.component, hop.node) = places[raw(record.node)];
     hop.event = record.event;
-    hop.ps = record.time - last;
-    hop.end = record.time - opened;
+    // A wait may stand at the end of the hop that it was part of.
+    hop.ps = record.event == Event::Waited ? record.detail : record.time - last;
+    last += hop.ps;
+    hop.end = last - opened;
     add_price(prepared, hop);
     if (hop.price_kind == name_of(PriceKind::Assumed)) explanation.assumed += hop.ps;
     if (is_waiting(hop.event)) explanation.waiting += hop.ps;
-    last = record.time;
     explanation.hops.push_back(std::move(hop));
   }
   explanation.total = last - opened;

@@ -9,8 +9,10 @@ namespace {
 
 constexpr std::size_t kFirstSlots = 1024;
 
-std::size_t scatter(SpanId span) {
-  return static_cast<std::size_t>((raw(span) * 0x9E3779B97F4A7C15u) >> 20);
+/// Where a span belongs in a table of `last` + 1 slots. The high bits of the product depend on all
+/// bits of the span, on its source as well as on its sequence.
+std::size_t scatter(SpanId span, std::size_t last) {
+  return static_cast<std::size_t>((raw(span) * 0x9E3779B97F4A7C15u) >> __builtin_clzll(last));
 }
 
 template <std::size_t N>
@@ -107,9 +109,10 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   assert(live->last <= key.time);
   HopStat& hop = hop_at(record.node, record.event);
   if (when.begin > live->last) {
-    hop.queue += when.begin - live->last;
-    if (sink != nullptr && when.begin >= when.now && !is_wait(record.event))
-      trace_wait(when.begin, key, record, *sink);
+    const Duration waited = when.begin - live->last;
+    hop.queue += waited;
+    const Time shown = when.begin < when.now ? key.time : when.begin;
+    if (sink != nullptr && !is_wait(record.event)) trace_wait(shown, waited, key, record, *sink);
   }
   hop.time.record(key.time - live->last);
   time_in_flight_ += key.time - live->last;
@@ -119,11 +122,11 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   if (effect == Effect::Ends) end(*live, record);
 }
 
-void Ledger::trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink) {
-  if (begin != key.time) key.round = record.round = 0;
-  key.time = record.time = begin;
+void Ledger::trace_wait(Time at, Duration waited, Key key, TraceRecord record, RecordSink& sink) {
+  if (at != key.time) key.round = record.round = 0;
+  key.time = record.time = at;
   record.event = Event::Waited;
-  record.detail = 0;
+  record.detail = waited;
   sink.take(key, record);
 }
 
@@ -166,7 +169,7 @@ HopStat& Ledger::hop_at(NodeId node, Event event) {
 
 std::size_t Ledger::search(SpanId span) const {
   const std::size_t last = slots_.size() - 1;
-  std::size_t slot = scatter(span) & last;
+  std::size_t slot = scatter(span, last);
   while (slots_[slot].span != kNoSpan && slots_[slot].span != span) slot = (slot + 1) & last;
   recent_ = slot;
   return slot;
@@ -193,7 +196,7 @@ void Ledger::erase(SpanId span) {
   std::size_t hole = slot_of(span);
   for (std::size_t next = (hole + 1) & last; slots_[next].span != kNoSpan;
        next = (next + 1) & last) {
-    const std::size_t home = scatter(slots_[next].span) & last;
+    const std::size_t home = scatter(slots_[next].span, last);
     const bool may_move = ((next - home) & last) >= ((next - hole) & last);
     if (!may_move) continue;
     slots_[hole] = slots_[next];

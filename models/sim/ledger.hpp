@@ -68,8 +68,8 @@ class Ledger {
     Time now;
   };
   /// `record` happened at `key`. Time between the span's last record and `when.begin` was spent
-  /// waiting; it becomes a record of its own, unless that would lie in the past or the record
-  /// itself says what was waited for.
+  /// waiting; unless the record itself says what was waited for, it becomes a record of its own, at
+  /// `when.begin`, or together with `record` if that lies in the past.
   void note(When when, const Key& key, const TraceRecord& record, RecordSink* sink);
 
   /// When the latest record of a span without outcome is, which may be later than now; else 0.
@@ -110,7 +110,7 @@ class Ledger {
   void erase(SpanId span);
   void grow();
   HopStat& hop_at(NodeId node, Event event);
-  static void trace_wait(Time begin, Key key, TraceRecord record, RecordSink& sink);
+  static void trace_wait(Time at, Duration waited, Key key, TraceRecord record, RecordSink& sink);
   void note_without_span(const TraceRecord& record);
   void end(Live& live, const TraceRecord& record);
 

@@ -41,18 +41,18 @@ TEST(TraceText, ALineHasTimeNodeEventSpanAndDetail) {
   EXPECT_EQ(
       line(1'234'567, NodeId{0}, Event::BridgeForwarded, kSpan, 0xFEE00000),
       "        1234.567  hb0       BridgeForwarded       nvme0:3#17        address=0xfee00000\n");
-  EXPECT_EQ(line(5, NodeId{1}, Event::Waited, kSpan, 0),
-            "           0.005  lapic.12  Waited                nvme0:3#17\n");
+  EXPECT_EQ(line(5, NodeId{1}, Event::Stalled, kSpan, 0),
+            "           0.005  lapic.12  Stalled               nvme0:3#17\n");
 }
 
 TEST(TraceText, TheWholeRangeOfTimeIsShown) {
-  EXPECT_EQ(line(kNever, NodeId{1}, Event::Waited, kNoSpan, 0),
-            "18446744073709551.615  lapic.12  Waited                -\n");
+  EXPECT_EQ(line(kNever, NodeId{1}, Event::Stalled, kNoSpan, 0),
+            "18446744073709551.615  lapic.12  Stalled               -\n");
 }
 
 TEST(TraceText, NamesThatTheHeaderLacksAreNumbers) {
-  EXPECT_EQ(line(0, NodeId{2}, Event::Waited, make_span(SourceId{9}, 0), 0),
-            "           0.000  node-2    Waited                source-9#0\n");
+  EXPECT_EQ(line(0, NodeId{2}, Event::Stalled, make_span(SourceId{9}, 0), 0),
+            "           0.000  node-2    Stalled               source-9#0\n");
 }
 
 TEST(TraceText, CodesAreShownByName) {

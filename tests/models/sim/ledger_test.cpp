@@ -163,6 +163,7 @@ TEST_F(LedgerTest, WaitingBeforeAnEventIsCountedAndRecorded) {
   ASSERT_EQ(records.all.size(), 3u);
   EXPECT_EQ(records.all[1].event, Event::Waited);
   EXPECT_EQ(records.all[1].time, 130u);
+  EXPECT_EQ(records.all[1].detail, 30u);
   EXPECT_EQ(records.all[1].span, a);
   EXPECT_EQ(records.all[2].event, Event::BridgeForwarded);
   EXPECT_EQ(ledger.hop(0, Event::Waited), nullptr);
@@ -176,13 +177,16 @@ TEST_F(LedgerTest, WithoutWaitingNoneIsRecorded) {
   EXPECT_EQ(ledger.hop(0, Event::BridgeForwarded)->queue, 0u);
 }
 
-TEST_F(LedgerTest, WaitingInThePastIsCountedButNotRecorded) {
-  // Work that began earlier ends now: records are in order of time.
+TEST_F(LedgerTest, WaitingInThePastIsRecordedWithWhatFollowed) {
+  // Work that began earlier ends now: nothing may be recorded at an earlier time any more.
   const SpanId a = open(100);
   const Key key{150, 0, TieClass::Controller, PortId{0}, kDevice, 0};
   ledger.note({130, 140}, key, {150, a, 0, kDevice, Event::BridgeForwarded, 0}, &records);
   EXPECT_EQ(ledger.hop(0, Event::BridgeForwarded)->queue, 30u);
-  EXPECT_EQ(records.all.size(), 2u);
+  ASSERT_EQ(records.all.size(), 3u);
+  EXPECT_EQ(records.all[1].event, Event::Waited);
+  EXPECT_EQ(records.all[1].time, 150u);
+  EXPECT_EQ(records.all[1].detail, 30u);
 }
 
 TEST_F(LedgerTest, AnEventThatIsItselfAWaitNeedsNoOtherRecord) {
