@@ -45,6 +45,7 @@ Analysis::Analysis(const Config& config) : config_(config), longest_(config.wors
 std::optional<Diagnostic> Analysis::begin(const std::string& file,
                                           const trace::TraceHeader& header) {
   if (so_far_.traces.empty()) {
+    kind_ = kind_of(header);
     describe(header);
   } else if (kind_of(header) != kind_) {
     Diagnostic other;

@@ -1,15 +1,23 @@
 #include "fabric/analysis/flights.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <cassert>
 
 namespace irqfab::analysis {
 namespace {
 
-constexpr std::size_t kFirstSlots = 1024;
+constexpr unsigned kFirstBits = 10;
 
-std::size_t home_of(SpanId span, std::size_t slots) {
-  return static_cast<std::size_t>((raw(span) * 0x9E3779B97F4A7C15u) >> 24) & (slots - 1);
+/// Another multiplier in every process, so that no trace can be made whose spans all collide. What
+/// is found does not depend on it.
+std::uint64_t some_odd_number() {
+  std::uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number) {
+    number = 0x9E3779B97F4A7C15u;
+  }
+  return number | 1;
 }
 
 }  // namespace
@@ -21,7 +29,8 @@ void Steps::add(const Step& step) {
   if (shortest->took < step.took) *shortest = step;
 }
 
-Flights::Flights() : slots_(kFirstSlots) {}
+Flights::Flights()
+    : multiplier_(some_odd_number()), bits_(kFirstBits), slots_(std::size_t{1} << kFirstBits) {}
 
 Flight* Flights::find(SpanId span) {
   const Slot& slot = slots_[slot_of(span)];
@@ -55,7 +64,7 @@ void Flights::close(Flight& flight) {
   free_.push_back(slots_[gap].flight);
   slots_[gap] = Slot{};
   for (std::size_t at = (gap + 1) & mask; slots_[at].flight != kNone; at = (at + 1) & mask) {
-    const std::size_t home = home_of(slots_[at].span, slots_.size());
+    const std::size_t home = home_of(slots_[at].span);
     const bool reaches_gap = ((at - home) & mask) >= ((at - gap) & mask);
     if (!reaches_gap) continue;
     std::swap(slots_[gap], slots_[at]);
@@ -63,8 +72,13 @@ void Flights::close(Flight& flight) {
   }
 }
 
+/// The highest bits of the product: all bits of the span count.
+std::size_t Flights::home_of(SpanId span) const {
+  return static_cast<std::size_t>((raw(span) * multiplier_) >> (64 - bits_));
+}
+
 std::size_t Flights::slot_of(SpanId span) const {
-  std::size_t slot = home_of(span, slots_.size());
+  std::size_t slot = home_of(span);
   while (slots_[slot].flight != kNone && slots_[slot].span != span) {
     slot = (slot + 1) & (slots_.size() - 1);
   }
@@ -74,6 +88,7 @@ std::size_t Flights::slot_of(SpanId span) const {
 void Flights::grow() {
   const std::vector<Slot> old = std::move(slots_);
   slots_.assign(2 * old.size(), Slot{});
+  ++bits_;
   for (const Slot& slot : old) {
     if (slot.flight != kNone) slots_[slot_of(slot.span)] = slot;
   }

@@ -62,10 +62,13 @@ class Flights {
     std::uint32_t flight = kNone;
   };
 
+  std::size_t home_of(SpanId span) const;
   std::size_t slot_of(SpanId span) const;
   void grow();
 
-  std::vector<Slot> slots_;  // open addressing: linear probing, a power of two
+  std::uint64_t multiplier_;
+  unsigned bits_;            // of an index into slots_
+  std::vector<Slot> slots_;  // open addressing, linear probing
   std::vector<Flight> flights_;
   std::vector<std::uint32_t> free_;  // places in flights_; their memory is used again
 };

@@ -71,18 +71,18 @@ std::string full_hop_table(const Findings& findings) {
 }
 
 std::string reason_of(const WorstRow& row) {
-  if (row.took <= row.usual) return "no hop took longer than usual";
+  const Duration excess = row.took > row.usual ? row.took - row.usual : 0;
+  if (excess < row.total / 20) return "no hop took much longer than usual";
   const std::string event(irqfab::name_of(row.event));
   const std::string usually = ", usually " + duration(row.usual);
-  if (2 * row.waited < row.took - row.usual) {
+  if (row.event == Event::Stalled || row.event == Event::HeldForOrder) {
+    return event + " at " + row.node + " for " + duration(row.took) + usually;
+  }
+  if (row.waited < excess / 2) {
     return event + " at " + row.node + " took " + duration(row.took) + usually;
   }
-  if (row.waited == row.took) {
-    return "waited " + duration(row.waited) + " at " + row.node + " for " + event + usually;
-  }
-  return "waited " + duration(row.waited) + " at " + row.node + " for " + event +
-         ", which then took " + duration(row.took - row.waited) + "; both usually " +
-         duration(row.usual);
+  const std::string in_all = row.waited < row.took ? ": " + duration(row.took) + " in all" : "";
+  return "waited " + duration(row.waited) + " at " + row.node + " for " + event + in_all + usually;
 }
 
 std::string worst_table(const Findings& findings) {

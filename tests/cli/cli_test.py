@@ -95,6 +95,8 @@ class Parsing(CliTest):
             "explain": common + ["--source", "--cold", "--sensitivity", "--json"],
             "graph": common + ["--format", "-o"],
             "list": ["WHAT", "--json"],
+            "analyze": ["TRACE", "--by", "--worst", "--partial", "--json", "--quiet"],
+            "export": ["TRACE", "--format", "-o"],
         }
         for command, names in options.items():
             text = self.run_ok(command, "--help").stdout
@@ -105,7 +107,7 @@ class Parsing(CliTest):
             self.assertIn(command, everything)
 
     def test_what_is_not_there_yet_is_refused_by_name(self):
-        for command in ("compare conform analyze report export replay calibrate explore museum "
+        for command in ("compare conform report replay calibrate explore museum "
                         "predict sweep").split():
             self.refused(command, "x.yaml", "--arch", "a,b", "-o", "y",
                          saying=f"'{command}' is not supported yet")

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/base/event.hpp"
+#include "fabric/trace/failure.hpp"
 #include "tests/fabric/trace/trace_file.hpp"
 
 namespace irqfab::test {
@@ -217,7 +218,7 @@ TEST_F(TraceWriter, AFailureAmidTheRecordsIsKeptAndEndsFinish) {
   EXPECT_EQ(writer->failure()->message, "cannot write: Broken pipe");
   const Result<Writer::Written> written = writer->finish();
   ASSERT_FALSE(written);
-  EXPECT_EQ(written.errors().front().code, "host-io");
+  EXPECT_EQ(written.errors().front().code, trace::kReaderGone);
 }
 
 }  // namespace
