@@ -38,6 +38,24 @@ bool count(std::array<std::uint64_t, N>& counters, std::uint64_t index) {
   return true;
 }
 
+/// False if the end's reason is none that has a name.
+bool count_end(const TraceRecord& record, Accounting& accounting) {
+  switch (record.event) {
+    case Event::Handled:
+      ++accounting.handled;
+      return true;
+    case Event::Coalesced:
+      ++accounting.coalesced;
+      return true;
+    case Event::Dropped:
+      ++accounting.dropped;
+      return count(accounting.drops, record.detail);
+    default:
+      ++accounting.cancelled;
+      return count(accounting.cancels, record.detail);
+  }
+}
+
 }  // namespace
 
 Analysis::Analysis(const Config& config) : config_(config), longest_(config.worst) {}
@@ -68,8 +86,10 @@ std::optional<Diagnostic> Analysis::begin(const std::string& file,
                               components_.row_of(component.name));
   }
   row_of_source_.clear();
-  for (const std::string& source : header.sources) {
-    row_of_source_.push_back(sources_.row_of(source));
+  if (config_.by == By::Source) {
+    for (const std::string& source : header.sources) {
+      row_of_source_.push_back(sources_.row_of(source));
+    }
   }
   for (const std::string& path : header.paths) paths_.row_of(path);
   path_of_source_.clear();
@@ -129,6 +149,7 @@ void Analysis::open(const TraceRecord& record) {
   Flight& flight = flights_.open(record.span);
   flight.opened = flight.last = record.time;
   ++so_far_.outcome.accounting.asserted;
+  ++by_path_[path_of(source_of(record.span))].accounting.asserted;
 }
 
 void Analysis::move(Flight& flight, const TraceRecord& record) {
@@ -153,24 +174,17 @@ void Analysis::move(Flight& flight, const TraceRecord& record) {
 }
 
 void Analysis::close(Flight& flight, const TraceRecord& record) {
-  Accounting& accounting = so_far_.outcome.accounting;
+  Path& path = by_path_[path_of(source_of(flight.span))];
+  if (!count_end(record, so_far_.outcome.accounting)) ++unnamed_reasons_;
+  count_end(record, path.accounting);
   if (record.event == Event::Handled) {
-    ++accounting.handled;
     const auto add = [&flight](Group& group) {
       group.to_end.record(flight.last - flight.opened);
       if (flight.entered) group.to_handler.record(*flight.entered - flight.opened);
     };
-    add(by_path_[path_of(source_of(flight.span))]);
+    add(path);
     if (config_.by != By::Path && config_.by != By::Hop) add(by_key_[key_of(flight)]);
     longest_.consider(flight);
-  } else if (record.event == Event::Coalesced) {
-    ++accounting.coalesced;
-  } else if (record.event == Event::Dropped) {
-    ++accounting.dropped;
-    if (!count(accounting.drops, record.detail)) ++unnamed_reasons_;
-  } else {
-    ++accounting.cancelled;
-    if (!count(accounting.cancels, record.detail)) ++unnamed_reasons_;
   }
   flights_.close(flight);
 }

@@ -47,6 +47,9 @@ class Analysis {
 
   /// Of all traces that have ended; at least one must have.
   Findings findings() const;
+  /// The interrupts of one device, or of all if `device` is empty; nothing if no path is the
+  /// device's.
+  std::optional<run::Pool> pool(const std::string& device) const;
 
  private:
   void note_of_component(const TraceRecord& record);
@@ -75,7 +78,7 @@ class Analysis {
   Names components_;
   Names paths_;
   Names sources_;
-  std::map<std::uint64_t, Group> by_path_;
+  std::map<std::uint64_t, Path> by_path_;
   std::map<std::uint64_t, Group> by_key_;  // if not by path
   Hops hops_;
   Longest longest_;

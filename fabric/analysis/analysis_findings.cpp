@@ -101,6 +101,7 @@ Findings Analysis::findings() const {
   Findings findings = so_far_;
   findings.guest_errors = so_far_.outcome.accounting.guest_errors;
   for (const auto& [path, group] : by_path_) {
+    if (group.to_end.empty()) continue;
     findings.outcome.paths.push_back({paths_[path], run::summarize(group.to_end.histogram()),
                                       run::summarize(group.to_handler.histogram())});
   }
@@ -111,6 +112,23 @@ Findings Analysis::findings() const {
   collect_hops(findings);
   findings.worst = longest_.rows(hops_);
   return findings;
+}
+
+std::optional<run::Pool> Analysis::pool(const std::string& device) const {
+  run::Pool pool;
+  bool found = device.empty();
+  for (std::uint32_t row = 0; row < paths_.size(); ++row) {
+    if (!run::is_path_of(paths_[row], device)) continue;
+    found = true;
+    const auto path = by_path_.find(row);
+    if (path == by_path_.end()) continue;
+    pool.to_end.merge(path->second.to_end.histogram());
+    pool.to_handler.merge(path->second.to_handler.histogram());
+    run::add(pool.accounting, path->second.accounting);
+  }
+  if (!found) return std::nullopt;
+  if (device.empty()) pool.accounting = so_far_.outcome.accounting;
+  return pool;
 }
 
 void Analysis::collect_hops(Findings& findings) const {

@@ -50,7 +50,7 @@ struct TraceRow {
 };
 
 struct Findings {
-  run::Outcome outcome;  // of all traces together; expectations are the scenario's and not here
+  run::Outcome outcome;  // of all traces together; its expectations are the caller's to judge
   std::uint64_t guest_errors = 0;
   std::vector<KeyRow> keys;      // for Source, Vector and Cpu
   std::vector<HopDetail> hops;   // for Hop

@@ -10,6 +10,7 @@
 
 #include "fabric/analysis/distribution.hpp"
 #include "models/base/event.hpp"
+#include "models/sim/ledger.hpp"
 
 namespace irqfab::analysis {
 
@@ -29,10 +30,13 @@ class Names {
   std::vector<std::string> names_;
 };
 
-/// Handled interrupts with one key.
+/// Interrupts with one key.
 struct Group {
-  Distribution to_end;
-  Distribution to_handler;
+  Distribution to_end;      // handled ones
+  Distribution to_handler;  // handled ones
+};
+struct Path : Group {
+  Accounting accounting;
 };
 
 /// One event at one component.

@@ -82,7 +82,8 @@ void analyze_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_flag("--partial", o.partial, "Of a damaged trace, what is whole before the damage");
   app.add_option("--diff", o.diff, "A trace to compare with");
-  app.add_option("--slo", o.slo, "A bound to hold, such as p99<5us");
+  app.add_option("--slo", o.slo, "A bound to hold, as under 'expect:' in a scenario: p99<5us")
+      ->allow_extra_args(false);
   app.add_flag("--json", o.json, "One JSON document on standard output");
   app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
 }
@@ -169,7 +170,6 @@ std::string refusal_of(const Options& o) {
   if (o.sensitivity) return later("--sensitivity");
   if (o.by == "window") return later("--by window");
   if (!o.diff.empty()) return later("--diff");
-  if (!o.slo.empty()) return later("--slo");
   for (const char* format : {"perfetto", "vcd"}) {
     if (o.format == format) return later(("--format " + o.format).c_str());
   }

@@ -33,7 +33,7 @@ struct Options {
   std::size_t worst = 5;                // analyze: how many interrupts are explained
   bool partial = false;                 // analyze: what is whole of a damaged trace
   std::string diff;
-  std::string slo;
+  std::vector<std::string> slo;         // analyze: expectations
   std::string until;
   std::string behaviour;
   std::string engine;

@@ -142,8 +142,8 @@ std::string analysis_text(const Findings& findings, By by) {
   }
   text += assumed_line(findings.outcome);
   if (!findings.worst.empty()) text += '\n' + worst_table(findings);
-  if (findings.outcome.stuck)
-    text += "\ntime stood still: a chain of zero-price hops did not end\n";
+  if (findings.outcome.stuck) text += '\n' + std::string(kStoodStill);
+  if (!findings.outcome.expect.empty()) text += '\n' + expectations(findings.outcome);
   return text;
 }
 

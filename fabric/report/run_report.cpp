@@ -9,15 +9,9 @@ namespace {
 
 using run::Outcome;
 
-std::string expectations(const Outcome& outcome) {
-  std::string text;
-  for (const auto& e : outcome.expect) {
-    text += (e.held ? "held    " : "FAILED  ") + e.text;
-    if (!e.held) text += "   (found " + e.found + ")";
-    text += '\n';
-  }
-  if (outcome.stuck) text += "FAILED  time stands still: a chain of zero-price hops did not end\n";
-  return text;
+/// Expectations, and that time has passed.
+std::string verdicts(const Outcome& outcome) {
+  return expectations(outcome) + (outcome.stuck ? "FAILED  " + std::string(kStoodStill) : "");
 }
 
 }  // namespace
@@ -29,7 +23,7 @@ std::string run_text(const Outcome& outcome) {
           duration(outcome.simulated) + " simulated\n\n";
   text += path_table(outcome) + '\n' + hop_table(outcome) + '\n' + account(outcome);
   text += assumed_line(outcome);
-  if (!outcome.expect.empty() || outcome.stuck) text += '\n' + expectations(outcome);
+  if (!outcome.expect.empty() || outcome.stuck) text += '\n' + verdicts(outcome);
   return text;
 }
 

@@ -89,6 +89,16 @@ std::string account(const Outcome& outcome) {
   return line + '\n';
 }
 
+std::string expectations(const Outcome& outcome) {
+  std::string text;
+  for (const auto& e : outcome.expect) {
+    text += (e.held ? "held    " : "FAILED  ") + e.text;
+    if (!e.held) text += "   (found " + e.found + ")";
+    text += '\n';
+  }
+  return text;
+}
+
 std::string assumed_line(const Outcome& outcome) {
   return percent(outcome.assumed, outcome.hop_total) + " of the time rests on assumed prices\n";
 }

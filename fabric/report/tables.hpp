@@ -20,6 +20,9 @@ std::string path_table(const run::Outcome& outcome);
 std::string hop_table(const run::Outcome& outcome);
 /// "a asserted = ...", then the reasons of drops and cancellations.
 std::string account(const run::Outcome& outcome);
+/// A line each, "held" or "FAILED" with what was found.
+std::string expectations(const run::Outcome& outcome);
+constexpr const char* kStoodStill = "time stands still: a chain of zero-price hops did not end\n";
 /// How much of the time rests on assumed prices.
 std::string assumed_line(const run::Outcome& outcome);
 /// "x86, bare-metal, profile x86-skl, behaviour spec", the machine that it is about.

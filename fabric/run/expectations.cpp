@@ -9,27 +9,10 @@ namespace {
 using scenario::Compare;
 using scenario::Expectation;
 
-/// Everything that the paths of one device, or of all, came to.
-struct Pool {
-  Histogram to_end;
-  Histogram to_handler;
-  Accounting accounting;
-};
-
-void add(Accounting& to, const Accounting& from) {
-  to.asserted += from.asserted;
-  to.handled += from.handled;
-  to.coalesced += from.coalesced;
-  to.dropped += from.dropped;
-  to.cancelled += from.cancelled;
-}
-
-Pool pool_of(const std::string& device, const Ledger& ledger,
-             const topology::Topology& topology) {
+Pool pool_of(const std::string& device, const Ledger& ledger, const topology::Topology& topology) {
   Pool pool;
   for (std::uint32_t path = 0; path < ledger.paths(); ++path) {
-    const std::string& name = topology.paths[path];
-    if (!device.empty() && name.compare(0, device.size() + 1, device + ':') != 0) continue;
+    if (!is_path_of(topology.paths[path], device)) continue;
     const PathStat& stat = ledger.path(path);
     pool.to_end.merge(stat.to_end);
     pool.to_handler.merge(stat.to_handler);
@@ -80,7 +63,21 @@ bool compare(std::uint64_t found, Compare how, std::uint64_t bound) {
   return found >= bound;
 }
 
-ExpectationRow evaluate_one(const Expectation& expectation, const Pool& pool) {
+}  // namespace
+
+void add(Accounting& to, const Accounting& from) {
+  to.asserted += from.asserted;
+  to.handled += from.handled;
+  to.coalesced += from.coalesced;
+  to.dropped += from.dropped;
+  to.cancelled += from.cancelled;
+}
+
+bool is_path_of(const std::string& path, const std::string& device) {
+  return device.empty() || path.compare(0, device.size() + 1, device + ':') == 0;
+}
+
+ExpectationRow judge(const Expectation& expectation, const Pool& pool) {
   ExpectationRow row{expectation.text, false, ""};
   if (const auto count = count_named(expectation.metric, pool.accounting)) {
     row.held = compare(*count, expectation.compare, expectation.bound);
@@ -98,13 +95,11 @@ ExpectationRow evaluate_one(const Expectation& expectation, const Pool& pool) {
   return row;
 }
 
-}  // namespace
-
 std::vector<ExpectationRow> evaluate(const scenario::Scenario& scenario, const Ledger& ledger,
                                      const topology::Topology& topology) {
   std::vector<ExpectationRow> rows;
   for (const Expectation& expectation : scenario.expect) {
-    rows.push_back(evaluate_one(expectation, pool_of(expectation.device, ledger, topology)));
+    rows.push_back(judge(expectation, pool_of(expectation.device, ledger, topology)));
   }
   return rows;
 }

@@ -78,6 +78,19 @@ struct Outcome {
 void collect(const Ledger& ledger, const topology::Topology& topology, const Profile& profile,
              Outcome& outcome);
 
+/// The interrupts that an expectation is about: everything that the paths of one device, or of all,
+/// came to.
+struct Pool {
+  Histogram to_end;
+  Histogram to_handler;
+  Accounting accounting;
+};
+/// Adds what accounts for interrupts; reasons, and what stands beside the account, are left.
+void add(Accounting& to, const Accounting& from);
+/// True for the paths of `device`, or of any if it is empty.
+bool is_path_of(const std::string& path, const std::string& device);
+ExpectationRow judge(const scenario::Expectation& expectation, const Pool& pool);
+
 /// Compares every expectation of the scenario.
 std::vector<ExpectationRow> evaluate(const scenario::Scenario& scenario, const Ledger& ledger,
                                      const topology::Topology& topology);

@@ -212,6 +212,39 @@ class Analyze(TracesTest):
             done = self.ok("export", trace, "--format", form, code=WRONG)
             self.assertIn(f"'--format {form}' is not supported yet", done.stderr)
 
+    def test_a_bound_holds_or_fails_like_an_expectation(self):
+        trace = self.nvme()
+        for bound, code in (("p99<5us", HELD), ("p99 < 1us", FAILED), ("nvme0.lost == 0", HELD),
+                            ("handler.max<1us", FAILED)):
+            done = self.ok("analyze", trace, "--slo", bound, code=code)
+            self.assertIn(("held    " if code == HELD else "FAILED  ") + bound, done.stdout)
+        both = self.ok("analyze", trace, "--slo", "p99<5us", "--slo", "handled==1", "--json",
+                       code=FAILED)
+        self.assertEqual([(e["text"], e["held"]) for e in json.loads(both.stdout)["expect"]],
+                         [("p99<5us", True), ("handled==1", False)])
+        self.assertEqual(self.ok("analyze", trace, "--slo", "p99<1us", "--quiet", code=FAILED).stdout,
+                         "")
+
+    def test_bounds_give_what_expectations_of_the_run_gave(self):
+        scenario = self.folder / "expecting.yaml"
+        text = (ROOT / "scenarios/nvme-8q.yaml").read_text()
+        bounds = ["max < 2us", "nvme0.coalesced == 0", "nvme0.handled > 5000"]
+        scenario.write_text(text[:text.index("expect:")] + "expect:\n" +
+                            "".join(f"  - {bound}\n" for bound in bounds))
+        trace, run = self.traced(scenario)
+        options = [word for bound in bounds for word in ("--slo", bound)]
+        analysis = json.loads(self.ok("analyze", trace, *options, "--json", code=FAILED).stdout)
+        self.assertEqual(analysis["expect"], run["expect"])
+
+    def test_a_bound_that_means_nothing_is_refused(self):
+        trace = self.nvme()
+        for bound, saying in (("fast", "compares nothing"), ("p98<1us", "p98"),
+                              ("sda.lost==0", "a device 'sda'")):
+            done = self.ok("analyze", trace, "--slo", bound, code=WRONG)
+            self.assertIn(f"--slo '{bound}': error: ", done.stderr)
+            self.assertIn(saying, done.stderr)
+            self.assertEqual(done.stdout, "")
+
     def test_quiet_prints_nothing(self):
         done = self.ok("analyze", self.nvme(), "--quiet")
         self.assertEqual(done.stdout + done.stderr, "")
