@@ -73,7 +73,8 @@ void import_options(CLI::App& app, Options& o) {
 }
 
 void analyze_options(CLI::App& app, Options& o) {
-  app.add_option("TRACE", o.inputs, "Traces that 'run --trace' wrote, read as one; - is standard input")
+  app.add_option("TRACE", o.inputs,
+                 "Traces that 'run --trace' wrote, read as one; - is standard input")
       ->required();
   app.add_option("--by", o.by, "A row for each path, source, vector, cpu or hop")
       ->check(CLI::IsMember({"path", "source", "vector", "cpu", "hop", "window"}));
@@ -89,7 +90,8 @@ void analyze_options(CLI::App& app, Options& o) {
 }
 
 void export_options(CLI::App& app, Options& o) {
-  app.add_option("TRACE", o.input, "Trace that 'run --trace' wrote; - is standard input")->required();
+  app.add_option("TRACE", o.input, "Trace that 'run --trace' wrote; - is standard input")
+      ->required();
   app.add_option("--format", o.format, "text or csv")
       ->check(CLI::IsMember({"text", "csv", "perfetto", "vcd"}))
       ->required();
