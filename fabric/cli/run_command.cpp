@@ -29,9 +29,9 @@ trace::TraceHeader header_of(const run::Prepared& prepared, const topology::Topo
     header.components.push_back({component.name, lanes});
   }
   header.paths = topology.paths;
-  for (const topology::Source& source : topology.sources) {
-    header.sources.add(source.name);
-    header.path_of_source.add(source.path);
+  for (std::size_t source = 0; source < topology.sources.size(); ++source) {
+    header.sources.add(std::string(topology.sources.names[source]));
+    header.path_of_source.add(topology.sources.path[source]);
   }
   for (std::uint16_t event = 0; event < kEventCount; ++event) {
     run::PriceLabel price = run::price_label(prepared.profile, Event{event});

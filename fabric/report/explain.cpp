@@ -23,19 +23,17 @@ Diagnostic refuse(const char* code, std::string message, std::string expected) {
 
 // ---- the source ---------------------------------------------------------------------------------
 
-std::string intx_name(unsigned pin) {
-  return std::string("INT") + static_cast<char>('A' + static_cast<char>(pin));
-}
-
-/// "nvme0:0..8, uart0:INTA".
+/// "nvme0:0..8, nic[0..99]:0, uart0:INTA".
 std::string all_sources(const Scenario& scenario) {
   std::string text;
-  const auto add = [&](const std::string& source) { text += (text.empty() ? "" : ", ") + source; };
+  const auto add = [&](const Device& d, bool intx, unsigned first, unsigned last) {
+    const scenario::Sources sources{d.id, intx, first, last, {}, d.count > 1, 0, d.count - 1};
+    text += (text.empty() ? "" : ", ") + scenario::write_sources(sources);
+  };
   for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
     for (const Device& d : bridge.devices) {
-      if (d.msix == 1) add(d.id + ":0");
-      if (d.msix > 1) add(d.id + ":0.." + std::to_string(d.msix - 1));
-      if (d.intx) add(d.id + ':' + intx_name(*d.intx));
+      if (d.msix > 0) add(d, false, 0, d.msix - 1);
+      if (d.intx) add(d, true, *d.intx, *d.intx);
     }
   }
   return text.empty() ? "a device in the scenario; it has none" : "one of " + text;
@@ -59,24 +57,19 @@ Result<scenario::Sources> source_named(const Scenario& scenario, const std::stri
   if (!parsed) return unknown(parsed.fault().message);
   const Device* device = device_named(scenario, parsed->device);
   if (device == nullptr) return unknown("there is no device '" + parsed->device + "'");
-  scenario::Sources source;
-  source.device = device->id;
-  if (parsed->kind == scenario::SourceKind::Intx) {
-    if (device->intx != parsed->first) return unknown("there is no source '" + text + "'");
-    source.intx = true;
-    source.first = source.last = *device->intx;
-    return source;
-  }
-  const bool one = parsed->kind == scenario::SourceKind::Vectors && parsed->first == parsed->last;
-  if (!one) return unknown('\'' + text + "' is not one source");
-  if (parsed->first >= device->msix) return unknown("there is no source '" + text + "'");
-  source.first = source.last = static_cast<unsigned>(parsed->first);
-  return source;
-}
-
-std::string name_of_source(const scenario::Sources& source) {
-  return source.device + ':' +
-         (source.intx ? intx_name(source.first) : std::to_string(source.first));
+  const bool one_function =
+      parsed->some_functions ? parsed->first_function == parsed->last_function : device->count == 1;
+  const bool one_of_it =
+      parsed->kind != scenario::SourceKind::Whole && parsed->first == parsed->last;
+  if (!one_function || !one_of_it) return unknown('\'' + text + "' is not one source");
+  const bool intx = parsed->kind == scenario::SourceKind::Intx;
+  const bool exists = parsed->first_function < device->count &&
+                      (intx ? device->intx == parsed->first : parsed->first < device->msix);
+  if (!exists) return unknown("there is no source '" + text + "'");
+  const auto which = static_cast<unsigned>(parsed->first);
+  const auto function = static_cast<unsigned>(parsed->first_function);
+  return scenario::Sources{device->id,        intx,     which,   which, {},
+                           device->count > 1, function, function};
 }
 
 // ---- the run ------------------------------------------------------------------------------------
@@ -137,7 +130,8 @@ unsigned closeness(const scenario::PriceOverride& own, const ExplainedHop& hop) 
   if (own.event != name_of(hop.event)) return 0;
   if (own.node.empty()) return 1;
   if (own.node == hop.component) return 2;
-  return own.node == hop.node ? 3 : 0;
+  if (own.node == hop.node) return 4;
+  return own.node == topology::device_in(hop.node) ? 3 : 0;
 }
 
 /// The override that counts at this place, or null.
@@ -183,7 +177,9 @@ void add_price(const run::Prepared& prepared, ExplainedHop& hop) {
 std::vector<std::pair<std::string, std::string>> places_of(const topology::Topology& topology) {
   std::vector<std::pair<std::string, std::string>> places;
   for (const topology::Component& component : topology.components) {
-    for (const std::string& lane : component.lanes) places.emplace_back(component.name, lane);
+    for (std::size_t lane = 0; lane < component.lanes.size(); ++lane) {
+      places.emplace_back(component.name, component.lanes[lane]);
+    }
   }
   return places;
 }
@@ -256,12 +252,15 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
   auto session = run::Session::create(quiet, &sink);
   if (!session) return session.errors();
   const topology::Topology& topology = (*session)->topology();
-  Explanation explanation{quiet.scenario.file,    quiet.arch, quiet.path, quiet.profile.name,
-                          name_of_source(*found), caches,     {}};
-  const auto at =
-      std::find_if(topology.sources.begin(), topology.sources.end(),
-                   [&](const topology::Source& s) { return s.name == explanation.source; });
-  sink.follow(make_span(SourceId(at - topology.sources.begin()), caches == Caches::Warm ? 1 : 0));
+  Explanation explanation{quiet.scenario.file,
+                          quiet.arch,
+                          quiet.path,
+                          quiet.profile.name,
+                          scenario::write_sources(*found),
+                          caches,
+                          {}};
+  const auto id = static_cast<std::uint32_t>(*topology.sources.names.find(explanation.source));
+  sink.follow(make_span(SourceId{id}, caches == Caches::Warm ? 1 : 0));
   const auto outcome = (*session)->run();
   if (!outcome) return outcome.errors();
   if (sink.records().empty()) {

@@ -19,9 +19,7 @@ Ledger::Config ledger_config(const Topology& topology) {
                                     topology.components[c].lanes.size(),
                                     static_cast<std::uint16_t>(c));
   }
-  for (const topology::Source& source : topology.sources) {
-    config.path_of_source.push_back(source.path);
-  }
+  config.path_of_source = topology.sources.path;
   config.paths = static_cast<std::uint32_t>(topology.paths.size());
   return config;
 }
@@ -104,13 +102,7 @@ Machine::Machine(const Topology& topology, const PriceList& prices,
                  const std::vector<NodePrice>& node_prices, RecordSink* sink)
     : parts_(std::make_unique<Parts>(topology, prices, sink)) {
   for (const NodePrice& own : node_prices) {
-    StationBase& s = station(own.component);
-    const std::uint32_t lanes = s.plan().lanes;
-    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
-      if (own.whole_component || own.lane == LaneId{lane}) {
-        s.override_price(LaneId{lane}, own.event, own.price);
-      }
-    }
+    station(own.component).override_price(own.first, own.last, own.event, own.price);
   }
 }
 

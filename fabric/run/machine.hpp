@@ -18,11 +18,11 @@ class ShellBase;
 
 namespace irqfab::run {
 
-/// A price that holds for one component or one of its lanes only.
+/// A price that holds for one component, or some of its lanes, only.
 struct NodePrice {
   std::size_t component = 0;
-  bool whole_component = true;
-  LaneId lane{};
+  LaneId first{};
+  LaneId last{};
   Event event{};
   Price price;
 };

@@ -1,6 +1,8 @@
 #include "fabric/run/prices.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace irqfab::run {
 namespace {
@@ -24,19 +26,31 @@ Result<Price> price_for(const PriceOverride& own, Event event, const Profile& pr
   return resolve(profile, changed);
 }
 
-/// The component or lane of that name; false if there is none.
-bool locate(const std::string& name, const topology::Topology& topology, NodePrice& own) {
+enum class Closeness : std::uint8_t { OneLane, Device, Component };
+
+/// What a name stands for: a lane, all functions of a device, or a component. Nothing if there is
+/// none.
+std::optional<Closeness> locate(const std::string& name, const topology::Topology& topology,
+                                NodePrice& own) {
   for (std::size_t c = 0; c < topology.components.size(); ++c) {
     const topology::Component& component = topology.components[c];
+    const auto lanes = static_cast<std::uint32_t>(component.lanes.size());
     own.component = c;
-    own.whole_component = component.name == name;
-    if (own.whole_component) return true;
-    for (std::uint32_t lane = 0; lane < component.lanes.size(); ++lane) {
-      own.lane = LaneId{lane};
-      if (component.lanes[lane] == name) return true;
+    own.first = LaneId{0};
+    own.last = LaneId{lanes - 1};
+    if (component.name == name) return Closeness::Component;
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+      const bool is_lane = component.lanes[lane] == name;
+      if (!is_lane && topology::device_in(component.lanes[lane]) != name) continue;
+      own.first = own.last = LaneId{lane};
+      if (is_lane) return Closeness::OneLane;
+      for (; lane < lanes && topology::device_in(component.lanes[lane]) == name; ++lane) {
+        own.last = LaneId{lane};
+      }
+      return Closeness::Device;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 std::string component_names(const topology::Topology& topology) {
@@ -52,6 +66,7 @@ std::string component_names(const topology::Topology& topology) {
 Result<Prices> prices_of(const scenario::Scenario& scenario, const Profile& profile,
                          const topology::Topology& topology) {
   Prices prices;
+  std::vector<std::pair<Closeness, NodePrice>> by_node;
   prices.everywhere = resolve(profile);
   for (const PriceOverride& own : scenario.prices) {
     const auto event = event_named(own.event);
@@ -67,17 +82,19 @@ Result<Prices> prices_of(const scenario::Scenario& scenario, const Profile& prof
       continue;
     }
     NodePrice at;
-    if (!locate(own.node, topology, at)) {
+    const auto closeness = locate(own.node, topology, at);
+    if (!closeness) {
       return refuse(own, "this machine has no component " + own.node,
                     "a device, or one of: " + component_names(topology));
     }
     at.event = *event;
     at.price = *price;
-    prices.by_node.push_back(at);
+    by_node.emplace_back(*closeness, at);
   }
   // The first that fits is taken: what names a lane is closer than what names its component.
-  std::stable_partition(prices.by_node.begin(), prices.by_node.end(),
-                        [](const NodePrice& own) { return !own.whole_component; });
+  std::stable_sort(by_node.begin(), by_node.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [closeness, own] : by_node) prices.by_node.push_back(own);
   return prices;
 }
 

@@ -24,13 +24,7 @@ void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
 }
 
 std::uint32_t pin_index(const X86Machine& x86, Pin pin) {
-  std::uint32_t devices = 0;
-  for (const BridgePlan& bridge : x86.plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      devices += function.device->msix + (function.device->intx ? 1 : 0);
-    }
-  }
-  return devices + raw(pin);
+  return x86.plan.device_sources + raw(pin);
 }
 
 std::uint64_t rte_for(const X86Machine& x86, const PinPlan& pin) {
@@ -71,14 +65,13 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   namespace vtd = x86::vtd;
   using topology::EntryTrigger;
   auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
-  for (const BridgePlan& bridge : x86.plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
-        write_irte(memory, function.first_source + v,
-                   topology::irte_for(function.msix[v], function.device->rid, EntryTrigger::Edge));
-      }
+  for_each_function(x86.plan, [&](const FunctionPlan& function) {
+    for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+      const topology::Slot slot = x86.plan.slot_of(function, v);
+      write_irte(memory, function.first_source + v,
+                 topology::irte_for(slot, function.rid, EntryTrigger::Edge));
     }
-  }
+  });
   for (const PinPlan& pin : x86.plan.pins) {
     write_irte(memory, pin_index(x86, pin.pin),
                topology::irte_for(pin.slot, topology::kIoApicRequester, EntryTrigger::Level));
@@ -98,22 +91,23 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
 void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
     auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
-    for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
-      for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
-        functions.write_entry(
-            function.row, VectorIndex(static_cast<std::uint16_t>(v)),
-            topology::message_for(x86.plan, function.msix[v], function.first_source + v), env);
+    for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
+      for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+        const topology::Slot slot = x86.plan.slot_of(function, v);
+        functions.write_entry(function.row, VectorIndex(static_cast<std::uint16_t>(v)),
+                              topology::message_for(x86.plan, slot, function.first_source + v),
+                              env);
       }
-    }
+    });
   }
 }
 
 void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
     auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
-    for (const FunctionPlan& function : x86.plan.bridges[b].functions) {
+    for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
       if (function.messages_on) functions.set_msix_enable(function.row, true, env);
-    }
+    });
   }
 }
 

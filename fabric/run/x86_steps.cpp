@@ -78,9 +78,9 @@ void X86Steps::write_entry(const ValueMap& args) {
 }
 
 void X86Steps::mask_function(const ValueMap& args) {
-  const FunctionPlan& plan = function(args);
-  const std::uint64_t space = x86_.plan.bridges[plan.bridge].ecam_base +
-                              raw(plan.device->rid) * pci::kConfigSpaceBytes;
+  const FunctionPlan plan = function(args);
+  const std::uint64_t space =
+      x86_.plan.bridges[plan.bridge].ecam_base + raw(plan.rid) * pci::kConfigSpaceBytes;
   constexpr std::uint64_t kEnable = 1u << 15;
   access(space + pci::kConfigMsixControl, kEnable | number(args, "masked") << 14, 2);
 }
@@ -111,7 +111,7 @@ ExpectationRow X86Steps::observe(const Step& step) {
   observe_x86(step.args, machine_.core<x86::LapicBank>(lapics_),
               machine_.core<x86::IoApic>(ioapic_), row);
   if (const ValueMap* fields = map(step.args, "msix.PBA")) {
-    const FunctionPlan& plan = function(*fields);
+    const FunctionPlan plan = function(*fields);
     const auto& functions = machine_.core<pci::PciFunctions>(
         topology::functions_component(x86_.topology, plan.bridge));
     compare(row, "msix.PBA", hexadecimal(number(*fields, "value")),
@@ -121,12 +121,12 @@ ExpectationRow X86Steps::observe(const Step& step) {
   return row;
 }
 
-const FunctionPlan& X86Steps::function(const ValueMap& args) const {
-  return *x86_.plan.find(text(args, "device"));
+FunctionPlan X86Steps::function(const ValueMap& args) const {
+  return *x86_.plan.find_function(text(args, "device"));
 }
 
 std::uint64_t X86Steps::table_of(const ValueMap& args) const {
-  const FunctionPlan& plan = function(args);
+  const FunctionPlan plan = function(args);
   return topology::window_of(x86_.plan.bridges[plan.bridge], plan.row) + pci::kMsixTableOffset +
          number(args, "entry") * 16;
 }

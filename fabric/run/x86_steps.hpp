@@ -26,7 +26,7 @@ class X86Steps {
   void raise(const scenario::ValueMap& args);
   void drive_line(const scenario::ValueMap& args);
   ExpectationRow observe(const scenario::Step& step);
-  const topology::FunctionPlan& function(const scenario::ValueMap& args) const;
+  topology::FunctionPlan function(const scenario::ValueMap& args) const;
   std::uint64_t table_of(const scenario::ValueMap& args) const;
   void raise(const topology::FunctionPlan& function, RaiseKind kind, unsigned vector);
 

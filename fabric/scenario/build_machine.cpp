@@ -10,8 +10,16 @@ namespace {
 
 /// What ids and bdfs are taken, and since which line.
 struct Taken {
+  /// The functions of one device.
+  struct Functions {
+    unsigned last = 0;  // requester id
+    std::string device;
+    int line = 0;
+  };
   std::map<std::string, int, std::less<>> ids;
-  std::map<std::pair<unsigned, RequesterId>, std::pair<std::string, int>> functions;
+  std::map<std::pair<unsigned, unsigned>, Functions>
+      functions;  // by segment and first requester id
+  std::uint64_t sources = 0;
 };
 
 /// False, with an error, when the id is taken.
@@ -24,20 +32,46 @@ bool take_id(const Node& id, Taken& taken, Building& to) {
   return false;
 }
 
+/// Its functions lie on buses of its bridge, and where no other is.
 void check_place(const Node& bdf, const Device& device, const HostBridge& bridge, Taken& taken,
                  Building& to) {
-  const unsigned bus = raw(device.rid) >> 8;
-  if (bus < bridge.first_bus || bus > bridge.last_bus) {
+  const unsigned first = raw(device.rid);
+  const unsigned end = (bridge.last_bus + 1) << 8;
+  if (first < bridge.first_bus << 8 || first >= end) {
     to.findings.error(bdf.place, "no-such-bus", "this bus is not behind '" + bridge.id + "'",
                       "a bus of " + write_bus_range({bridge.first_bus, bridge.last_bus}));
+  } else if (device.count > end - first) {
+    to.findings.error(bdf.place, "too-many-functions",
+                      std::to_string(device.count) + " functions from here on are more than the " +
+                          std::to_string(end - first) + " that there is room for behind '" +
+                          bridge.id + "'",
+                      "a smaller 'count', and another host bridge for the others");
   }
-  const auto [seen, is_new] = taken.functions.emplace(std::pair(bridge.segment, device.rid),
-                                                      std::pair(device.id, bdf.place.line));
-  if (is_new) return;
-  const auto& [id, line] = seen->second;
-  to.findings.error(bdf.place, "duplicate-bdf",
-                    quote(bdf.text) + " is where '" + id + "' is, on line " + std::to_string(line),
-                    "another function of this segment");
+  const unsigned last = first + device.count - 1;
+  auto next = taken.functions.lower_bound({bridge.segment, last + 1});
+  if (next != taken.functions.begin()) {
+    const auto& [from, other] = *std::prev(next);
+    if (from.first == bridge.segment && other.last >= first) {
+      const auto shared = RequesterId(static_cast<std::uint16_t>(std::max(first, from.second)));
+      to.findings.error(bdf.place, "duplicate-bdf",
+                        quote(device.count == 1 ? bdf.text : write_bdf(shared)) + " is where '" +
+                            other.device + "' is, on line " + std::to_string(other.line),
+                        "another function of this segment");
+      return;
+    }
+  }
+  taken.functions[{bridge.segment, first}] = {last, device.id, bdf.place.line};
+}
+
+/// False, with an error, when there would be too many.
+bool count_sources(const Node& map, const Device& device, Taken& taken, Building& to) {
+  taken.sources += std::uint64_t{device.count} * (device.msix + (device.intx ? 1 : 0));
+  if (taken.sources <= kMostDeviceSources) return true;
+  to.findings.error(map.place, "too-many-sources",
+                    "with '" + device.id + "' the machine has " + std::to_string(taken.sources) +
+                        " vectors and INTx",
+                    "at most " + std::to_string(kMostDeviceSources));
+  return false;
 }
 
 void build_device(const Node& map, HostBridge& bridge, Taken& taken, Building& to) {
@@ -51,6 +85,7 @@ void build_device(const Node& map, HostBridge& bridge, Taken& taken, Building& t
                       "another id");
   }
   device.rid = *parse_bdf(text_at(map, "bdf"));
+  device.count = static_cast<unsigned>(number_at(map, "count"));
   check_place(*map.find("bdf"), device, bridge, taken, to);
   if (map.find("msix") != nullptr) device.msix = static_cast<unsigned>(number_at(map, "msix"));
   if (map.find("intx") != nullptr) {
@@ -60,6 +95,8 @@ void build_device(const Node& map, HostBridge& bridge, Taken& taken, Building& t
     to.findings.error(map.place, "no-interrupts", "'" + device.id + "' has no interrupts",
                       "'msix:', 'intx:' or both");
   }
+  if (!count_sources(map, device, taken, to)) return;
+  to.devices[device.id] = {to.scenario.machine.host_bridges.size(), bridge.devices.size()};
   bridge.devices.push_back(std::move(device));
 }
 
@@ -162,12 +199,9 @@ void build_machine(const Node& root, Building& to) {
 }
 
 const Device* known_device(std::string_view id, const Building& to) {
-  for (const HostBridge& bridge : to.scenario.machine.host_bridges) {
-    for (const Device& device : bridge.devices) {
-      if (device.id == id) return &device;
-    }
-  }
-  return nullptr;
+  const auto at = to.devices.find(id);
+  if (at == to.devices.end()) return nullptr;
+  return &to.scenario.machine.host_bridges[at->second.first].devices[at->second.second];
 }
 
 const Device* find_device(std::string_view id, Place place, Building& to) {
@@ -179,6 +213,44 @@ const Device* find_device(std::string_view id, Place place, Building& to) {
   return nullptr;
 }
 
+namespace {
+
+/// False, with an error, when the device lacks one of the functions.
+bool resolve_functions(const SourceText& wanted, const Device& device, Place place, Sources& found,
+                       Building& to) {
+  found.some_functions = wanted.some_functions;
+  found.last_function = device.count - 1;
+  if (!wanted.some_functions) return true;
+  if (wanted.last_function >= device.count) {
+    to.findings.error(place, "no-such-function",
+                      "'" + device.id + "' has no function " + std::to_string(wanted.last_function),
+                      device.count == 1
+                          ? "its id alone, for it is one function"
+                          : "a function below " + std::to_string(device.count) + ", its 'count'");
+    return false;
+  }
+  found.first_function = static_cast<unsigned>(wanted.first_function);
+  found.last_function = static_cast<unsigned>(wanted.last_function);
+  return true;
+}
+
+/// False, with an error, when the device does not have this INTx.
+bool resolve_intx(const SourceText& wanted, const Device& device, Place place, Sources& found,
+                  Building& to) {
+  const bool exists =
+      device.intx && (wanted.kind == SourceKind::Whole || *device.intx == wanted.first);
+  if (!exists) {
+    to.findings.error(place, "no-such-source", "'" + device.id + "' does not have this INTx",
+                      device.intx ? device.id + ':' + write_intx(*device.intx)
+                                  : "a vector, or 'intx:' in the device");
+    return false;
+  }
+  found.first = found.last = *device.intx;
+  return true;
+}
+
+}  // namespace
+
 std::optional<Sources> resolve_sources(const Node& text, Building& to) {
   const SourceText wanted = *parse_sources(text.text);
   const Device* device = find_device(wanted.device, text.place, to);
@@ -186,19 +258,11 @@ std::optional<Sources> resolve_sources(const Node& text, Building& to) {
   Sources found;
   found.device = device->id;
   found.where = to.lines.range(text.place);
+  if (!resolve_functions(wanted, *device, text.place, found, to)) return std::nullopt;
   found.intx =
       wanted.kind == SourceKind::Intx || (wanted.kind == SourceKind::Whole && device->msix == 0);
   if (found.intx) {
-    const bool exists =
-        device->intx && (wanted.kind == SourceKind::Whole || *device->intx == wanted.first);
-    if (!exists) {
-      to.findings.error(text.place, "no-such-source",
-                        "'" + device->id + "' does not have this INTx",
-                        device->intx ? device->id + ":INT" + static_cast<char>('A' + *device->intx)
-                                     : "a vector, or 'intx:' in the device");
-      return std::nullopt;
-    }
-    found.first = found.last = *device->intx;
+    if (!resolve_intx(wanted, *device, text.place, found, to)) return std::nullopt;
     return found;
   }
   const std::uint64_t last = wanted.kind == SourceKind::Whole ? device->msix - 1 : wanted.last;
@@ -213,6 +277,20 @@ std::optional<Sources> resolve_sources(const Node& text, Building& to) {
   found.first = static_cast<unsigned>(wanted.first);
   found.last = static_cast<unsigned>(last);
   return found;
+}
+
+const Device* resolve_function(const Node& text, Building& to) {
+  const SourceText wanted = *parse_sources(text.text);
+  const Device* device = find_device(wanted.device, text.place, to);
+  Sources found;
+  if (device == nullptr || !resolve_functions(wanted, *device, text.place, found, to)) {
+    return nullptr;
+  }
+  if (found.first_function == found.last_function) return device;
+  to.findings.error(text.place, "bad-function",
+                    "'" + device->id + "' is " + std::to_string(device->count) + " functions",
+                    "one of them, such as " + write_function(*device, 0));
+  return nullptr;
 }
 
 CpuId resolve_cpu(const Node& number, Building& to) {

@@ -34,8 +34,8 @@ Value build_value(const Node& node, const Shape& shape, Building& to) {
     case Kind::Answer:
       value.held = *parse_answer(node.text);
       break;
-    case Kind::Device:
-      find_device(node.text, node.place, to);
+    case Kind::Function:
+      resolve_function(node, to);
       value.held = node.text;
       break;
     case Kind::List: {
@@ -67,7 +67,17 @@ Value plain(std::uint64_t number, const SourceRange& where) { return {number, wh
 ValueMap build_raise(const Node& source, Building& to) {
   const auto sources = resolve_sources(source, to);
   if (!sources) return {};
-  return {{"device", {sources->device, sources->where}},
+  const Device& device = *known_device(sources->device, to);
+  if (sources->size() > 1) {
+    to.findings.error(
+        source.place, "bad-source",
+        quote(source.text) + " names a source of each of " + std::to_string(device.count) +
+            " functions",
+        "one of them, such as " + write_function(device, 0) + ':' +
+            (sources->intx ? write_intx(sources->first) : std::to_string(sources->first)));
+    return {};
+  }
+  return {{"device", {write_function(device, sources->first_function), sources->where}},
           {sources->intx ? "intx" : "vector", plain(sources->first, sources->where)}};
 }
 
@@ -76,7 +86,7 @@ void check_entry(const Node& fields, Building& to) {
   const Node* id = fields.find("device");
   const Node* entry = fields.find("entry");
   if (id == nullptr || entry == nullptr) return;
-  const Device* device = known_device(id->text, to);
+  const Device* device = known_device(parse_sources(id->text)->device, to);
   const std::uint64_t index = number_at(fields, "entry");
   if (device == nullptr || index < device->msix) return;
   to.findings.error(entry->place, "no-such-vector",
@@ -89,7 +99,7 @@ void check_entry(const Node& fields, Building& to) {
 void check_line(const Node& fields, Building& to) {
   const Node* id = fields.find("device");
   if (id == nullptr) return;
-  const Device* device = known_device(id->text, to);
+  const Device* device = known_device(parse_sources(id->text)->device, to);
   if (device == nullptr || device->intx) return;
   to.findings.error(id->place, "no-such-source", "'" + device->id + "' has no INTx",
                     "a device with 'intx:'");

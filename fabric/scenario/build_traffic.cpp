@@ -8,31 +8,51 @@
 namespace irqfab::scenario {
 namespace {
 
-/// Which sources of a device have a row already: bit i for vector i, the last bit for its INTx.
-using Covered = std::map<std::string, std::vector<bool>, std::less<>>;
+/// Which sources of a device have a row already. Function by function: bit i for vector i, the last
+/// bit for the INTx.
+class Covered {
+ public:
+  explicit Covered(const Device& device) : each_(device.msix + 1), bits_(device.count * each_) {}
 
-Covered nothing_covered(const Machine& machine) {
-  Covered covered;
+  /// False if one of them was covered before.
+  bool cover(const Sources& sources) {
+    const std::size_t first = sources.intx ? each_ - 1 : sources.first;
+    const std::size_t last = sources.intx ? each_ - 1 : sources.last;
+    bool fresh = true;
+    for (std::size_t f = sources.first_function; f <= sources.last_function; ++f) {
+      for (std::size_t i = first; i <= last; ++i) {
+        fresh = fresh && !bits_[f * each_ + i];
+        bits_[f * each_ + i] = true;
+      }
+    }
+    return fresh;
+  }
+  bool vector(std::size_t function, std::size_t vector) const {
+    return bits_[function * each_ + vector];
+  }
+  bool intx(std::size_t function) const { return bits_[(function + 1) * each_ - 1]; }
+  bool alike(std::size_t a, std::size_t b) const {
+    for (std::size_t i = 0; i < each_; ++i) {
+      if (bits_[a * each_ + i] != bits_[b * each_ + i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::size_t each_;
+  std::vector<bool> bits_;
+};
+using CoveredDevices = std::map<std::string, Covered, std::less<>>;
+
+CoveredDevices nothing_covered(const Machine& machine) {
+  CoveredDevices covered;
   for (const HostBridge& bridge : machine.host_bridges) {
-    for (const Device& device : bridge.devices) covered[device.id].assign(device.msix + 1, false);
+    for (const Device& device : bridge.devices) covered.try_emplace(device.id, device);
   }
   return covered;
 }
 
-/// False if one of them was covered before.
-bool cover(Covered& covered, const Sources& sources) {
-  std::vector<bool>& bits = covered[sources.device];
-  const std::size_t first = sources.intx ? bits.size() - 1 : sources.first;
-  const std::size_t last = sources.intx ? bits.size() - 1 : sources.last;
-  bool fresh = true;
-  for (std::size_t i = first; i <= last; ++i) {
-    fresh = fresh && !bits[i];
-    bits[i] = true;
-  }
-  return fresh;
-}
-
-void build_row(const Entry& entry, Covered& covered, Building& to) {
+void build_row(const Entry& entry, CoveredDevices& covered, Building& to) {
   const auto sources = resolve_sources(entry.key, to);
   Affinity row;
   row.where = to.lines.range(entry.key.place);
@@ -47,7 +67,7 @@ void build_row(const Entry& entry, Covered& covered, Building& to) {
     row.cpus.push_back(resolve_cpu(entry.value, to));
   }
   if (!sources) return;
-  if (!cover(covered, *sources)) {
+  if (!covered.at(sources->device).cover(*sources)) {
     to.findings.error(entry.key.place, "two-choices",
                       quote(entry.key.text) + " has a source that an earlier row places",
                       "each source once");
@@ -56,22 +76,44 @@ void build_row(const Entry& entry, Covered& covered, Building& to) {
   to.scenario.affinity.push_back(std::move(row));
 }
 
-void spread(const Device& device, bool intx, unsigned first, unsigned last, Building& to) {
+/// Functions of a device that have the same sources left.
+struct FunctionRange {
+  unsigned first = 0;
+  unsigned last = 0;
+};
+
+void spread(const Device& device, FunctionRange functions, bool intx, unsigned first, unsigned last,
+            Building& to) {
   Affinity row;
   row.where = device.where;
   row.sources = {device.id, intx, first, last, device.where};
+  row.sources.some_functions = functions.last - functions.first + 1 < device.count;
+  row.sources.first_function = functions.first;
+  row.sources.last_function = functions.last;
   to.scenario.affinity.push_back(std::move(row));
 }
 
-/// The sources that no row places, range by range.
-void spread_the_rest(const Device& device, const std::vector<bool>& covered, Building& to) {
+void spread_the_rest_of(const Device& device, FunctionRange functions, const Covered& covered,
+                        Building& to) {
   for (unsigned first = 0; first < device.msix;) {
     unsigned end = first;
-    while (end < device.msix && !covered[end]) ++end;
-    if (end > first) spread(device, false, first, end - 1, to);
+    while (end < device.msix && !covered.vector(functions.first, end)) ++end;
+    if (end > first) spread(device, functions, false, first, end - 1, to);
     first = end + 1;
   }
-  if (device.intx && !covered.back()) spread(device, true, *device.intx, *device.intx, to);
+  if (device.intx && !covered.intx(functions.first)) {
+    spread(device, functions, true, *device.intx, *device.intx, to);
+  }
+}
+
+/// The sources that no row places, range by range.
+void spread_the_rest(const Device& device, const Covered& covered, Building& to) {
+  for (unsigned first = 0; first < device.count;) {
+    unsigned last = first;
+    while (last + 1 < device.count && covered.alike(first, last + 1)) ++last;
+    spread_the_rest_of(device, {first, last}, covered, to);
+    first = last + 1;
+  }
 }
 
 constexpr std::pair<std::string_view, LoadKind> kLoadKinds[] = {
@@ -130,7 +172,19 @@ void build_kind(const Node& map, Load& load, Building& to) {
   build_length(map, load, to);
 }
 
-void build_load(const Node& map, Building& to) {
+/// A stream for each source, and each of a closed loop's requests: false, with an error, when there
+/// would be too many. `streams` has those so far.
+bool count_streams(const Load& load, std::uint64_t& streams, Building& to) {
+  streams += load.sources.size() * (load.kind == LoadKind::ClosedLoop ? load.depth : 1);
+  if (streams <= kMostStreams) return true;
+  to.findings.error(
+      {load.where.line, load.where.column, load.where.length}, "too-many-streams",
+      "with this row the workload has " + std::to_string(streams) + " streams, one for each source",
+      "at most " + std::to_string(kMostStreams));
+  return false;
+}
+
+void build_load(const Node& map, std::uint64_t& streams, Building& to) {
   Load load;
   load.where = to.lines.range(map.place);
   for (const auto& [key, kind] : kLoadKinds) {
@@ -150,7 +204,7 @@ void build_load(const Node& map, Building& to) {
                         "a source such as " + load.sources.device + ":INTA");
     }
   }
-  to.scenario.workload.push_back(std::move(load));
+  if (count_streams(load, streams, to)) to.scenario.workload.push_back(std::move(load));
 }
 
 Handler build_handler(const Node& body, std::string device, SourceRange where) {
@@ -194,19 +248,22 @@ void build_change(const Node& map, Building& to) {
 }  // namespace
 
 void build_affinity(const Node& root, Building& to) {
-  Covered covered = nothing_covered(to.scenario.machine);
+  CoveredDevices covered = nothing_covered(to.scenario.machine);
   if (const Node* rows = root.find("affinity")) {
-    for (const Entry& entry : rows->entries) build_row(entry, covered, to);
+    for (const Entry& entry : rows->entries) {
+      if (!to.findings.has_more()) build_row(entry, covered, to);
+    }
   }
   for (const HostBridge& bridge : to.scenario.machine.host_bridges) {
-    for (const Device& device : bridge.devices) spread_the_rest(device, covered[device.id], to);
+    for (const Device& device : bridge.devices) spread_the_rest(device, covered.at(device.id), to);
   }
 }
 
 void build_workload(const Node& root, Building& to) {
   const Node* loads = root.find("workload");
   if (loads == nullptr) return;
-  for (const Node& map : loads->items) build_load(map, to);
+  std::uint64_t streams = 0;
+  for (const Node& map : loads->items) build_load(map, streams, to);
 }
 
 void build_handlers(const Node& root, Building& to) {

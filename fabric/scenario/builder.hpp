@@ -2,7 +2,10 @@
 // file can tell (does the device exist, is the vector in its table) is found here.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "fabric/scenario/checker.hpp"
 #include "fabric/scenario/document.hpp"
@@ -15,6 +18,8 @@ struct Building {
   const Lines& lines;
   Findings& findings;
   Scenario scenario;
+  /// By id: the bridge that a device is behind, and its place there.
+  std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> devices{};
 };
 
 void build_machine(const Node& root, Building& to);
@@ -34,6 +39,9 @@ const Device* known_device(std::string_view id, const Building& to);
 const Device* find_device(std::string_view id, Place place, Building& to);
 /// Nothing, with an error, when the device or the source does not exist.
 std::optional<Sources> resolve_sources(const Node& text, Building& to);
+/// The device that `nic[5]`, or the id of a device that is one function, is a function of. Null,
+/// with an error, when there is no such function, or several are meant.
+const Device* resolve_function(const Node& text, Building& to);
 /// The number of a CPU that exists; 0, with an error, when it does not.
 CpuId resolve_cpu(const Node& number, Building& to);
 

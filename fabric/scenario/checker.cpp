@@ -60,8 +60,23 @@ MaybeFault id_fault(const Node& node) {
 MaybeFault single_source_fault(std::string_view text) {
   const auto sources = parse_sources(text);
   if (!sources) return sources.fault();
-  if (sources->kind != SourceKind::Whole && sources->first == sources->last) return std::nullopt;
+  const bool one_function =
+      !sources->some_functions || sources->first_function == sources->last_function;
+  const bool one_of_it = sources->kind != SourceKind::Whole && sources->first == sources->last;
+  if (one_function && one_of_it) return std::nullopt;
   return Fault{"bad-source", quote(text) + " names more than one source"};
+}
+
+MaybeFault function_fault(std::string_view text) {
+  const auto sources = parse_sources(text);
+  if (!sources) return sources.fault();
+  if (sources->kind != SourceKind::Whole) {
+    return Fault{"bad-function", quote(text) + " names a source, not a function"};
+  }
+  if (!sources->some_functions || sources->first_function == sources->last_function) {
+    return std::nullopt;
+  }
+  return Fault{"bad-function", quote(text) + " names more than one function"};
 }
 
 MaybeFault flag_fault(std::string_view text) {
@@ -97,6 +112,8 @@ MaybeFault scalar_fault(const Shape& shape, const Node& node) {
     case Kind::Id:
     case Kind::Device:
       return id_fault(node);
+    case Kind::Function:
+      return function_fault(text);
     case Kind::Flag:
       return flag_fault(text);
     case Kind::Number:

@@ -15,8 +15,11 @@ struct Same {
   }
 
   static bool same(const Sources& a, const Sources& b) {
-    return std::tie(a.device, a.intx, a.first, a.last) ==
-           std::tie(b.device, b.intx, b.first, b.last);
+    const auto all = [](const Sources& s) {
+      return std::tie(s.device, s.intx, s.first, s.last, s.some_functions, s.first_function,
+                      s.last_function);
+    };
+    return all(a) == all(b);
   }
 
   static bool same(const std::optional<Moderation>& a, const std::optional<Moderation>& b) {
@@ -25,8 +28,8 @@ struct Same {
   }
 
   static bool same(const Device& a, const Device& b) {
-    return std::tie(a.id, a.rid, a.msix, a.intx, a.attach) ==
-               std::tie(b.id, b.rid, b.msix, b.intx, b.attach) &&
+    return std::tie(a.id, a.rid, a.count, a.msix, a.intx, a.attach) ==
+               std::tie(b.id, b.rid, b.count, b.msix, b.intx, b.attach) &&
            same(a.moderation, b.moderation);
   }
 

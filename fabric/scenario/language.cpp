@@ -96,6 +96,8 @@ constexpr Key kHostBridgeKeys[] = {
 constexpr Key kDeviceKeys[] = {
     required("id", of(Kind::Id), "Its name in this file."),
     required("bdf", of(Kind::Bdf), "Where it is: its requester id."),
+    defaulted("count", number(1, 65536), "1",
+              "How many such functions there are, `id[0]` at `bdf` and the others behind it."),
     optional("msix", number(1, 2048), "no MSI-X", "Entries of its MSI-X table."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
     defaulted("attach", one_of(kAttachments), "emulated", "Who raises its interrupts."),
@@ -158,7 +160,8 @@ constexpr Key kChangeKeys[] = {
 constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMachineKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
-constexpr Table kDevice = {"device", "in a device", "A PCI function.", rows(kDeviceKeys)};
+constexpr Table kDevice = {"device", "in a device", "A PCI function, or several equal ones.",
+                           rows(kDeviceKeys)};
 constexpr Table kLoad = {"workload", "in a row of 'workload'", "One stream of interrupts.",
                          rows(kLoadKeys), "what is raised"};
 constexpr Table kBurst = {"burst", "in 'burst'", "Bursts of equal size.", rows(kBurstKeys)};

@@ -29,9 +29,10 @@ enum class Kind : std::uint8_t {
   Bdf,
   BusRange,
   Cpu,
-  Device,   // the id of one
-  Source,   // one vector or INTx of a device
-  Sources,  // one or several
+  Device,    // the id of one
+  Function,  // a device that is one function, or one function of a device
+  Source,    // one vector or INTx of a device
+  Sources,   // one or several
   HandlerStep,
   Expectation,
   LapicRegister,

@@ -39,7 +39,8 @@ std::string id_text(const std::string& id) {
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 std::string write_device(const Device& device) {
-  std::string text = "{ id: " + id_text(device.id) + ", bdf: " + quoted(write_bdf(device.rid));
+  std::string text = "{ id: " + id_text(device.id) + ", bdf: " + quoted(write_bdf(device.rid)) +
+                     ", count: " + number(device.count);
   if (device.msix > 0) text += ", msix: " + number(device.msix);
   if (device.intx) text += std::string(", intx: ") + static_cast<char>('A' + *device.intx);
   return text + ", attach: emulated }";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "fabric/scenario/suggest.hpp"
 #include "models/base/event.hpp"
@@ -114,6 +115,21 @@ Fault wrong_unit(const std::array<Unit, N>& units, std::string_view text, std::s
   }
   if (unit.empty()) return {"no-unit", quote(text) + " has no unit"};
   return {"bad-unit", quote(word) + " is not a unit here"};
+}
+
+/// `3` or `1..8`, of a source.
+Parsed<std::pair<std::uint64_t, std::uint64_t>> parse_range(std::string_view text) {
+  const std::size_t dots = text.find("..");
+  const auto first = parse_number(text.substr(0, dots));
+  if (!first) return Fault{"bad-source", first.fault().message};
+  const auto last = dots == std::string_view::npos ? first : parse_number(text.substr(dots + 2));
+  if (!last) return Fault{"bad-source", last.fault().message};
+  if (*first > *last) return Fault{"bad-source", quote(text) + " ends before it starts"};
+  return std::pair(*first, *last);
+}
+
+std::string write_range(std::uint64_t first, std::uint64_t last) {
+  return std::to_string(first) + (last != first ? ".." + std::to_string(last) : "");
 }
 
 }  // namespace
@@ -235,30 +251,39 @@ Parsed<BusRange> parse_bus_range(std::string_view text) {
 }
 
 Parsed<SourceText> parse_sources(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const std::string_view device = text.substr(0, colon);
+  const std::size_t end = std::min(text.find_first_of("[:"), text.size());
+  const std::string_view device = text.substr(0, end);
   if (!is_id(device))
     return Fault{"bad-source", quote(text) + " does not start with a device's id"};
-  SourceText found{std::string(device), SourceKind::Whole, 0, 0};
-  if (colon == std::string_view::npos) return found;
-  const std::string_view part = text.substr(colon + 1);
-  if (part.substr(0, 3) == "INT") {
-    if (part.size() != 4 || part[3] < 'A' || part[3] > 'D') {
-      return Fault{"bad-source", quote(part) + " is not one of INTA, INTB, INTC, INTD"};
+  SourceText found;
+  found.device = device;
+  std::string_view rest = text.substr(end);
+  if (!rest.empty() && rest.front() == '[') {
+    const std::size_t close = rest.find(']');
+    if (close == std::string_view::npos) return Fault{"bad-source", quote(text) + " lacks a ']'"};
+    const auto functions = parse_range(rest.substr(1, close - 1));
+    if (!functions) return functions.fault();
+    found.some_functions = true;
+    std::tie(found.first_function, found.last_function) = *functions;
+    rest.remove_prefix(close + 1);
+  }
+  if (rest.empty()) return found;
+  if (rest.front() != ':') {
+    return Fault{"bad-source", quote(text) + " has " + quote(rest) + " behind its functions"};
+  }
+  rest.remove_prefix(1);
+  if (rest.substr(0, 3) == "INT") {
+    if (rest.size() != 4 || rest[3] < 'A' || rest[3] > 'D') {
+      return Fault{"bad-source", quote(rest) + " is not one of INTA, INTB, INTC, INTD"};
     }
     found.kind = SourceKind::Intx;
-    found.first = found.last = static_cast<unsigned>(part[3] - 'A');
+    found.first = found.last = static_cast<unsigned>(rest[3] - 'A');
     return found;
   }
-  const std::size_t dots = part.find("..");
-  const auto first = parse_number(part.substr(0, dots));
-  if (!first) return Fault{"bad-source", first.fault().message};
-  const auto last = dots == std::string_view::npos ? first : parse_number(part.substr(dots + 2));
-  if (!last) return Fault{"bad-source", last.fault().message};
-  if (*first > *last) return Fault{"bad-source", quote(part) + " ends before it starts"};
+  const auto vectors = parse_range(rest);
+  if (!vectors) return vectors.fault();
   found.kind = SourceKind::Vectors;
-  found.first = *first;
-  found.last = *last;
+  std::tie(found.first, found.last) = *vectors;
   return found;
 }
 
@@ -319,10 +344,18 @@ std::string write_bus_range(BusRange buses) {
 }
 
 std::string write_sources(const Sources& sources) {
-  if (sources.intx) return sources.device + ":INT" + static_cast<char>('A' + sources.first);
-  std::string text = sources.device + ':' + std::to_string(sources.first);
-  if (sources.last != sources.first) text += ".." + std::to_string(sources.last);
-  return text;
+  std::string text = sources.device;
+  if (sources.some_functions) {
+    text += '[' + write_range(sources.first_function, sources.last_function) + ']';
+  }
+  return text + ':' +
+         (sources.intx ? write_intx(sources.first) : write_range(sources.first, sources.last));
 }
+
+std::string write_function(const Device& device, unsigned function) {
+  return device.count == 1 ? device.id : device.id + '[' + std::to_string(function) + ']';
+}
+
+std::string write_intx(unsigned pin) { return std::string("INT") + static_cast<char>('A' + pin); }
 
 }  // namespace irqfab::scenario

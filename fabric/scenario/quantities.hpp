@@ -76,12 +76,16 @@ struct BusRange {
 Parsed<BusRange> parse_bus_range(std::string_view text);
 
 enum class SourceKind : std::uint8_t { Whole, Vectors, Intx };
-/// `dev`, `dev:3`, `dev:1..8`, `dev:INTA`, before anyone has looked for the device.
+/// `dev`, `dev:3`, `dev:1..8`, `dev:INTA`, each also with functions, as in `dev[5]:3` or
+/// `dev[0..99]`, before anyone has looked for the device.
 struct SourceText {
   std::string device;
   SourceKind kind = SourceKind::Whole;
   std::uint64_t first = 0;  // vector, or INTx 0..3
   std::uint64_t last = 0;
+  bool some_functions = false;  // those below; otherwise all
+  std::uint64_t first_function = 0;
+  std::uint64_t last_function = 0;
 };
 Parsed<SourceText> parse_sources(std::string_view text);
 
@@ -96,5 +100,9 @@ std::string write_bdf(RequesterId rid);
 std::string write_bus_range(BusRange buses);
 std::string write_hex(std::uint64_t value);
 std::string write_sources(const Sources& sources);
+/// "nvme0" of a device that is one function, otherwise "nic[5]".
+std::string write_function(const Device& device, unsigned function);
+/// "INTA" of pin 0.
+std::string write_intx(unsigned pin);
 
 }  // namespace irqfab::scenario

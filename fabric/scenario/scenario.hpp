@@ -16,6 +16,11 @@
 
 namespace irqfab::scenario {
 
+/// Vectors and INTx of all devices together.
+constexpr std::uint64_t kMostDeviceSources = 4'000'000;
+/// Sources of all rows of the workload together; a closed loop counts once for each request.
+constexpr std::uint64_t kMostStreams = 4'000'000;
+
 enum class Attach : std::uint8_t { Emulated, Vhost, Assigned };
 
 struct Moderation {
@@ -23,9 +28,12 @@ struct Moderation {
   Duration time = 0;   // or after this long
 };
 
+/// A row of `devices`: one function, or `count` equal ones at consecutive requester ids, which are
+/// called id[0], id[1] and so on.
 struct Device {
   std::string id;
-  RequesterId rid{};             // from bdf: "BB:DD.F"
+  RequesterId rid{};             // of its first function, from bdf: "BB:DD.F"
+  unsigned count = 1;            // 1..65536
   unsigned msix = 0;             // entries of the MSI-X table, 0 if it has none
   std::optional<unsigned> intx;  // 0 INTA .. 3 INTD
   Attach attach = Attach::Emulated;
@@ -61,13 +69,20 @@ struct Machine {
   SourceRange path_where;  // of `path`, else of `arch`, else of the machine
 };
 
-/// `dev:3`, `dev:1..8`, `dev:INTA`, or `dev` for all its vectors.
+/// `dev:3`, `dev:1..8`, `dev:INTA`, or `dev` for all its vectors; of every function of the device,
+/// or of some: `dev[5]:3`, `dev[0..99]`. Sources count up function by function.
 struct Sources {
   std::string device;
   bool intx = false;
   unsigned first = 0;  // vector, or INTx pin 0..3
   unsigned last = 0;
   SourceRange where;
+  bool some_functions = false;  // as written; resolved below in either case
+  unsigned first_function = 0;  // 0..count - 1
+  unsigned last_function = 0;
+
+  unsigned each() const { return intx ? 1 : last - first + 1; }  // of one function
+  std::uint64_t size() const { return std::uint64_t{last_function - first_function + 1} * each(); }
 };
 
 struct Affinity {

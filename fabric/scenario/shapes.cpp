@@ -135,11 +135,16 @@ const std::vector<KindRow>& kind_rows() {
        "^[0-9a-fA-F]{2}\\.\\.[0-9a-fA-F]{2}$", "00..7f"},
       {Kind::Cpu, "CPU", "the number of a CPU", "", "3"},
       {Kind::Device, "device id", "the id of a device", "^[A-Za-z_][A-Za-z0-9_-]{0,63}$", "nvme0"},
+      {Kind::Function, "function", "the id of a device, or one of its functions, such as nic[5]",
+       "^[A-Za-z_][A-Za-z0-9_-]{0,63}(\\[(0|[1-9][0-9]*|0x[0-9a-fA-F]+)\\])?$", "nic[5]"},
       {Kind::Source, "source", "one source, such as nvme0:3 or uart0:INTA",
-       "^[A-Za-z_][A-Za-z0-9_-]{0,63}:(0|[1-9][0-9]*|0x[0-9a-fA-F]+|INT[ABCD])$", "nvme0:3"},
+       "^[A-Za-z_][A-Za-z0-9_-]{0,63}(\\[(0|[1-9][0-9]*|0x[0-9a-fA-F]+)\\])?"
+       ":(0|[1-9][0-9]*|0x[0-9a-fA-F]+|INT[ABCD])$",
+       "nvme0:3"},
       {Kind::Sources, "sources", "a source, such as nvme0:3, nvme0:1..8, uart0:INTA or nvme0",
-       "^[A-Za-z_][A-Za-z0-9_-]{0,63}(:((0|[1-9][0-9]*|0x[0-9a-fA-F]+)(\\.\\.(0|[1-9][0-9]*|"
-       "0x[0-9a-fA-F]+))?|INT[ABCD]))?$",
+       "^[A-Za-z_][A-Za-z0-9_-]{0,63}"
+       "(\\[(0|[1-9][0-9]*|0x[0-9a-fA-F]+)(\\.\\.(0|[1-9][0-9]*|0x[0-9a-fA-F]+))?\\])?"
+       "(:((0|[1-9][0-9]*|0x[0-9a-fA-F]+)(\\.\\.(0|[1-9][0-9]*|0x[0-9a-fA-F]+))?|INT[ABCD]))?$",
        "nvme0:1..8"},
       {Kind::HandlerStep, "handler step", "busy TIME, read device TIME, mask, poll TIME or unmask",
        "^((busy|read device|poll) (0|[1-9][0-9]*)(\\.[0-9]+)?(ps|ns|us|ms|s)|mask|unmask)$",

@@ -20,21 +20,35 @@ struct Claim {
   std::uint64_t base = 0;
   std::uint64_t size = 0;
   std::size_t component = 0;
-  std::string what;
+  const char* what = "";
 };
 
 std::string range_text(std::uint64_t base, std::uint64_t size) {
   return write_hex(base) + ".." + write_hex(base + size - 1);
 }
 
+/// Joins it to the one before if it follows on.
+void add_claim(const Claim& claim, std::vector<Claim>& claims) {
+  if (!claims.empty() && claims.back().base + claims.back().size == claim.base) {
+    claims.back().size += claim.size;
+  } else {
+    claims.push_back(claim);
+  }
+}
+
 void add_claims(const pci::PciFunctions::Config& config, std::size_t component,
                 std::vector<Claim>& claims) {
+  std::vector<Claim> registers, spaces;
   for (std::size_t row = 0; row < config.functions.size(); ++row) {
-    claims.push_back({config.window_base + row * pci::kFunctionWindowBytes,
-                      pci::kFunctionWindowBytes, component, "the registers"});
-    claims.push_back({config.ecam_base + raw(config.functions[row].rid) * pci::kConfigSpaceBytes,
-                      pci::kConfigSpaceBytes, component, "the configuration space"});
+    add_claim({config.window_base + row * pci::kFunctionWindowBytes, pci::kFunctionWindowBytes,
+               component, "the registers"},
+              registers);
+    add_claim({config.ecam_base + raw(config.functions[row].rid) * pci::kConfigSpaceBytes,
+               pci::kConfigSpaceBytes, component, "the configuration space"},
+              spaces);
   }
+  claims.insert(claims.end(), registers.begin(), registers.end());
+  claims.insert(claims.end(), spaces.begin(), spaces.end());
 }
 
 std::vector<Claim> claims_of(const Topology& topology) {
@@ -135,7 +149,7 @@ void check_claim(const Topology& topology, const Decoder& decoder, const Claim& 
   if (claim.size == 0) return;
   const Component& owner = topology.components[claim.component];
   const std::string what =
-      claim.what + " of '" + owner.name + "', " + range_text(claim.base, claim.size);
+      std::string(claim.what) + " of '" + owner.name + "', " + range_text(claim.base, claim.size);
   const mem::Window* window = decoder.find(claim.base);
   const bool whole = window != nullptr && window->size - (claim.base - window->base) >= claim.size;
   if (!whole) {

@@ -5,6 +5,8 @@
 #include <ostream>
 #include <sstream>
 
+#include "fabric/scenario/quantities.hpp"
+
 namespace irqfab::topology {
 namespace {
 
@@ -34,21 +36,40 @@ std::string in_label(const std::string& text) {
   return out;
 }
 
-std::string hex(unsigned value, unsigned digits) {
-  constexpr const char* kDigits = "0123456789abcdef";
-  std::string text(digits, '0');
-  for (unsigned i = digits; i-- > 0; value >>= 4) text[i] = kDigits[value & 0xF];
-  return text;
+/// Lanes that stand for one row of the scenario: a device's functions, or what loads them.
+struct Run {
+  std::size_t first = 0;
+  std::size_t last = 0;
+};
+
+/// Of the lanes from `first` on, those of the same device.
+Run run_from(const Component& component, std::size_t first) {
+  const std::string_view device = device_in(component.lanes[first]);
+  std::size_t last = first;
+  while (last + 1 < component.lanes.size() && device_in(component.lanes[last + 1]) == device) {
+    ++last;
+  }
+  return {first, last};
 }
 
-std::string device_row(const std::string& name, const pci::PciFunctions::Function& function) {
-  const unsigned rid = raw(function.rid);
-  std::string row =
-      name + ' ' + hex(rid >> 8, 2) + ':' + hex((rid >> 3) & 0x1F, 2) + '.' + hex(rid & 7, 1);
+std::string device_row(const Component& component, Run run) {
+  const auto& functions = std::get<pci::PciFunctions::Config>(component.config).functions;
+  const pci::PciFunctions::Function& function = functions[run.first];
+  std::string row(component.lanes[run.first]);
+  std::string place = scenario::write_bdf(function.rid);
+  if (run.last > run.first) {
+    row = std::string(device_in(row)) + "[0.." + std::to_string(run.last - run.first) + ']';
+    place += ".." + scenario::write_bdf(functions[run.last].rid);
+  }
+  row += ' ' + place;
   if (function.msix_entries > 0) row += ", " + std::to_string(function.msix_entries) + " MSI-X";
-  if (function.intx)
-    row += std::string(", INT") + static_cast<char>('A' + static_cast<int>(*function.intx));
+  if (function.intx) row += ", " + scenario::write_intx(static_cast<unsigned>(*function.intx));
   return row;
+}
+
+std::string lane_row(const Component& component, Run run) {
+  const std::string first(component.lanes[run.first]);
+  return run.last == run.first ? first : first + " .. " + std::string(component.lanes[run.last]);
 }
 
 /// The rows below a component's name: its devices or its lanes, if it has several.
@@ -58,13 +79,14 @@ std::vector<std::string> rows_of(const Component& component) {
                           : component.lanes.size() > 1 ? component.lanes.size()
                                                        : 0;
   std::vector<std::string> rows;
-  for (std::size_t i = 0; i < all && i < component.lanes.size(); ++i) {
-    if (i == kMostRows) {
-      rows.push_back("... " + std::to_string(all - kMostRows) + " more");
+  for (std::size_t i = 0; i < all && i < component.lanes.size();) {
+    const Run run = run_from(component, i);
+    if (rows.size() == kMostRows) {
+      rows.push_back("... " + std::to_string(all - i) + " more");
       break;
     }
-    rows.push_back(functions != nullptr ? device_row(component.lanes[i], functions->functions[i])
-                                        : component.lanes[i]);
+    rows.push_back(functions != nullptr ? device_row(component, run) : lane_row(component, run));
+    i = run.last + 1;
   }
   return rows;
 }

@@ -165,27 +165,35 @@ class WaysBack {
   std::vector<bool> reached_;
 };
 
-std::map<std::string, SourceRange> places_of_devices(const scenario::Scenario& scenario) {
-  std::map<std::string, SourceRange> places;
+std::map<std::string, SourceRange, std::less<>> places_of_devices(
+    const scenario::Scenario& scenario) {
+  std::map<std::string, SourceRange, std::less<>> places;
   for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
     for (const scenario::Device& device : bridge.devices) places[device.id] = device.where;
   }
   return places;
 }
 
+/// Functions of one device are told about once: they are equal.
 void check_functions(const Component& component, bool messages_arrive, bool wires_arrive,
-                     const std::map<std::string, SourceRange>& places, Findings& findings) {
+                     const std::map<std::string, SourceRange, std::less<>>& places,
+                     Findings& findings) {
+  if (messages_arrive && wires_arrive) return;
   const auto& functions = std::get<pci::PciFunctions::Config>(component.config).functions;
+  std::string_view last;
   for (std::size_t f = 0; f < functions.size() && f < component.lanes.size(); ++f) {
-    const std::string& device = component.lanes[f];
+    const std::string_view device = device_in(component.lanes[f]);
+    if (device == last) continue;
+    last = device;
     const auto place = places.find(device);
     const SourceRange where = place != places.end() ? place->second : component.where;
+    const std::string name = '\'' + std::string(device) + '\'';
     if (functions[f].msix_entries > 0 && !messages_arrive) {
-      findings.error("unreachable-cpu", where, "the messages of '" + device + "' reach no CPU",
+      findings.error("unreachable-cpu", where, "the messages of " + name + " reach no CPU",
                      "a way over its host bridge and an interrupt controller");
     }
     if (functions[f].intx && !wires_arrive) {
-      findings.error("unreachable-cpu", where, "the INTx of '" + device + "' reaches no CPU",
+      findings.error("unreachable-cpu", where, "the INTx of " + name + " reaches no CPU",
                      "a way over the pins of an interrupt controller");
     }
   }

@@ -42,11 +42,17 @@ bool same(const std::vector<cpu::HandlerStep>& a, const std::vector<cpu::Handler
 }  // namespace
 
 HandlerTable::HandlerTable(const scenario::Scenario& scenario, std::uint32_t cpus)
-    : scenario_(scenario), cpus_(cpus), served_(std::size_t{cpus} * 256) {
+    : scenario_(scenario), cpus_(cpus) {
   program_for("", Line::Messages);
 }
 
 std::uint32_t HandlerTable::program_for(const std::string& device, Line line) {
+  const auto [known, is_new] = program_of_.try_emplace({device, line}, 0);
+  if (is_new) known->second = add_program(device, line);
+  return known->second;
+}
+
+std::uint32_t HandlerTable::add_program(const std::string& device, Line line) {
   std::vector<cpu::HandlerStep> program;
   const scenario::Handler* handler = handler_of(scenario_, device);
   if (handler == nullptr) {
@@ -87,12 +93,7 @@ void HandlerTable::serve_intx(const X86Plan& plan, const FunctionPlan& function,
 }
 
 void HandlerTable::add(Slot slot, const cpu::ServedSource& source) {
-  auto& list = served_[std::size_t{raw(slot.cpu)} * 256 + raw(slot.vector)];
-  const bool known = std::any_of(list.begin(), list.end(), [&](const cpu::ServedSource& other) {
-    return other.device_register == source.device_register &&
-           other.vector_control == source.vector_control;
-  });
-  if (!known) list.push_back(source);
+  served_.push_back({raw(slot.cpu) * 256 + raw(slot.vector), source});
 }
 
 cpu::Cpus::Config HandlerTable::config() const {
@@ -104,10 +105,18 @@ cpu::Cpus::Config HandlerTable::config() const {
     return load.kind == scenario::LoadKind::ClosedLoop;
   });
   if (!closed_loop) config.completions = cpu::Cpus::Completions::NotTold;
-  for (const auto& list : served_) {
-    config.served.push_back({static_cast<std::uint32_t>(config.sources.size()),
-                             static_cast<std::uint32_t>(list.size())});
-    config.sources.insert(config.sources.end(), list.begin(), list.end());
+  config.served.resize(std::size_t{cpus_} * 256);
+  for (const Served& row : served_) ++config.served[row.slot].count;
+  std::uint32_t first = 0;
+  for (cpu::Cpus::Config::Served& slot : config.served) {
+    slot.first = first;
+    first += slot.count;
+    slot.count = 0;
+  }
+  config.sources.resize(first);
+  for (const Served& row : served_) {
+    cpu::Cpus::Config::Served& slot = config.served[row.slot];
+    config.sources[slot.first + slot.count++] = row.source;
   }
   return config;
 }

@@ -29,13 +29,13 @@ kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& ne
   return config;
 }
 
-std::vector<std::string> lane_names(const kvm::KvmHost::Config& config) {
-  std::vector<std::string> names;
+Names lane_names(const kvm::KvmHost::Config& config) {
+  Names names;
   const unsigned host_cpus = std::max(1u, config.threads);
-  for (unsigned cpu = 0; cpu < host_cpus; ++cpu) names.push_back(numbered("host-cpu", cpu));
-  names.push_back("kvm");
+  for (unsigned cpu = 0; cpu < host_cpus; ++cpu) names.add(numbered("host-cpu", cpu));
+  names.add("kvm");
   for (std::size_t cpu = 0; cpu < config.software.irqchip.ids.size(); ++cpu) {
-    names.push_back(numbered("vcpu-exits", cpu));
+    names.add(numbered("vcpu-exits", cpu));
   }
   return names;
 }
@@ -43,12 +43,12 @@ std::vector<std::string> lane_names(const kvm::KvmHost::Config& config) {
 /// In the order of KvmHost::sources.
 void add_sources(const KvmNeeds& needs, Topology& topology) {
   topology.paths = {"kvm", "msi", "irqfd", "irq-line"};
-  topology.sources.push_back({"kvm", 0});
-  topology.sources.push_back({"msi", 1});
+  topology.sources.add("kvm", 0);
+  topology.sources.add("msi", 1);
   for (const kvm::Irqfd& irqfd : needs.irqfds) {
-    topology.sources.push_back({numbered("irqfd-e", irqfd.number), 2});
+    topology.sources.add(numbered("irqfd-e", irqfd.number), 2);
   }
-  for (const Gsi gsi : needs.lines) topology.sources.push_back({numbered("gsi", raw(gsi)), 3});
+  for (const Gsi gsi : needs.lines) topology.sources.add(numbered("gsi", raw(gsi)), 3);
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& n
   cpus.name = "vcpus";
   cpus.config = vcpus(scenario);
   for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
-    cpus.lanes.push_back(numbered("vcpu", cpu));
+    cpus.lanes.add(numbered("vcpu", cpu));
   }
   Component kvm;
   kvm.name = "kvm";

@@ -2,7 +2,9 @@
 // tables, vectors and messages that several sources share, devices that nothing uses.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "fabric/scenario/quantities.hpp"
@@ -23,6 +25,10 @@ constexpr unsigned kBroadcastId = 255;            // in xAPIC mode
 
 // ---- ids ----------------------------------------------------------------------------------------
 
+bool is_sound(Slot slot, const X86Plan& plan) {
+  return raw(slot.cpu) < plan.cpus && raw(slot.vector) >= kFirstLegalVector;
+}
+
 void check_slot(Slot slot, const X86Plan& plan, const std::string& of, const SourceRange& where,
                 Findings& findings) {
   if (raw(slot.cpu) >= plan.cpus) {
@@ -38,13 +44,19 @@ void check_slot(Slot slot, const X86Plan& plan, const std::string& of, const Sou
   }
 }
 
-void check_function(const FunctionPlan& function, const BridgePlan& bridge, const X86Plan& plan,
-                    Findings& findings) {
-  const scenario::Device& device = *function.device;
-  const unsigned bus = raw(device.rid) >> 8;
-  if (bus < bridge.bridge->first_bus || bus > bridge.bridge->last_bus) {
+void check_device(const DevicePlan& row, const BridgePlan& bridge, const X86Plan& plan,
+                  Findings& findings) {
+  const scenario::Device& device = *row.device;
+  const auto is_behind = [&](RequesterId rid) {
+    const unsigned bus = raw(rid) >> 8;
+    return bus >= bridge.bridge->first_bus && bus <= bridge.bridge->last_bus;
+  };
+  const FunctionPlan first = function_of(row, 0);
+  const FunctionPlan last = function_of(row, device.count - 1);
+  const FunctionPlan& outside = is_behind(first.rid) ? last : first;
+  if (!is_behind(outside.rid)) {
     findings.error("no-such-bus", device.where,
-                   '\'' + device.id + "' is " + scenario::write_bdf(device.rid) +
+                   '\'' + outside.name() + "' is " + scenario::write_bdf(outside.rid) +
                        ", a bus that is not behind '" + bridge.bridge->id + '\'',
                    "a bus of " + scenario::write_bus_range(
                                      {bridge.bridge->first_bus, bridge.bridge->last_bus}));
@@ -54,9 +66,14 @@ void check_function(const FunctionPlan& function, const BridgePlan& bridge, cons
                    '\'' + device.id + "' has " + std::to_string(device.msix) + " MSI-X entries",
                    "at most " + std::to_string(kMostMsixEntries));
   }
-  for (std::size_t v = 0; v < function.msix.size(); ++v) {
-    check_slot(function.msix[v], plan, '\'' + device.id + ':' + std::to_string(v) + '\'',
-               device.where, findings);
+  for (unsigned f = 0; f < device.count; ++f) {
+    const FunctionPlan function = function_of(row, f);
+    for (unsigned v = 0; v < device.msix; ++v) {
+      const Slot slot = plan.slot_of(function, v);
+      if (is_sound(slot, plan)) continue;
+      check_slot(slot, plan, '\'' + function.name() + ':' + std::to_string(v) + '\'', device.where,
+                 findings);
+    }
   }
 }
 
@@ -95,37 +112,56 @@ void check_apic_ids(const Topology& topology, Findings& findings) {
 
 using Written = std::pair<std::uint64_t, std::uint32_t>;  // address, data
 
-/// Who sends each message: of every host bridge, the first source that was found.
+/// A vector of a function, as one of those that send a message.
+struct Sender {
+  std::size_t bridge = 0;
+  FunctionRow row{};
+  std::uint64_t entry = 0;
+};
+
+/// Who sends each message: the first that was found, and the first behind another host bridge.
 class Senders {
  public:
-  void add(const Written& message, std::size_t bridge, const std::string& source,
-           const SourceRange& where) {
+  explicit Senders(const X86Plan& plan) : plan_(plan) {}
+
+  void add(const Written& message, const Sender& sender, const SourceRange& where) {
     if (!x86::is_msi_address(message.first)) return;
-    auto& senders = senders_[message];
-    if (!senders.try_emplace(bridge, source).second || senders.size() != 2) return;
-    shared_.push_back({message, where});
+    const auto [known, is_new] = senders_.try_emplace(message, Pair{sender, std::nullopt});
+    Pair& pair = known->second;
+    if (is_new || pair.second || pair.first.bridge == sender.bridge) return;
+    pair.second = sender;
+    if (shared_++ == 0) first_shared_ = {message, where};
   }
 
-  void report(bool remapped, Findings& findings) const {
-    if (shared_.empty()) return;
-    const auto& [message, where] = shared_.front();
-    const auto& senders = senders_.at(message);
-    std::string text = '\'' + senders.begin()->second + "' and '" +
-                       std::next(senders.begin())->second +
+  void report(Findings& findings) const {
+    if (shared_ == 0) return;
+    const auto& [message, where] = first_shared_;
+    const Pair& pair = senders_.at(message);
+    const bool in_order = pair.first.bridge < pair.second->bridge;
+    std::string text = '\'' + name_of(in_order ? pair.first : *pair.second) + "' and '" +
+                       name_of(in_order ? *pair.second : pair.first) +
                        "', behind different host bridges, send the same message: address " +
                        scenario::write_hex(message.first) + ", data " +
-                       scenario::write_hex(message.second) + "; " + meaning(message, remapped);
-    if (shared_.size() > 1) {
-      text += "; " + counted(shared_.size() - 1, "more message") + " like this";
-    }
+                       scenario::write_hex(message.second) + "; " + meaning(message);
+    if (shared_ > 1) text += "; " + counted(shared_ - 1, "more message") + " like this";
     findings.note("same-message", where, text);
   }
 
  private:
+  struct Pair {
+    Sender first;
+    std::optional<Sender> second;
+  };
+
+  std::string name_of(const Sender& sender) const {
+    return plan_.bridges[sender.bridge].function_at(sender.row).name() + ':' +
+           std::to_string(sender.entry);
+  }
+
   /// What the consumer makes of it. On x86 nobody looks the message up to find its source, so that
   /// two sources could be taken for each other: it names the interrupt itself.
-  static std::string meaning(const Written& message, bool remapped) {
-    if (!remapped) return "the message is the vector, so both raise one interrupt";
+  std::string meaning(const Written& message) const {
+    if (!plan_.remapped) return "the message is the vector, so both raise one interrupt";
     using Address = x86::RemappableAddress;
     if (!Address::InterruptFormat::is_set(message.first)) {
       return "it is in compatibility format: where it is let through, both raise one interrupt";
@@ -133,12 +169,10 @@ class Senders {
     return "both name one remapping entry, which can be told to admit one of them only";
   }
 
-  struct Shared {
-    Written message;
-    SourceRange where;  // of the second sender
-  };
-  std::map<Written, std::map<std::size_t, std::string>> senders_;
-  std::vector<Shared> shared_;
+  const X86Plan& plan_;
+  std::map<Written, Pair> senders_;
+  std::uint64_t shared_ = 0;
+  std::pair<Written, SourceRange> first_shared_;  // and where its second sender is
 };
 
 /// The messages that the MSI-X tables hold from time 0 on, and those that steps write into them.
@@ -147,53 +181,56 @@ class Tables {
   Tables(const X86Plan& plan, Senders& senders) : plan_(plan), senders_(senders) {}
 
   void program_everything() {
-    for (const BridgePlan& bridge : plan_.bridges) {
-      for (const FunctionPlan& function : bridge.functions) {
-        for (std::uint32_t v = 0; v < function.msix.size(); ++v) {
-          const pci::MsixEntry entry =
-              message_for(plan_, function.msix[v], function.first_source + v);
-          set(function, v, {entry.address, entry.data}, function.device->where);
-        }
+    is_programmed_ = true;
+    for_each_function(plan_, [this](const FunctionPlan& function) {
+      for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+        senders_.add(programmed(function, v), {function.bridge, function.row, v},
+                     function.device->where);
       }
-    }
+    });
   }
 
   void write(const scenario::Step& step) {
     if (step.op != "msix.entry") return;
-    const FunctionPlan* function = plan_.find(std::get<std::string>(step.find("device")->held));
-    if (function == nullptr) return;
+    const auto function = plan_.find_function(std::get<std::string>(step.find("device")->held));
+    if (!function) return;
     const auto entry = std::get<std::uint64_t>(step.find("entry")->held);
-    Written message = now_[{function, entry}];
+    const auto [now, is_new] = now_.try_emplace({function->bridge, function->row, entry});
+    Written& message = now->second;
+    if (is_new && is_programmed_) {
+      message = programmed(*function, static_cast<std::uint32_t>(entry));
+    }
     if (const auto* address = step.find("address")) {
       message.first = std::get<std::uint64_t>(address->held);
     }
     if (const auto* data = step.find("data")) {
       message.second = static_cast<std::uint32_t>(std::get<std::uint64_t>(data->held));
     }
-    set(*function, entry, message, step.where);
+    senders_.add(message, {function->bridge, function->row, entry}, step.where);
   }
 
  private:
-  void set(const FunctionPlan& function, std::uint64_t entry, const Written& message,
-           const SourceRange& where) {
-    now_[{&function, entry}] = message;
-    senders_.add(message, function.bridge, function.device->id + ':' + std::to_string(entry),
-                 where);
+  Written programmed(const FunctionPlan& function, std::uint32_t vector) const {
+    const pci::MsixEntry entry =
+        message_for(plan_, plan_.slot_of(function, vector), function.first_source + vector);
+    return {entry.address, entry.data};
   }
 
   const X86Plan& plan_;
   Senders& senders_;
-  std::map<std::pair<const FunctionPlan*, std::uint64_t>, Written> now_;
+  bool is_programmed_ = false;
+  /// By host bridge, function and entry: those that steps have written.
+  std::map<std::tuple<std::size_t, FunctionRow, std::uint64_t>, Written> now_;
 };
 
 void check_messages(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
-  Senders senders;
+  Senders senders(plan);
   Tables tables(plan, senders);
   // Without a workload the tables are as after reset, and the steps fill them.
   if (!scenario.workload.empty() || scenario.steps.empty()) tables.program_everything();
   for (const scenario::Step& step : scenario.setup) tables.write(step);
   for (const scenario::Step& step : scenario.steps) tables.write(step);
-  senders.report(plan.remapped, findings);
+  senders.report(findings);
 }
 
 void check_vectors(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
@@ -232,7 +269,8 @@ std::vector<Use> uses_in(const Scenario& scenario) {
       const bool wire = step.op == "line" || step.find("intx") != nullptr;
       const scenario::Value* device = step.find("device");
       if (device == nullptr || (step.op != "raise" && step.op != "line")) continue;
-      uses.push_back({std::get<std::string>(device->held), wire, step.where});
+      const auto& function = std::get<std::string>(device->held);
+      uses.push_back({std::string(device_in(function)), wire, step.where});
     }
   }
   return uses;
@@ -254,9 +292,7 @@ void check_ids(const Topology& topology, const X86Plan& plan, const Scenario& sc
                    "at most " + std::to_string(kMostSources));
   }
   for (const BridgePlan& bridge : plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      check_function(function, bridge, plan, findings);
-    }
+    for (const DevicePlan& device : bridge.devices) check_device(device, bridge, plan, findings);
   }
   for (const PinPlan& pin : plan.pins) {
     check_slot(pin.slot, plan, "pin " + std::to_string(raw(pin.pin)), scenario.machine.where,
@@ -275,8 +311,8 @@ void check_use(const X86Plan& plan, const Scenario& scenario, Findings& findings
   std::set<std::string> used;
   for (const Use& use : uses_in(scenario)) {
     used.insert(use.device);
-    const FunctionPlan* function = plan.find(use.device);
-    if (!use.intx || function == nullptr || !function->messages_on) continue;
+    const DevicePlan* device = plan.find(use.device);
+    if (!use.intx || device == nullptr || !device->messages_on) continue;
     findings.note("silent-intx", use.where,
                   "the INTx of '" + use.device + "' stays off the wire: its MSI-X is enabled");
   }

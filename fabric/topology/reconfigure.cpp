@@ -30,7 +30,6 @@ struct Occurrence {
   Time at = 0;
   std::uint32_t source = 0;  // of the row's first vector
   const Change* change = nullptr;
-  const FunctionPlan* function = nullptr;
 };
 
 class Reconfiguration {
@@ -63,7 +62,7 @@ class Reconfiguration {
     using x86::vtd::IecDescriptor;
     using x86::vtd::WaitDescriptor;
     const std::uint64_t index = function.first_source + vector;
-    const IrteWords entry = irte_for(slot, function.device->rid, EntryTrigger::Edge);
+    const IrteWords entry = irte_for(slot, function.rid, EntryTrigger::Edge);
     std::uint64_t invalidate = static_cast<std::uint64_t>(
         x86::vtd::DescriptorType::InterruptEntryCache);
     invalidate = IecDescriptor::G::set(invalidate, 1);
@@ -94,7 +93,8 @@ class Reconfiguration {
 
   /// The same slot again when a source comes back to a CPU.
   Slot slot_on(const FunctionPlan& function, unsigned vector, CpuId cpu) {
-    if (function.msix[vector].cpu == cpu) return function.msix[vector];
+    const Slot now = plan_.slot_of(function, vector);
+    if (now.cpu == cpu) return now;
     const auto key = std::pair(function.first_source + vector, cpu);
     const auto known = slots_.find(key);
     if (known != slots_.end()) return known->second;
@@ -115,6 +115,14 @@ auto order_of(const Occurrence& o) {
   return std::tuple(o.at, o.source, c.kind, c.sources.last, c.to_random, c.to, c.at, c.every);
 }
 
+template <class Fn>
+void for_each_source(const scenario::Sources& sources, const X86Plan& plan, Fn&& fn) {
+  const DevicePlan& device = *plan.find(sources.device);
+  for (unsigned f = sources.first_function; f <= sources.last_function; ++f) {
+    for (unsigned v = sources.first; v <= sources.last; ++v) fn(function_of(device, f), v);
+  }
+}
+
 Diagnostic too_many(const Change& change) {
   return {Severity::Error, "too-many-changes", change.where,
           "the changes under 'during' come to more than 1000000",
@@ -125,12 +133,15 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
                                                const X86Plan& plan) {
   const Time end = scenario.until != 0 ? scenario.until : end_of_workload(scenario);
   std::vector<Occurrence> all;
+  std::uint64_t changes = 0;
   for (const Change& change : scenario.during) {
-    const FunctionPlan& function = *plan.find(change.sources.device);
+    const DevicePlan& device = *plan.find(change.sources.device);
+    const FunctionPlan function = function_of(device, change.sources.first_function);
     const std::uint32_t source = function.first_source + change.sources.first;
     for (Time at = change.at;; at += change.every) {
-      all.push_back({at, source, &change, &function});
-      if (all.size() > kMostChanges) return too_many(change);
+      all.push_back({at, source, &change});
+      changes += change.sources.size();
+      if (changes > kMostChanges) return too_many(change);
       if (change.every == 0 || at + change.every >= end) break;
     }
   }
@@ -166,18 +177,18 @@ Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Pla
     const std::uint64_t stream = combine(combine(o.source, o.change->at), o.change->every);
     Random& random = randoms.try_emplace(o.change, scenario.seed, stream).first->second;
     cpu::Episode episode{o.at, {}};
-    for (unsigned v = o.change->sources.first; v <= o.change->sources.last; ++v) {
+    for_each_source(o.change->sources, plan, [&](const FunctionPlan& function, unsigned v) {
       std::vector<Access> accesses;
       if (o.change->kind == ChangeKind::Retarget) {
         const auto drawn = CpuId(static_cast<std::uint32_t>(random.below(plan.cpus)));
-        accesses = reconfiguration.retarget(*o.function, v,
-                                            o.change->to_random ? drawn : o.change->to);
+        accesses =
+            reconfiguration.retarget(function, v, o.change->to_random ? drawn : o.change->to);
       } else {
         const Mask mask = o.change->kind == ChangeKind::Mask ? Mask::On : Mask::Off;
-        accesses = reconfiguration.mask(*o.function, v, mask);
+        accesses = reconfiguration.mask(function, v, mask);
       }
       episode.accesses.insert(episode.accesses.end(), accesses.begin(), accesses.end());
-    }
+    });
     config.episodes.push_back(std::move(episode));
   }
   return config;

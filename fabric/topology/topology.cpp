@@ -16,7 +16,9 @@ std::vector<std::uint32_t> first_nodes(const Topology& topology) {
 std::vector<std::string> node_names(const Topology& topology) {
   std::vector<std::string> names;
   for (const Component& component : topology.components) {
-    names.insert(names.end(), component.lanes.begin(), component.lanes.end());
+    for (std::size_t lane = 0; lane < component.lanes.size(); ++lane) {
+      names.emplace_back(component.lanes[lane]);
+    }
   }
   return names;
 }

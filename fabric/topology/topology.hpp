@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fabric/topology/names.hpp"
 #include "models/base/result.hpp"
 #include "models/catalog.hpp"
 
@@ -17,7 +18,7 @@ namespace irqfab::topology {
 struct Component {
   std::string name;
   ModelConfig config;
-  std::vector<std::string> lanes;          // names, one a lane; a single lane has the name above
+  Names lanes;                              // one a lane; a single lane has the name above
   std::vector<std::uint32_t> first_source;  // by lane: SourceId of its first source; empty: none
   std::uint32_t sources = 0;                // in all, from first_source[0] on
   SourceRange where;                        // of its declaration, if the scenario declares it
@@ -32,16 +33,22 @@ struct Edge {
 };
 
 /// Who opens spans, by SourceId.
-struct Source {
-  std::string name;         // "nvme0:3", "uart0:INTA"
-  std::uint32_t path = 0;   // index into Topology::paths
+struct Sources {
+  Names names;                      // "nvme0:3", "uart0:INTA", "nic[5]:3"
+  std::vector<std::uint32_t> path;  // index into Topology::paths
+
+  std::size_t size() const { return path.size(); }
+  void add(std::string_view name, std::size_t to_path) {
+    names.add(name);
+    path.push_back(static_cast<std::uint32_t>(to_path));
+  }
 };
 
 struct Topology {
   std::vector<Component> components;
   std::vector<Edge> edges;
-  std::vector<Source> sources;
-  std::vector<std::string> paths;  // groups of sources: "nvme0:msix"
+  Sources sources;
+  std::vector<std::string> paths;  // groups of sources: "nvme0:msix", of all functions of a row
 };
 
 /// First NodeId of each component; one more entry at the end.

@@ -57,11 +57,33 @@ auto order_of(const Generator& g) {
 /// From what a device is, so that neither names nor the order of declaration matter.
 std::uint64_t stream_of(const X86Plan& plan, const Generator& g, std::uint64_t twin) {
   const BridgePlan& bridge = plan.bridges[g.functions];
-  const RequesterId rid = bridge.functions[raw(g.raise.row)].device->rid;
+  const RequesterId rid = bridge.function_at(g.raise.row).rid;
   std::uint64_t stream = combine(bridge.bridge->segment, raw(rid));
   stream = combine(stream, raw(g.raise.vector));
   stream = combine(stream, static_cast<std::uint64_t>(g.raise.kind));
   return combine(stream, twin);
+}
+
+/// A burst raises `size` of its sources together; the groups follow each other in turn.
+void take_turn(const Load& load, std::uint64_t place, Generator& g) {
+  const std::uint64_t sources = load.sources.size();
+  if (load.kind != LoadKind::Burst || load.burst_size >= sources) return;
+  const std::uint64_t groups = (sources + load.burst_size - 1) / load.burst_size;
+  g.start += load.period * (place / load.burst_size);
+  g.period *= groups;
+}
+
+void add_streams(const Load& load, const X86Plan& plan, std::vector<Generator>& generators) {
+  const DevicePlan& device = *plan.find(load.sources.device);
+  std::uint64_t place = 0;  // among the sources of the row
+  for (unsigned f = load.sources.first_function; f <= load.sources.last_function; ++f) {
+    const FunctionPlan function = function_of(device, f);
+    for (unsigned i = 0; i < load.sources.each(); ++i, ++place) {
+      Generator g = generator_of(load, function, load.sources.first + i);
+      take_turn(load, place, g);
+      generators.push_back(g);
+    }
+  }
 }
 
 }  // namespace
@@ -69,21 +91,13 @@ std::uint64_t stream_of(const X86Plan& plan, const Generator& g, std::uint64_t t
 pci::Traffic::Config traffic_of(const Scenario& scenario, const X86Plan& plan) {
   pci::Traffic::Config config;
   config.seed = scenario.seed;
+  std::uint64_t streams = 0;
   for (const Load& load : scenario.workload) {
-    if (load.kind == LoadKind::Replay) continue;
-    const FunctionPlan* function = plan.find(load.sources.device);
-    const unsigned last = load.sources.intx ? load.sources.first : load.sources.last;
-    const unsigned count = last - load.sources.first + 1;
-    for (unsigned i = 0; i < count; ++i) {
-      // A burst raises `size` of its sources together; the groups follow each other in turn.
-      Generator g = generator_of(load, *function, load.sources.first + i);
-      if (load.kind == LoadKind::Burst && load.burst_size < count) {
-        const unsigned groups = (count + load.burst_size - 1) / load.burst_size;
-        g.start += load.period * (i / load.burst_size);
-        g.period *= groups;
-      }
-      config.generators.push_back(g);
-    }
+    if (load.kind != LoadKind::Replay) streams += load.sources.size();
+  }
+  config.generators.reserve(streams);
+  for (const Load& load : scenario.workload) {
+    if (load.kind != LoadKind::Replay) add_streams(load, plan, config.generators);
   }
   std::stable_sort(config.generators.begin(), config.generators.end(),
                    [](const auto& a, const auto& b) { return order_of(a) < order_of(b); });

@@ -11,6 +11,7 @@ using scenario::Scenario;
 
 constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broadcast
 constexpr std::uint32_t kMostIrtes = 65536;
+constexpr std::size_t kMostBridges = 1000;  // edges of the system bus
 
 std::string numbered(const char* what, std::size_t number) {
   return what + std::to_string(number);
@@ -32,7 +33,7 @@ class Builder {
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
     for (std::size_t b = 0; b < plan_.bridges.size(); ++b) add_bridge(b);
-    traffic_ = add("traffic", traffic(), traffic_lanes(), 0);
+    traffic_ = add_traffic();
     driver_ = add("driver", std::move(driver), {}, 0);
     join_everything();
     return std::move(topology_);
@@ -41,57 +42,55 @@ class Builder {
  private:
   // ---- components ----
 
-  std::size_t add(std::string name, ModelConfig config, std::vector<std::string> lane_names,
+  std::size_t add(std::string name, ModelConfig config, Names lane_names,
                   std::uint32_t sources_a_lane) {
     Component component;
     component.name = std::move(name);
     component.config = std::move(config);
-    component.lanes = lane_names.empty() ? std::vector<std::string>{component.name}
-                                         : std::move(lane_names);
+    component.lanes = lane_names.empty() ? Names{component.name} : std::move(lane_names);
     if (sources_a_lane > 0) give_sources(component, sources_a_lane);
     topology_.components.push_back(std::move(component));
     return topology_.components.size() - 1;
   }
 
   void give_sources(Component& component, std::uint32_t sources_a_lane) {
-    const auto path = static_cast<std::uint32_t>(topology_.paths.size());
+    const std::size_t path = topology_.paths.size();
     topology_.paths.push_back(component.name);
-    for (const std::string& lane : component.lanes) {
+    for (std::size_t lane = 0; lane < component.lanes.size(); ++lane) {
       component.first_source.push_back(static_cast<std::uint32_t>(topology_.sources.size()));
-      for (std::uint32_t i = 0; i < sources_a_lane; ++i) topology_.sources.push_back({lane, path});
+      for (std::uint32_t i = 0; i < sources_a_lane; ++i) {
+        topology_.sources.add(component.lanes[lane], path);
+      }
     }
     component.sources = static_cast<std::uint32_t>(component.lanes.size()) * sources_a_lane;
   }
 
-  static std::vector<std::string> lanes(const char* each, std::uint32_t count, std::string first) {
-    std::vector<std::string> names;
-    if (!first.empty()) names.push_back(std::move(first));
-    for (std::uint32_t i = 0; i < count; ++i) names.push_back(numbered(each, i));
+  static Names lanes(const char* each, std::uint32_t count, const std::string& first) {
+    Names names;
+    if (!first.empty()) names.add(first);
+    for (std::uint32_t i = 0; i < count; ++i) names.add(numbered(each, i));
     return names;
   }
 
+  /// The functions of a device share its paths.
   void add_device_sources() {
     for (const BridgePlan& bridge : plan_.bridges) {
-      for (const FunctionPlan& function : bridge.functions) {
-        const scenario::Device& device = *function.device;
-        for (unsigned v = 0; v < device.msix; ++v) {
-          if (v == 0) topology_.paths.push_back(path_name(bridge, device, "msix"));
-          add_source(device.id + ':' + std::to_string(v));
+      for (const DevicePlan& row : bridge.devices) {
+        const scenario::Device& device = *row.device;
+        const std::size_t messages = topology_.paths.size();
+        if (device.msix > 0) topology_.paths.push_back(device.id + ":msix");
+        const std::size_t wire = topology_.paths.size();
+        const std::string pin = device.intx ? ':' + scenario::write_intx(*device.intx) : "";
+        if (device.intx) topology_.paths.push_back(device.id + pin);
+        for (unsigned f = 0; f < device.count; ++f) {
+          const std::string function = scenario::write_function(device, f);
+          for (unsigned v = 0; v < device.msix; ++v) {
+            topology_.sources.add(function + ':' + std::to_string(v), messages);
+          }
+          if (device.intx) topology_.sources.add(function + pin, wire);
         }
-        if (!device.intx) continue;
-        const std::string pin(1, static_cast<char>('A' + *device.intx));
-        topology_.paths.push_back(path_name(bridge, device, "INT" + pin));
-        add_source(device.id + ":INT" + pin);
       }
     }
-  }
-  static std::string path_name(const BridgePlan&, const scenario::Device& device,
-                               const std::string& kind) {
-    return device.id + ':' + kind;
-  }
-  void add_source(std::string name) {
-    topology_.sources.push_back(
-        {std::move(name), static_cast<std::uint32_t>(topology_.paths.size() - 1)});
   }
 
   x86::LapicBank::Config lapics() const {
@@ -132,9 +131,10 @@ class Builder {
     const BridgePlan& bridge = plan_.bridges[b];
     pci::HostBridge::Config config;
     config.intx_pins = bridge.pins;
-    for (const FunctionPlan& function : bridge.functions) {
-      config.device_of_row.push_back((raw(function.device->rid) >> 3) & 0x1F);
-    }
+    config.device_of_row.reserve(bridge.functions);
+    for_each_function(bridge, [&](const FunctionPlan& function) {
+      config.device_of_row.push_back((raw(function.rid) >> 3) & 0x1F);
+    });
     bridges_.push_back(add(bridge.bridge->id, std::move(config), {}, 1));
     topology_.components.back().where = bridge.bridge->where;
     functions_.push_back(add_functions(b));
@@ -148,28 +148,32 @@ class Builder {
     config.ecam_base = bridge.ecam_base;
     Component component;
     component.name = bridge.bridge->id + ".functions";
-    for (const FunctionPlan& function : bridge.functions) {
+    config.functions.reserve(bridge.functions);
+    component.first_source.reserve(bridge.functions);
+    for_each_function(bridge, [&](const FunctionPlan& function) {
       const scenario::Device& device = *function.device;
-      pci::PciFunctions::Function made{device.rid, static_cast<std::uint16_t>(device.msix), {}};
+      pci::PciFunctions::Function made{function.rid, static_cast<std::uint16_t>(device.msix), {}};
       if (device.intx) made.intx = static_cast<pci::Intx>(*device.intx);
       config.functions.push_back(made);
-      component.lanes.push_back(device.id);
+      component.lanes.add(function.name());
       component.first_source.push_back(function.first_source);
-      component.sources += device.msix + (device.intx ? 1 : 0);
+    });
+    for (const DevicePlan& device : bridge.devices) {
+      component.sources += device.device->count * device.sources_each();
     }
-    if (component.lanes.empty()) component.lanes.push_back(component.name);
+    if (component.lanes.empty()) component.lanes.add(component.name);
     component.config = std::move(config);
     topology_.components.push_back(std::move(component));
     return topology_.components.size() - 1;
   }
 
-  pci::Traffic::Config traffic() const { return traffic_of(scenario_, plan_); }
-  std::vector<std::string> traffic_lanes() const {
-    std::vector<std::string> names;
-    for (const auto& generator : traffic().generators) {
-      names.push_back("load." + topology_.sources[raw(generator.source)].name);
+  std::size_t add_traffic() {
+    pci::Traffic::Config config = traffic_of(scenario_, plan_);
+    Names names;
+    for (const auto& generator : config.generators) {
+      names.add("load." + std::string(topology_.sources.names[raw(generator.source)]));
     }
-    return names;
+    return add("traffic", std::move(config), std::move(names), 0);
   }
 
   // ---- edges ----
@@ -234,16 +238,6 @@ Diagnostic refuse(const Scenario& scenario, const char* code, std::string messag
           ""};
 }
 
-std::uint32_t device_sources(const X86Plan& plan) {
-  std::uint32_t count = 0;
-  for (const BridgePlan& bridge : plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      count += function.device->msix + (function.device->intx ? 1 : 0);
-    }
-  }
-  return count;
-}
-
 }  // namespace
 
 Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants) {
@@ -252,23 +246,26 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
                   std::to_string(scenario.machine.cpus) + " CPUs: xAPIC ids have 8 bits",
                   "at most 255 CPUs on this fabric");
   }
+  if (scenario.machine.host_bridges.size() > kMostBridges) {
+    return refuse(scenario, "too-many-bridges",
+                  std::to_string(scenario.machine.host_bridges.size()) + " host bridges",
+                  "at most " + std::to_string(kMostBridges));
+  }
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
-  if (machine.plan.remapped && device_sources(machine.plan) + 24 > kMostIrtes) {
+  if (machine.plan.remapped && machine.plan.device_sources + 24 > kMostIrtes) {
     return refuse(scenario, "too-many-sources", "more sources than the remapping table has entries",
                   "at most 65512 vectors and INTx pins on x86-ir");
   }
   HandlerTable handlers(scenario, machine.plan.cpus);
-  for (const BridgePlan& bridge : machine.plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      for (unsigned v = 0; v < function.device->msix; ++v) {
-        handlers.serve_msix(machine.plan, function, v, function.msix[v]);
-      }
+  for_each_function(machine.plan, [&](const FunctionPlan& function) {
+    for (unsigned v = 0; v < function.device->msix; ++v) {
+      handlers.serve_msix(machine.plan, function, v, machine.plan.slot_of(function, v));
     }
-  }
+  });
   for (const PinPlan& pin : machine.plan.pins) {
-    for (const FunctionPlan* function : pin.functions) {
-      handlers.serve_intx(machine.plan, *function, pin.slot);
+    for (const FunctionPlan& function : pin.functions) {
+      handlers.serve_intx(machine.plan, function, pin.slot);
     }
   }
   auto driver = driver_of(scenario, machine.plan, handlers);

@@ -13,21 +13,47 @@ using scenario::Affinity;
 using scenario::Device;
 using scenario::Scenario;
 
-bool covers(const Affinity& row, const Device& device, bool intx, unsigned index) {
-  return row.sources.device == device.id && row.sources.intx == intx &&
-         index >= row.sources.first && index <= row.sources.last;
+/// What the rows of a scenario say about each device, by its id.
+struct Wishes {
+  std::vector<const Affinity*> affinity;  // in the order of the file
+  bool messages = false;                  // the workload raises its vectors
+  bool wire = false;                      // the workload raises its INTx
+};
+using WishesOfDevices = std::map<std::string_view, Wishes>;
+
+WishesOfDevices wishes_in(const Scenario& scenario) {
+  WishesOfDevices wishes;
+  for (const Affinity& row : scenario.affinity) {
+    wishes[row.sources.device].affinity.push_back(&row);
+  }
+  for (const scenario::Load& load : scenario.workload) {
+    Wishes& of_device = wishes[load.sources.device];
+    (load.sources.intx ? of_device.wire : of_device.messages) = true;
+  }
+  return wishes;
+}
+
+void set_cpus(const Affinity& row, const DevicePlan& device, X86Plan& plan) {
+  const scenario::Sources& sources = row.sources;
+  std::uint32_t place = 0;  // among the sources of the row
+  for (unsigned f = sources.first_function; f <= sources.last_function; ++f) {
+    for (unsigned i = 0; i < sources.each(); ++i, ++place) {
+      const unsigned index = sources.intx ? device.device->msix : sources.first + i;
+      const bool spread = row.spread || row.cpus.empty();
+      const CpuId cpu = spread ? CpuId{place % plan.cpus} : row.cpus[place % row.cpus.size()];
+      plan.slots[function_of(device, f).first_source + index].cpu = cpu;
+    }
+  }
 }
 
 /// Later rows of `affinity` win; a source without one is spread by its vector.
-CpuId cpu_of(const Scenario& scenario, const Device& device, bool intx, unsigned index) {
-  const unsigned cpus = scenario.machine.cpus;
-  CpuId cpu = intx ? CpuId{0} : CpuId{index % cpus};
-  for (const Affinity& row : scenario.affinity) {
-    if (!covers(row, device, intx, index)) continue;
-    const unsigned place = index - row.sources.first;
-    cpu = row.spread || row.cpus.empty() ? CpuId{place % cpus} : row.cpus[place % row.cpus.size()];
+void give_cpus(const Wishes& wishes, const DevicePlan& device, X86Plan& plan) {
+  for (unsigned f = 0; f < device.device->count; ++f) {
+    const std::uint32_t first = function_of(device, f).first_source;
+    for (unsigned v = 0; v < device.device->msix; ++v)
+      plan.slots[first + v].cpu = CpuId{v % plan.cpus};
   }
-  return cpu;
+  for (const Affinity* row : wishes.affinity) set_cpus(*row, device, plan);
 }
 
 std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
@@ -36,13 +62,12 @@ std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
     BridgePlan plan;
     plan.bridge = &bridge;
     for (const Device& device : bridge.devices) {
-      FunctionPlan function;
-      function.device = &device;
-      plan.functions.push_back(std::move(function));
+      DevicePlan row;
+      row.device = &device;
+      plan.devices.push_back(row);
     }
-    std::sort(plan.functions.begin(), plan.functions.end(), [](const auto& a, const auto& b) {
-      return a.device->rid < b.device->rid;
-    });
+    std::sort(plan.devices.begin(), plan.devices.end(),
+              [](const auto& a, const auto& b) { return a.device->rid < b.device->rid; });
     bridges.push_back(std::move(plan));
   }
   std::sort(bridges.begin(), bridges.end(), [](const BridgePlan& a, const BridgePlan& b) {
@@ -52,67 +77,90 @@ std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
   return bridges;
 }
 
-void place(std::vector<BridgePlan>& bridges) {
+/// Rows, sources, windows and pins, in canonical order.
+void place(X86Plan& plan) {
   std::uint32_t source = 0;
-  for (std::size_t b = 0; b < bridges.size(); ++b) {
-    BridgePlan& bridge = bridges[b];
-    bridge.window_base = kFunctionWindows + b * kWindowShare;
+  for (std::size_t b = 0; b < plan.bridges.size(); ++b) {
+    BridgePlan& bridge = plan.bridges[b];
+    bridge.window_base = window_base_of(b);
     bridge.ecam_base = kEcamBase + (std::uint64_t{bridge.bridge->segment} << 28);
     for (unsigned wire = 0; wire < 4; ++wire) {
       bridge.pins[wire] = Pin(static_cast<std::uint16_t>(16 + (b % 2) * 4 + wire));
     }
-    for (std::size_t row = 0; row < bridge.functions.size(); ++row) {
-      FunctionPlan& function = bridge.functions[row];
-      function.bridge = b;
-      function.row = FunctionRow(row);
-      function.first_source = source;
-      source += function.device->msix + (function.device->intx ? 1 : 0);
+    for (std::size_t d = 0; d < bridge.devices.size(); ++d) {
+      DevicePlan& device = bridge.devices[d];
+      device.bridge = b;
+      device.first_row = FunctionRow{bridge.functions};
+      device.first_source = source;
+      bridge.functions += device.device->count;
+      source += device.device->count * device.sources_each();
+      plan.places[device.device->id] = {b, d};
     }
   }
+  plan.device_sources = source;
+  plan.slots.resize(source);
 }
 
-/// A driver enables MSI-X, unless the workload is about the function's INTx and not its messages.
-bool messages_on(const Scenario& scenario, const Device& device) {
-  const auto asks = [&](bool intx) {
-    return std::any_of(scenario.workload.begin(), scenario.workload.end(), [&](const auto& load) {
-      return load.sources.device == device.id && load.sources.intx == intx;
-    });
-  };
-  return device.msix > 0 && (asks(false) || !asks(true));
-}
-
-void give_vectors(const Scenario& scenario, X86Plan& plan) {
+void give_vectors(const WishesOfDevices& wishes, X86Plan& plan) {
   for (BridgePlan& bridge : plan.bridges) {
-    for (FunctionPlan& function : bridge.functions) {
-      function.messages_on = messages_on(scenario, *function.device);
-      for (unsigned i = 0; i < function.device->msix; ++i) {
-        function.msix.push_back(plan.take_slot(cpu_of(scenario, *function.device, false, i)));
+    for (DevicePlan& device : bridge.devices) {
+      const auto found = wishes.find(device.device->id);
+      const Wishes own = found == wishes.end() ? Wishes{} : found->second;
+      // A driver enables MSI-X, unless the workload is about the INTx and not the messages.
+      device.messages_on = device.device->msix > 0 && (own.messages || !own.wire);
+      give_cpus(own, device, plan);
+      for (unsigned f = 0; f < device.device->count; ++f) {
+        const std::uint32_t first = function_of(device, f).first_source;
+        for (unsigned v = 0; v < device.device->msix; ++v) {
+          Slot& slot = plan.slots[first + v];
+          slot = plan.take_slot(slot.cpu);
+        }
       }
     }
   }
 }
 
-void give_pins(const Scenario& scenario, X86Plan& plan) {
+void give_pins(X86Plan& plan) {
   std::map<Pin, PinPlan> pins;
-  for (const BridgePlan& bridge : plan.bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      const Device& device = *function.device;
-      if (!device.intx) continue;
-      const unsigned number = (raw(device.rid) >> 3) & 0x1F;
-      const Pin pin = bridge.pins[(number + *device.intx) % 4];
-      const bool first = pins.find(pin) == pins.end();
-      PinPlan& served = pins[pin];
-      if (first) {
-        served.pin = pin;
-        served.slot = plan.take_slot(cpu_of(scenario, device, true, *device.intx));
-      }
-      served.functions.push_back(&function);
+  for_each_function(plan, [&](const FunctionPlan& function) {
+    const Device& device = *function.device;
+    if (!device.intx) return;
+    const unsigned number = (raw(function.rid) >> 3) & 0x1F;
+    const Pin pin = plan.bridges[function.bridge].pins[(number + *device.intx) % 4];
+    Slot& slot = plan.slots[function.first_source + device.msix];
+    const bool first = pins.find(pin) == pins.end();
+    PinPlan& served = pins[pin];
+    if (first) {
+      served.pin = pin;
+      served.slot = plan.take_slot(slot.cpu);
     }
-  }
+    slot = served.slot;
+    served.functions.push_back(function);
+  });
   for (auto& [pin, served] : pins) plan.pins.push_back(std::move(served));
 }
 
 }  // namespace
+
+FunctionPlan function_of(const DevicePlan& device, unsigned index) {
+  FunctionPlan function;
+  function.device = device.device;
+  function.bridge = device.bridge;
+  function.index = index;
+  function.row = FunctionRow{raw(device.first_row) + index};
+  function.rid = RequesterId(static_cast<std::uint16_t>(raw(device.device->rid) + index));
+  function.first_source = device.first_source + index * device.sources_each();
+  function.messages_on = device.messages_on;
+  return function;
+}
+
+FunctionPlan BridgePlan::function_at(FunctionRow row) const {
+  const auto after =
+      std::upper_bound(devices.begin(), devices.end(), row,
+                       [](FunctionRow r, const DevicePlan& d) { return r < d.first_row; });
+  const DevicePlan& device = *(after - 1);
+  return function_of(device, raw(row) - raw(device.first_row));
+}
 
 Slot X86Plan::take_slot(CpuId cpu) {
   const unsigned given = next_vector[raw(cpu)]++;
@@ -120,13 +168,16 @@ Slot X86Plan::take_slot(CpuId cpu) {
   return {cpu, Vector(static_cast<std::uint8_t>(vector))};
 }
 
-const FunctionPlan* X86Plan::find(const std::string& device) const {
-  for (const BridgePlan& bridge : bridges) {
-    for (const FunctionPlan& function : bridge.functions) {
-      if (function.device->id == device) return &function;
-    }
-  }
-  return nullptr;
+const DevicePlan* X86Plan::find(std::string_view device) const {
+  const auto at = places.find(device);
+  return at == places.end() ? nullptr : &bridges[at->second.first].devices[at->second.second];
+}
+
+std::optional<FunctionPlan> X86Plan::find_function(std::string_view name) const {
+  const auto wanted = scenario::parse_sources(name);
+  const DevicePlan* device = wanted ? find(wanted->device) : nullptr;
+  if (device == nullptr || wanted->first_function >= device->device->count) return std::nullopt;
+  return function_of(*device, static_cast<unsigned>(wanted->first_function));
 }
 
 X86Plan plan_x86(const Scenario& scenario, bool remapped) {
@@ -135,9 +186,9 @@ X86Plan plan_x86(const Scenario& scenario, bool remapped) {
   plan.cpus = scenario.machine.cpus;
   plan.next_vector.resize(plan.cpus);
   plan.bridges = canonical_bridges(scenario);
-  place(plan.bridges);
-  give_vectors(scenario, plan);
-  give_pins(scenario, plan);
+  place(plan);
+  give_vectors(wishes_in(scenario), plan);
+  give_pins(plan);
   return plan;
 }
 

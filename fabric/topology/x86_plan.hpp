@@ -5,9 +5,16 @@
 // once a CPU has no more.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "fabric/scenario/quantities.hpp"
 #include "fabric/scenario/scenario.hpp"
 #include "models/base/ids.hpp"
 #include "models/pci/functions.hpp"
@@ -22,7 +29,15 @@ constexpr std::uint64_t kIoApicPage = 0xFEC00000;
 constexpr std::uint64_t kVtdPage = 0xFED90000;
 constexpr std::uint64_t kFunctionWindows = 0x4000000000;  // one 2^36 share a host bridge
 constexpr std::uint64_t kWindowShare = std::uint64_t{1} << 36;
-constexpr std::uint64_t kEcamBase = 0xE000000000;  // one 2^28 share a segment
+constexpr std::uint64_t kEcamBase = 0xE000000000;  // one 2^28 share a segment, below 2^45
+constexpr std::uint64_t kMoreFunctionWindows = std::uint64_t{1} << 45;  // above the last segment's
+
+/// The share of the `bridge`-th host bridge: ten fit below configuration space.
+constexpr std::uint64_t window_base_of(std::size_t bridge) {
+  constexpr std::size_t kBelow = (kEcamBase - kFunctionWindows) / kWindowShare;
+  return bridge < kBelow ? kFunctionWindows + bridge * kWindowShare
+                         : kMoreFunctionWindows + (bridge - kBelow) * kWindowShare;
+}
 
 constexpr unsigned kFirstVector = 0x30;
 constexpr unsigned kLastVector = 0xEE;
@@ -35,45 +50,85 @@ struct Slot {
   Vector vector{};
 };
 
+/// A row of the scenario's devices. Its functions follow each other in everything: rows, requester
+/// ids, sources.
+struct DevicePlan {
+  const scenario::Device* device = nullptr;
+  std::size_t bridge = 0;  // canonical index
+  FunctionRow first_row{};
+  std::uint32_t first_source = 0;  // SourceId of the first function's vector 0
+  bool messages_on = false;        // MSI-X is enabled, which keeps INTx off the wire
+
+  /// A function's sources: its vectors, then its INTx.
+  std::uint32_t sources_each() const { return device->msix + (device->intx ? 1u : 0u); }
+};
+
+/// One function of a device.
 struct FunctionPlan {
   const scenario::Device* device = nullptr;
   std::size_t bridge = 0;  // canonical index
+  unsigned index = 0;      // among the functions of the device
   FunctionRow row{};
+  RequesterId rid{};
   std::uint32_t first_source = 0;  // SourceId of vector 0; INTx is after the last vector
-  std::vector<Slot> msix;          // by vector
-  bool messages_on = false;        // MSI-X is enabled, which keeps INTx off the wire
+  bool messages_on = false;
+
+  std::string name() const { return scenario::write_function(*device, index); }
 };
+FunctionPlan function_of(const DevicePlan& device, unsigned index);
 
 struct BridgePlan {
   const scenario::HostBridge* bridge = nullptr;
-  std::vector<FunctionPlan> functions;  // ascending by requester id
-  std::array<Pin, 4> pins{};            // IOAPIC pins of the four INTx wires
+  std::vector<DevicePlan> devices;  // ascending by requester id
+  std::uint32_t functions = 0;      // of all of them
+  std::array<Pin, 4> pins{};        // IOAPIC pins of the four INTx wires
   std::uint64_t window_base = 0;
   std::uint64_t ecam_base = 0;
+
+  FunctionPlan function_at(FunctionRow row) const;
 };
 
 /// What a level-triggered IOAPIC pin serves.
 struct PinPlan {
   Pin pin{};
   Slot slot;
-  std::vector<const FunctionPlan*> functions;  // those whose INTx drives it
+  std::vector<FunctionPlan> functions;  // those whose INTx drives it
 };
 
 struct X86Plan {
-  X86Plan() = default;
-  X86Plan(X86Plan&&) = default;  // pins refer to bridges, so a copy would refer to the original
-  X86Plan& operator=(X86Plan&&) = default;
-
   std::vector<BridgePlan> bridges;  // by segment, then first bus
   std::vector<PinPlan> pins;        // ascending, those that something drives
   std::uint32_t cpus = 1;
   bool remapped = false;
+  std::uint32_t device_sources = 0;   // SourceIds below this are of devices
+  std::vector<Slot> slots;            // by SourceId: where each vector's interrupt goes
   std::vector<unsigned> next_vector;  // by CPU: how many vectors were given out
 
   /// Another slot on `cpu`.
   Slot take_slot(CpuId cpu);
-  const FunctionPlan* find(const std::string& device) const;
+  Slot slot_of(const FunctionPlan& function, unsigned vector) const {
+    return slots[function.first_source + vector];
+  }
+  /// Null if there is no such device.
+  const DevicePlan* find(std::string_view device) const;
+  /// `nvme0`, or `nic[5]` of a device with several functions.
+  std::optional<FunctionPlan> find_function(std::string_view name) const;
+
+  /// By id: the bridge that a device is behind, and its place there.
+  std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> places;
 };
+
+/// Calls fn(const FunctionPlan&) for every function behind a bridge, ascending.
+template <class Fn>
+void for_each_function(const BridgePlan& bridge, Fn&& fn) {
+  for (const DevicePlan& device : bridge.devices) {
+    for (unsigned i = 0; i < device.device->count; ++i) fn(function_of(device, i));
+  }
+}
+template <class Fn>
+void for_each_function(const X86Plan& plan, Fn&& fn) {
+  for (const BridgePlan& bridge : plan.bridges) for_each_function(bridge, fn);
+}
 
 /// `scenario` must have been read without errors and stays referred to.
 X86Plan plan_x86(const scenario::Scenario& scenario, bool remapped);

@@ -52,8 +52,8 @@ void StationBase::fed_by(PortId port, StationBase* feeder, PortId feeder_port) {
   input.feeder_port = feeder_port;
 }
 
-void StationBase::override_price(LaneId lane, Event event, const Price& price) {
-  lane_prices_.push_back({lane, event, price});
+void StationBase::override_price(LaneId first, LaneId last, Event event, const Price& price) {
+  lane_prices_.push_back({first, last, event, price});
 }
 
 void StationBase::accept(PortId port, const Message& message, Time time, std::uint16_t round) {
@@ -288,7 +288,7 @@ void StationBase::release_held(Output& output) {
 
 const Price& StationBase::price_of(Event event) const {
   for (const LanePrice& own : lane_prices_) {
-    if (own.lane == lane_ && own.event == event) return own.price;
+    if (own.event == event && own.first <= lane_ && lane_ <= own.last) return own.price;
   }
   return prices_[static_cast<std::size_t>(event)];
 }

@@ -65,8 +65,8 @@ class StationBase : protected Env {
   /// A message reaches `port` at `time`, not before now. This is how links deliver.
   void accept(PortId port, const Message& message, Time time, std::uint16_t round);
 
-  /// A price of one lane only.
-  void override_price(LaneId lane, Event event, const Price& price);
+  /// A price of the lanes from `first` to `last` only. Of several, the earliest that fits counts.
+  void override_price(LaneId first, LaneId last, Event event, const Price& price);
 
   /// The engine's call.
   void take(const Key& key, const Item& item);
@@ -184,7 +184,8 @@ class StationBase : protected Env {
   StationPlan plan_;
   PriceList prices_;
   struct LanePrice {
-    LaneId lane;
+    LaneId first;
+    LaneId last;
     Event event;
     Price price;
   };

@@ -255,9 +255,9 @@ TEST(Checks, WhatSoftwareAccessesIsDecoded) {
 
 TEST(Checks, PlannedIdsLieWithinTheirTables) {
   Built built(kMachine);
-  built.machine.plan.bridges[0].functions[0].msix[1] = {CpuId{2}, Vector{0x0F}};
+  built.machine.plan.slots[1] = {CpuId{2}, Vector{0x0F}};
   EXPECT_EQ(codes(built.check()), (Codes{"no-such-cpu", "illegal-vector"}));
-  built.machine.plan.bridges[0].functions[0].msix[1] = {CpuId{1}, Vector{0x10}};
+  built.machine.plan.slots[1] = {CpuId{1}, Vector{0x10}};
   EXPECT_EQ(codes(built.check()), Codes{});
   built.machine.plan.bridges[0].pins[3] = Pin{24};
   EXPECT_EQ(codes(built.check()), Codes{"no-such-pin"});
