@@ -42,7 +42,7 @@ void StationBase::connect(PortId port, Order order, Link* link, StationBase* pee
   output.peer = peer;
   output.bounded = depth > 0;
   output.credits = depth;
-  output.last_departure.resize(plan_.lanes);
+  if (order == Order::Ordered) output.last_departure.resize(plan_.lanes);
   state_.outputs.push_back(std::move(output));
 }
 
@@ -209,12 +209,14 @@ void StationBase::send(PortId port, const Message& message) {
     return;
   }
   Time departure = cursor_;
-  Time& last = output->last_departure[raw(lane_)];
-  if (output->order == Order::Ordered && departure < last) {
-    departure = last;
-    record_wait(Event::HeldForOrder, message, departure);
+  if (output->order == Order::Ordered) {
+    Time& last = output->last_departure[raw(lane_)];
+    if (departure < last) {
+      departure = last;
+      record_wait(Event::HeldForOrder, message, departure);
+    }
+    last = departure;
   }
-  last = departure;
   if (output->bounded && (output->credits == 0 || !output->held.empty())) {
     if (output->held.empty()) ++state_.blocked_outputs;
     output->held.push_back({message, departure, lane_});
@@ -273,8 +275,10 @@ void StationBase::release_held(Output& output) {
     const Time departure = std::max(held.ready, now);
     lane_ = held.lane;
     if (departure > held.ready) record_wait(Event::Stalled, held.message, departure);
-    Time& last = output.last_departure[raw(held.lane)];
-    last = std::max(last, departure);
+    if (output.order == Order::Ordered) {
+      Time& last = output.last_departure[raw(held.lane)];
+      last = std::max(last, departure);
+    }
     depart(output, held.message, departure);
   }
   output.held.erase(output.held.begin(),

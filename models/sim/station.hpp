@@ -119,7 +119,7 @@ class StationBase : protected Env {
     bool bounded = false;
     unsigned credits = 0;
     bool wake_scheduled = false;
-    std::vector<Time> last_departure;  // by lane: lanes are independent of each other
+    std::vector<Time> last_departure;  // by lane, which are independent of each other; if ordered
     std::vector<Held> held;            // front first
   };
   struct Input {
