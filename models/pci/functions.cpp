@@ -91,13 +91,13 @@ void PciFunctions::write_entry(FunctionRow row, VectorIndex index, const MsixEnt
                                Env& env) {
   if (!has(row, index)) return env.guest_error(GuestFault::TableIndexOutOfRange);
   vec(row, index).entry = entry;
-  release_pending(row, env);
+  release_pending(row, index, env);
 }
 
 void PciFunctions::set_vector_mask(FunctionRow row, VectorIndex index, Mask mask, Env& env) {
   if (!has(row, index)) return env.guest_error(GuestFault::TableIndexOutOfRange);
   vec(row, index).entry.mask = mask;
-  release_pending(row, env);
+  release_pending(row, index, env);
 }
 
 void PciFunctions::set_function_mask(FunctionRow row, Mask mask, Env& env) {
@@ -181,17 +181,21 @@ void PciFunctions::transmit(FunctionRow row, const Vec& v, SpanId span, Env& env
                            Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
 }
 
-/// Sends every pending vector that nothing masks any more, with its entry's current message.
+/// Sends every pending vector that nothing masks any more.
 void PciFunctions::release_pending(FunctionRow row, Env& env) {
-  const Row& function = rows_[raw(row)];
-  if (!function.msix_enabled) return;
   for (unsigned i = 0; i < config_.functions[raw(row)].msix_entries; ++i) {
-    Vec& v = vectors_[function.first_vector + i];
-    if (v.pending == kNoSpan || masked(function, v)) continue;
-    const SpanId span = v.pending;
-    v.pending = kNoSpan;
-    transmit(row, v, span, env);
+    release_pending(row, VectorIndex(static_cast<std::uint16_t>(i)), env);
   }
+}
+
+/// Sends the vector, if it is pending and nothing masks it, with its entry's current message.
+void PciFunctions::release_pending(FunctionRow row, VectorIndex index, Env& env) {
+  const Row& function = rows_[raw(row)];
+  Vec& v = vec(row, index);
+  if (!function.msix_enabled || v.pending == kNoSpan || masked(function, v)) return;
+  const SpanId span = v.pending;
+  v.pending = kNoSpan;
+  transmit(row, v, span, env);
 }
 
 void PciFunctions::drive_intx(FunctionRow row, Env& env) {

@@ -124,6 +124,7 @@ class PciFunctions final {
   bool masked(const Row& row, const Vec& v) const;
   void transmit(FunctionRow row, const Vec& v, SpanId span, Env& env);
   void release_pending(FunctionRow row, Env& env);
+  void release_pending(FunctionRow row, VectorIndex index, Env& env);
   void drive_intx(FunctionRow row, Env& env);
   void on_window_write(FunctionRow row, std::uint64_t offset, const BusWrite& write, Env& env);
   void on_config_write(FunctionRow row, std::uint64_t offset, const BusWrite& write, Env& env);

@@ -1,10 +1,11 @@
-// How a set of durations is distributed, in fixed memory.
+// How a set of durations is distributed, in bounded memory.
 //
 // A log-linear histogram: durations below 256 ps have a bucket each; from there on every power of
 // two is cut into 128 buckets of equal width. A quantile is the middle of its bucket, at most half
 // a width from any duration in it, so its relative error is at most 1/256 (0.4 %). Count, sum,
-// least and greatest are exact. Memory: 59 kB, allocated by the constructor; record() allocates
-// nothing.
+// least and greatest are exact. Memory: nothing until the first is recorded, then 1 kB for every power
+// of two from the least to the greatest and some around them, 59 kB at most; record() allocates only
+// when a duration lies outside.
 #pragma once
 
 #include <algorithm>
@@ -20,10 +21,10 @@ namespace irqfab {
 
 class Histogram {
  public:
-  Histogram() : buckets_(kBuckets) {}
-
   void record(Duration duration) {
-    ++buckets_[bucket_of(duration)];
+    const std::size_t bucket = bucket_of(duration);
+    if (bucket - first_ >= buckets_.size()) make_room(bucket, bucket);
+    ++buckets_[bucket - first_];
     ++count_;
     sum_ += duration;
     min_ = std::min(min_, duration);
@@ -48,11 +49,15 @@ class Histogram {
     std::uint64_t passed = 0;
     std::size_t bucket = 0;
     while ((passed += buckets_[bucket]) < rank) ++bucket;
-    return std::clamp(middle_of(bucket), min_, max_);
+    return std::clamp(middle_of(first_ + bucket), min_, max_);
   }
 
   void merge(const Histogram& other) {
-    for (std::size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
+    if (other.count_ == 0) return;
+    make_room(bucket_of(other.min_), bucket_of(other.max_));
+    for (std::size_t i = 0; i < other.buckets_.size(); ++i) {
+      if (other.buckets_[i] > 0) buckets_[other.first_ + i - first_] += other.buckets_[i];
+    }
     count_ += other.count_;
     sum_ += other.sum_;
     min_ = std::min(min_, other.min_);
@@ -60,8 +65,12 @@ class Histogram {
   }
 
   friend bool operator==(const Histogram& a, const Histogram& b) {
-    return a.count_ == b.count_ && a.sum_ == b.sum_ && a.min_ == b.min_ && a.max_ == b.max_ &&
-           a.buckets_ == b.buckets_;
+    if (a.count_ != b.count_ || a.sum_ != b.sum_ || a.min() != b.min() || a.max_ != b.max_) return false;
+    if (a.count_ == 0) return true;
+    for (std::size_t bucket = bucket_of(a.min_); bucket <= bucket_of(a.max_); ++bucket) {
+      if (a.buckets_[bucket - a.first_] != b.buckets_[bucket - b.first_]) return false;
+    }
+    return true;
   }
   friend bool operator!=(const Histogram& a, const Histogram& b) { return !(a == b); }
 
@@ -69,6 +78,24 @@ class Histogram {
   static constexpr unsigned kLinearBits = 7;  // 128 buckets for every power of two
   static constexpr std::size_t kPerPower = std::size_t{1} << kLinearBits;
   static constexpr std::size_t kBuckets = (64 - kLinearBits + 1) * kPerPower;
+
+  static constexpr std::size_t kRoomBelow = 2 * kPerPower;  // four times shorter,
+  static constexpr std::size_t kRoomAbove = 4 * kPerPower;  // or sixteen times longer, still fits
+
+  /// Makes the buckets from `least` to `greatest` exist.
+  void make_room(std::size_t least, std::size_t greatest) {
+    std::size_t begin = least - std::min(least, kRoomBelow);
+    std::size_t end = std::min(greatest + kRoomAbove + 1, kBuckets);
+    if (!buckets_.empty()) {
+      if (least >= first_ && greatest - first_ < buckets_.size()) return;
+      begin = std::min(begin, first_);
+      end = std::max(end, first_ + buckets_.size());
+    }
+    std::vector<std::uint64_t> wider(end - begin);
+    for (std::size_t i = 0; i < buckets_.size(); ++i) wider[first_ + i - begin] = buckets_[i];
+    buckets_ = std::move(wider);
+    first_ = begin;
+  }
 
   /// Buckets of the power with `shift` are 2^shift wide; those of the first two powers are 1 wide.
   static std::size_t bucket_of(Duration duration) {
@@ -83,7 +110,8 @@ class Histogram {
     return lowest + (Duration{1} << (shift - 1));
   }
 
-  std::vector<std::uint64_t> buckets_;
+  std::vector<std::uint64_t> buckets_;  // from first_ on
+  std::size_t first_ = 0;
   std::uint64_t count_ = 0;
   Uint128 sum_ = 0;
   Duration min_ = ~Duration{0};
