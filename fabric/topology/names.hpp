@@ -1,5 +1,6 @@
 // Names of many things, by their index: one text with their ends, a few bytes more than the letters
-// themselves. A machine of a million functions names three million things.
+// themselves. A machine of a million functions names three million things. The text is at most 4 GiB:
+// twelve million names of the longest kind, which the reader's limits keep far away.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,7 @@ class Names {
 
   void add(std::string_view name) {
     text_ += name;
-    ends_.push_back(text_.size());
+    ends_.push_back(static_cast<std::uint32_t>(text_.size()));
   }
   std::size_t size() const { return ends_.size(); }
   bool empty() const { return ends_.empty(); }
@@ -40,7 +41,7 @@ class Names {
 
  private:
   std::string text_;
-  std::vector<std::size_t> ends_;
+  std::vector<std::uint32_t> ends_;
 };
 
 /// What `nic[5]` is a function of: `nic`. Other names are their own.
