@@ -28,12 +28,18 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-/// An id needs quotes only where YAML would read it as something else.
+/// An id, also of a function, needs quotes only where YAML would read it as something else.
 std::string id_text(const std::string& id) {
   constexpr std::array<std::string_view, 9> kTyped = {"true",  "True", "TRUE", "false", "False",
                                                       "FALSE", "null", "Null", "NULL"};
   const bool typed = std::find(kTyped.begin(), kTyped.end(), id) != kTyped.end();
-  return typed ? quoted(id) : id;
+  return typed || id.find('[') != std::string::npos ? quoted(id) : id;
+}
+
+/// Brackets end a plain scalar inside a map on one line.
+std::string source_text(const Sources& sources) {
+  const std::string text = write_sources(sources);
+  return text.find('[') != std::string::npos ? quoted(text) : text;
 }
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
@@ -68,7 +74,7 @@ std::string write_affinity(const std::vector<Affinity>& rows) {
   if (rows.empty()) return "";
   std::string text = "affinity:\n";
   for (const Affinity& row : rows) {
-    text += "  " + write_sources(row.sources) + ": ";
+    text += "  " + source_text(row.sources) + ": ";
     std::string cpus;
     for (const CpuId cpu : row.cpus) cpus += (cpus.empty() ? "" : ", ") + number(raw(cpu));
     text += (row.spread ? "spread" : "[" + cpus + "]") + '\n';
@@ -98,7 +104,7 @@ std::string write_kind(const Load& load) {
 
 std::string write_load(const Load& load) {
   std::string text = "  - { ";
-  if (load.kind != LoadKind::Replay) text += "source: " + write_sources(load.sources) + ", ";
+  if (load.kind != LoadKind::Replay) text += "source: " + source_text(load.sources) + ", ";
   text += write_kind(load);
   if (load.kind != LoadKind::Once) text += ", start: " + write_duration(load.start);
   if (load.length > 0) text += ", for: " + write_duration(load.length);
@@ -153,7 +159,7 @@ std::string_view key_of(ChangeKind kind) {
 std::string write_change(const Change& change) {
   std::string text = "  - { at: " + write_duration(change.at);
   if (change.every > 0) text += ", every: " + write_duration(change.every);
-  text += ", " + std::string(key_of(change.kind)) + ": " + write_sources(change.sources);
+  text += ", " + std::string(key_of(change.kind)) + ": " + source_text(change.sources);
   if (change.kind == ChangeKind::Retarget) {
     text += ", to: " + (change.to_random ? "random" : number(raw(change.to)));
   }
@@ -205,7 +211,7 @@ std::string write_raise(const Step& step) {
   const Value* vector = step.find("vector");
   const auto index = std::get<std::uint64_t>((vector ? vector : step.find("intx"))->held);
   const auto position = static_cast<unsigned>(index);
-  return write_sources({std::get<std::string>(step.find("device")->held),
+  return source_text({std::get<std::string>(step.find("device")->held),
                         vector == nullptr,
                         position,
                         position,
