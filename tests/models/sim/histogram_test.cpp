@@ -106,6 +106,29 @@ TEST(Histogram, MergingIsRecordingBoth) {
   EXPECT_EQ(a, both) << "an empty one adds nothing, not even a least duration of 0";
 }
 
+TEST(Histogram, OrderAndDistanceOfWhatIsRecordedDoNotMatter) {
+  const Duration durations[] = {0, 3, 1'000'000'000'000, 5'000, 4'900'000, ~Duration{0}};
+  Histogram up, down;
+  for (std::size_t i = 0; i < 6; ++i) {
+    up.record(durations[i]);
+    down.record(durations[5 - i]);
+    Histogram one;
+    one.record(durations[i]);
+    EXPECT_EQ(one.quantile(1, 2), durations[i]);
+  }
+  EXPECT_EQ(up, down);
+  for (unsigned rank = 1; rank <= 6; ++rank) {
+    EXPECT_EQ(up.quantile(rank, 6), down.quantile(rank, 6)) << rank;
+  }
+  EXPECT_NEAR(static_cast<double>(up.quantile(4, 6)), 4'900'000, 4'900'000 / 256.0);
+  Histogram merged = down;
+  merged.merge(Histogram());
+  EXPECT_EQ(merged, down) << "an empty one adds nothing";
+  Histogram from_nothing;
+  from_nothing.merge(up);
+  EXPECT_EQ(from_nothing, up);
+}
+
 TEST(Histogram, EqualityIsThatOfEverythingRecorded) {
   Histogram a;
   Histogram b;

@@ -125,7 +125,7 @@ TEST_F(StationService, OneLanesPriceMayDiffer) {
   const Direct& out = join(*relay, kOut, nullptr, kIn);
   Price dear;
   dear.latency = 900;
-  relay->override_price(LaneId{1}, Event::BridgeForwarded, dear);
+  relay->override_price(LaneId{1}, LaneId{1}, Event::BridgeForwarded, dear);
   relay->accept(kIn, write(0, kNoSpan, kPlain, 0), 0, 0);
   relay->accept(kIn, write(1, kNoSpan, kPlain, 1), 0, 0);
   engine.run();

@@ -46,7 +46,7 @@ TEST(ForeignTarget, LanesThatAreAheadDoNotDelayOthers) {
   auto probe = rig.make("probe", TieClass::Device, Probe{}, 2);
   Price cheap;
   cheap.latency = 100'000;
-  probe->station().override_price(LaneId{1}, Event::MsiSent, cheap);
+  probe->station().override_price(LaneId{1}, LaneId{1}, Event::MsiSent, cheap);
   ForeignTarget target("target");
   probe->foreign_initiator_socket(kOut).bind(target.socket);
   probe->core().script = {test::write(1), test::write(2)};
