@@ -212,10 +212,10 @@ std::string write_raise(const Step& step) {
   const auto index = std::get<std::uint64_t>((vector ? vector : step.find("intx"))->held);
   const auto position = static_cast<unsigned>(index);
   return source_text({std::get<std::string>(step.find("device")->held),
-                        vector == nullptr,
-                        position,
-                        position,
-                        {}});
+                      vector == nullptr,
+                      position,
+                      position,
+                      {}});
 }
 
 std::string write_step(const Step& step) {

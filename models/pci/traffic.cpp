@@ -5,6 +5,7 @@
 namespace irqfab::pci {
 
 Traffic::Traffic(const Config& config) : config_(config) {
+  rows_.reserve(config_.generators.size());
   for (const Generator& generator : config_.generators) {
     rows_.push_back({generator.start, Random(config_.seed, generator.stream), 0, false});
     if (generator.pattern == Pattern::ClosedLoop) {

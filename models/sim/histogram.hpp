@@ -3,9 +3,9 @@
 // A log-linear histogram: durations below 256 ps have a bucket each; from there on every power of
 // two is cut into 128 buckets of equal width. A quantile is the middle of its bucket, at most half
 // a width from any duration in it, so its relative error is at most 1/256 (0.4 %). Count, sum,
-// least and greatest are exact. Memory: nothing until the first is recorded, then 1 kB for every power
-// of two from the least to the greatest and some around them, 59 kB at most; record() allocates only
-// when a duration lies outside.
+// least and greatest are exact. Memory: nothing until the first is recorded, then 1 kB for every
+// power of two from the least to the greatest and some around them, 59 kB at most; record()
+// allocates only when a duration lies outside.
 #pragma once
 
 #include <algorithm>
@@ -65,7 +65,8 @@ class Histogram {
   }
 
   friend bool operator==(const Histogram& a, const Histogram& b) {
-    if (a.count_ != b.count_ || a.sum_ != b.sum_ || a.min() != b.min() || a.max_ != b.max_) return false;
+    if (a.count_ != b.count_ || a.sum_ != b.sum_ || a.min() != b.min() || a.max_ != b.max_)
+      return false;
     if (a.count_ == 0) return true;
     for (std::size_t bucket = bucket_of(a.min_); bucket <= bucket_of(a.max_); ++bucket) {
       if (a.buckets_[bucket - a.first_] != b.buckets_[bucket - b.first_]) return false;

@@ -183,7 +183,8 @@ TEST(Count, TheWindowsOfHostBridgesAndSegmentsAreApart) {
             ", bdf: \"00:00.0\", count: 2000, msix: 1 } ] }\n";
   }
   const Built built(text, Remapping::Off);
-  for (const Diagnostic& found : check(built.machine.topology, built.machine.plan, built.scenario)) {
+  for (const Diagnostic& found :
+       check(built.machine.topology, built.machine.plan, built.scenario)) {
     EXPECT_EQ(found.severity, Severity::Note) << found.message;
   }
 }
