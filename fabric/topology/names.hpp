@@ -1,6 +1,6 @@
 // Names of many things, by their index: one text with their ends, a few bytes more than the letters
 // themselves. A machine of a million functions names three million things. The text is at most 4
-// GiB: twelve million names of the longest kind, which the reader's limits keep far away.
+// GiB, fifty million names of the longest kind: the reader's limits stay far below.
 #pragma once
 
 #include <cstddef>
