@@ -6,6 +6,7 @@
 #include "fabric/report/run_report.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/session.hpp"
+#include "fabric/scenario/reader.hpp"
 #include "fabric/trace/sink.hpp"
 #include "fabric/version.hpp"
 
@@ -66,17 +67,16 @@ int run_scenario(const Options& options) {
   auto sink = sink_for(options, *prepared);
   if (!sink) return fail(sink.errors());
   auto session = run::Session::create(*prepared, sink->get());
-  if (!session) return fail(session.errors());
+  if (!session) return fail(scenario::with_lines(session.errors(), prepared->scenario));
   if (*sink) (*sink)->follow((*session)->machine().engine());
   const auto outcome = (*session)->run();
-  if (!outcome) return fail(outcome.errors());
+  if (!outcome) return fail(scenario::with_lines(outcome.errors(), prepared->scenario));
   if (*sink) {
     const auto written = finish(**sink, **session, *outcome);
     if (!written) return fail(written.errors());
   }
   if (!options.quiet) {
-    const std::string text =
-        options.json ? report::run_json(*outcome) : report::run_text(*outcome);
+    const std::string text = options.json ? report::run_json(*outcome) : report::run_text(*outcome);
     if (!print(text)) return kCannot;
   }
   return outcome->held() ? kHeld : kFailed;

@@ -8,7 +8,7 @@
 namespace irqfab::scenario {
 namespace {
 
-/// What ids and bdfs are taken, and since which line.
+/// What ids, places and buses are taken, and since which line.
 struct Taken {
   /// The functions of one device.
   struct Functions {
@@ -19,6 +19,8 @@ struct Taken {
   std::map<std::string, int, std::less<>> ids;
   std::map<std::pair<unsigned, unsigned>, Functions>
       functions;  // by segment and first requester id
+  std::map<unsigned, std::vector<std::size_t>>
+      bridges;  // by segment; none shares buses with another
   std::uint64_t sources = 0;
 };
 
@@ -107,17 +109,32 @@ void build_devices(const Node& parent, HostBridge& bridge, Taken& taken, Buildin
 }
 
 /// Buses of a segment belong to one bridge.
-void check_buses(const Node& map, const HostBridge& bridge, Building& to) {
-  for (const HostBridge& other : to.scenario.machine.host_bridges) {
-    const bool apart = other.segment != bridge.segment || other.last_bus < bridge.first_bus ||
-                       bridge.last_bus < other.first_bus;
-    if (apart) continue;
+void take_buses(const Node& map, const HostBridge& bridge, Taken& taken, Building& to) {
+  std::vector<std::size_t>& neighbours = taken.bridges[bridge.segment];
+  for (const std::size_t index : neighbours) {
+    const HostBridge& other = to.scenario.machine.host_bridges[index];
+    if (other.last_bus < bridge.first_bus || bridge.last_bus < other.first_bus) continue;
     to.findings.error(map.place, "shared-buses",
                       "'" + bridge.id + "' and '" + other.id + "' share buses of segment " +
                           std::to_string(bridge.segment),
                       "another segment, or buses of its own");
     return;
   }
+  neighbours.push_back(to.scenario.machine.host_bridges.size());
+}
+
+/// Without a number of its own a bridge gets its place in the list.
+unsigned segment_of(const Node& map, std::size_t index, Building& to) {
+  constexpr std::size_t kLastSegment = 0xFFFF;
+  if (map.find("segment") != nullptr) return static_cast<unsigned>(number_at(map, "segment"));
+  if (index > kLastSegment) {
+    to.findings.error(map.place, "out-of-range",
+                      "this bridge has no segment: all " + std::to_string(kLastSegment + 1) +
+                          " are given out by now",
+                      "'segment:' and 'buses:' that are free");
+    return 0;
+  }
+  return static_cast<unsigned>(index);
 }
 
 void build_host_bridge(const Node& map, std::size_t index, Taken& taken, Building& to) {
@@ -125,12 +142,11 @@ void build_host_bridge(const Node& map, std::size_t index, Taken& taken, Buildin
   bridge.where = to.lines.range(map.place);
   bridge.id = text_at(map, "id");
   take_id(*map.find("id"), taken, to);
-  bridge.segment =
-      static_cast<unsigned>(map.find("segment") != nullptr ? number_at(map, "segment") : index);
+  bridge.segment = segment_of(map, index, to);
   const BusRange buses = *parse_bus_range(text_at(map, "buses"));
   bridge.first_bus = buses.first;
   bridge.last_bus = buses.last;
-  check_buses(map, bridge, to);
+  take_buses(map, bridge, taken, to);
   build_devices(map, bridge, taken, to);
   to.scenario.machine.host_bridges.push_back(std::move(bridge));
 }
@@ -206,6 +222,7 @@ const Device* known_device(std::string_view id, const Building& to) {
 
 const Device* find_device(std::string_view id, Place place, Building& to) {
   if (const Device* device = known_device(id, to)) return device;
+  if (to.findings.has_more()) return nullptr;  // no one will read it
   std::vector<std::string_view> ids;
   std::string expected = list_ids(to.scenario.machine, ids);
   to.findings.error(place, "no-such-device",

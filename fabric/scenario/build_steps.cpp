@@ -147,7 +147,7 @@ void check_eventfds(const Node& root, Building& to) {
   });
   const std::vector<std::string_view> names(bound.begin(), bound.end());
   const auto check = [&](const Node* fd) {
-    if (fd == nullptr || bound.count(fd->text) > 0) return;
+    if (fd == nullptr || to.findings.has_more() || bound.count(fd->text) > 0) return;
     to.findings.error(fd->place, "no-such-eventfd",
                       "no 'kvm.irqfd' of this file names the eventfd " + quote(fd->text) +
                           did_you_mean(fd->text, names),

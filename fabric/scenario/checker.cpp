@@ -233,7 +233,7 @@ class Checker {
         return;
       default:
         if (const auto fault = scalar_fault(shape, node)) {
-          findings_.error(node.place, fault->code, fault->message, describe(wanted));
+          findings_.error_in(node, fault->part, fault->code, fault->message, describe(wanted));
         }
     }
   }
@@ -371,6 +371,23 @@ void Findings::error(Place place, std::string code, std::string message, std::st
     return;
   }
   errors_.push_back(lines_.error(place, std::move(code), std::move(message), std::move(expected)));
+}
+
+void Findings::error_in(const Node& scalar, std::string_view part, std::string code,
+                        std::string message, std::string expected) {
+  Place place = scalar.place;
+  const std::size_t quotes = scalar.quoting == Quoting::Quoted ? 1 : 0;
+  const std::size_t start = static_cast<std::size_t>(place.column) - 1 + quotes;
+  const std::string_view line = lines_.line(place.line);
+  // Escapes and folded lines stand otherwise in the file; their whole is place enough.
+  const bool as_written =
+      start < line.size() && line.substr(start, scalar.text.size()) == scalar.text;
+  if (!part.empty() && as_written) {
+    place.column =
+        static_cast<int>(start + static_cast<std::size_t>(part.data() - scalar.text.data())) + 1;
+    place.length = static_cast<int>(part.size());
+  }
+  error(place, std::move(code), std::move(message), std::move(expected));
 }
 
 void Findings::add(const Diagnostic& diagnostic) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "fabric/scenario/document.hpp"
 #include "fabric/scenario/language.hpp"
@@ -15,6 +16,9 @@ class Findings {
   explicit Findings(const Lines& lines) : lines_(lines) {}
 
   void error(Place place, std::string code, std::string message, std::string expected = "");
+  /// One with a part of a scalar's text.
+  void error_in(const Node& scalar, std::string_view part, std::string code, std::string message,
+                std::string expected);
   /// One whose place is known; the text of its line is added.
   void add(const Diagnostic& diagnostic);
   bool empty() const { return errors_.empty(); }

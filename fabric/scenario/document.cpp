@@ -19,7 +19,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 /// Ends the parse; the diagnostics are with the builder.
 struct Stop {};
 
-/// Builds the tree from the parser's events. Aliases are replaced by copies, within kMaxNodes.
+/// Builds the tree from the parser's events. Aliases are replaced by copies, within kMaxNodes and
+/// kMaxTextBytes.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(const Lines& lines) : lines_(lines) {}
@@ -38,6 +39,7 @@ class TreeBuilder final : public YAML::EventHandler {
     Node scalar = node(NodeKind::Scalar, mark);
     scalar.quoting = tag == "!" ? Quoting::Quoted : Quoting::Plain;
     scalar.text = value;
+    spend({0, value.size()}, scalar.place);
     scalar.place.length = length_on_line(scalar.place, value);
     check_tag(tag, scalar.place);
     // An escape such as "\0" may bring in what the bytes of the file may not hold.
@@ -52,9 +54,13 @@ class TreeBuilder final : public YAML::EventHandler {
     if (found == anchored_.end()) {
       fatal(at(mark), "bad-alias", "the alias stands inside what it stands for", "");
     }
-    nodes_ += found->second.nodes;
-    check_budget(at(mark));
-    place_in_parent(Node(found->second.node));
+    const Place place = alias_at(mark);
+    spend(found->second.size, place);
+    // What is wrong with the whole is wrong with its use here, what is wrong inside with the
+    // original.
+    Node copy = found->second.node;
+    copy.place = place;
+    place_in_parent(std::move(copy));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -72,28 +78,42 @@ class TreeBuilder final : public YAML::EventHandler {
   Diagnostics& errors() { return errors_; }
 
  private:
+  /// What a part of the tree takes.
+  struct Size {
+    std::size_t nodes = 0;
+    std::size_t bytes = 0;  // of text
+  };
   /// A list or map that is not complete yet.
   struct Open {
     Node node;
     YAML::anchor_t anchor = 0;
-    std::size_t nodes_before = 0;
+    Size before;  // what had been taken without it
     bool has_key = false;
     Node key;
     std::unordered_map<std::string, int> lines_of_keys;
   };
   struct Anchored {
     Node node;
-    std::size_t nodes;
+    Size size;
   };
 
   static Place at(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1, 1}; }
 
+  /// `*name`, with its length.
+  Place alias_at(const YAML::Mark& mark) const {
+    Place place = at(mark);
+    const std::string_view line = lines_.line(place.line);
+    const std::size_t start = std::min(line.size(), static_cast<std::size_t>(mark.column));
+    const std::size_t end = std::min(line.find_first_of(" \t,]}", start), line.size());
+    place.length = std::max(1, static_cast<int>(end - start));
+    return place;
+  }
+
   Node node(NodeKind kind, const YAML::Mark& mark) {
-    ++nodes_;
     Node made;
     made.kind = kind;
     made.place = at(mark);
-    check_budget(made.place);
+    spend({1, 0}, made.place);
     return made;
   }
 
@@ -111,10 +131,17 @@ class TreeBuilder final : public YAML::EventHandler {
     throw Stop{};
   }
 
-  void check_budget(Place place) {
-    if (nodes_ <= kMaxNodes) return;
-    fatal(place, "too-large", "the file has more than a million values",
-          "a trace file for lists of events, named by 'replay'");
+  void spend(Size size, Place place) {
+    spent_.nodes += size.nodes;
+    spent_.bytes += size.bytes;
+    if (spent_.nodes > kMaxNodes) {
+      fatal(place, "too-large", "the file has more than a million values",
+            "a trace file for lists of events, named by 'replay'");
+    }
+    if (spent_.bytes > kMaxTextBytes) {
+      fatal(place, "too-large", "aliases make more than 64 MiB of text of this file",
+            "shorter texts where they are repeated");
+    }
   }
 
   void check_tag(const std::string& tag, Place place) {
@@ -149,7 +176,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     Open frame;
     frame.anchor = anchor;
-    frame.nodes_before = nodes_;
+    frame.before = spent_;
     frame.node = std::move(started);
     stack_.push_back(std::move(frame));
   }
@@ -157,20 +184,20 @@ class TreeBuilder final : public YAML::EventHandler {
   void close() {
     Open frame = std::move(stack_.back());
     stack_.pop_back();
-    remember(frame.node, frame.anchor, nodes_ - frame.nodes_before + 1);
+    remember(frame.node, frame.anchor,
+             {spent_.nodes - frame.before.nodes + 1, spent_.bytes - frame.before.bytes});
     place_in_parent(std::move(frame.node));
   }
 
   void add(Node leaf, YAML::anchor_t anchor) {
-    remember(leaf, anchor, 1);
+    remember(leaf, anchor, {1, leaf.text.size()});
     place_in_parent(std::move(leaf));
   }
 
-  void remember(const Node& done, YAML::anchor_t anchor, std::size_t nodes) {
+  void remember(const Node& done, YAML::anchor_t anchor, Size size) {
     if (anchor == 0) return;
-    nodes_ += nodes;
-    check_budget(done.place);
-    anchored_.emplace(anchor, Anchored{done, nodes});
+    spend(size, done.place);
+    anchored_.emplace(anchor, Anchored{done, size});
   }
 
   void place_in_parent(Node done) {
@@ -213,7 +240,7 @@ class TreeBuilder final : public YAML::EventHandler {
   Node root_;
   std::vector<Open> stack_;
   std::unordered_map<YAML::anchor_t, Anchored> anchored_;
-  std::size_t nodes_ = 0;
+  Size spent_;
   int documents_ = 0;
 };
 
@@ -287,12 +314,9 @@ std::string_view Lines::line(int number) const {
 
 Diagnostic Lines::error(Place place, std::string code, std::string message,
                         std::string expected) const {
-  constexpr std::size_t kLongestLine = 200;  // a caret far to the right helps nobody
   Diagnostic diagnostic{Severity::Error,    std::move(code),     range(place),
                         std::move(message), std::move(expected), ""};
-  const std::string_view text = line(place.line);
-  if (text.size() > kLongestLine || find_encoding_fault(text)) return diagnostic;
-  diagnostic.line = text;
+  show_line(diagnostic, line(place.line));
   return diagnostic;
 }
 

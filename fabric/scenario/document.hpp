@@ -17,8 +17,9 @@ namespace irqfab::scenario {
 constexpr std::size_t kMaxFileBytes = 16u << 20;
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxErrors = 20;  // of one file that are told at once
-constexpr std::size_t kMaxNodes = 1u
-                                  << 20;  // after aliases have been replaced by what they stand for
+// After aliases have been replaced by what they stand for:
+constexpr std::size_t kMaxNodes = 1u << 20;
+constexpr std::size_t kMaxTextBytes = 4 * kMaxFileBytes;
 
 /// 1-based; columns count bytes, as in SourceRange.
 struct Place {
@@ -56,7 +57,7 @@ class Lines {
 
   const std::string& file() const { return file_; }
   SourceRange range(Place place) const;
-  /// An error with the text of its line, made safe to print.
+  /// An error with the text of its line, or of a long one what is around the place.
   Diagnostic error(Place place, std::string code, std::string message,
                    std::string expected = "") const;
   /// The bytes of a line, without its end; empty beyond the last.

@@ -13,7 +13,9 @@ struct EncodingFault {
   std::string message;
 };
 
-/// The first byte that is not UTF-8, or that is a control character other than tab and line ends.
+/// The first byte that is not UTF-8, or the first character that would do something to a terminal
+/// instead of showing it (utf8.hpp), tab and line ends excepted. A carriage return is none without
+/// its line feed.
 std::optional<EncodingFault> find_encoding_fault(std::string_view text);
 
 }  // namespace irqfab::scenario

@@ -86,7 +86,7 @@ Fault unknown_metric(std::string_view subject) {
   std::vector<std::string_view> names;
   for (const Metric& metric : metrics()) names.push_back(metric.name);
   const std::string_view last = subject.substr(subject.rfind('.') + 1);
-  return {"no-such-metric", quote(last) + " is not a metric" + did_you_mean(last, names)};
+  return {"no-such-metric", quote(last) + " is not a metric" + did_you_mean(last, names), last};
 }
 
 /// Fills in what stands before the operator.
@@ -106,7 +106,9 @@ std::optional<Fault> read_subject(std::string_view subject, Expectation& expecta
   }
   if (prefix.empty()) return std::nullopt;
   prefix.remove_suffix(1);
-  if (!is_id(prefix)) return Fault{"bad-expectation", quote(prefix) + " is not a device's id"};
+  if (!is_id(prefix)) {
+    return Fault{"bad-expectation", quote(prefix) + " is not a device's id", prefix};
+  }
   expectation.device = prefix;
   return std::nullopt;
 }
@@ -130,7 +132,7 @@ Parsed<HandlerStep> parse_handler_step(std::string_view text) {
     }
     if (!phrase.has_length || rest[0] != ' ') break;
     const auto length = parse_duration(rest.substr(1));
-    if (!length) return length.fault();
+    if (!length) return in_part(length.fault(), rest.substr(1));
     return HandlerStep{phrase.kind, *length};
   }
   std::vector<std::string_view> names;
@@ -185,8 +187,9 @@ Parsed<Expectation> parse_expectation(std::string_view text) {
   expectation.compare = found->compare;
   if (const auto fault = read_subject(trimmed(text.substr(0, at)), expectation)) return *fault;
   const MetricKind kind = metric_named(expectation.metric)->kind;
-  const auto bound = read_bound(trimmed(text.substr(at + found->text.size())), kind);
-  if (!bound) return bound.fault();
+  const std::string_view right = trimmed(text.substr(at + found->text.size()));
+  const auto bound = read_bound(right, kind);
+  if (!bound) return in_part(bound.fault(), right);
   expectation.bound = *bound;
   return expectation;
 }

@@ -121,10 +121,10 @@ Fault wrong_unit(const std::array<Unit, N>& units, std::string_view text, std::s
 Parsed<std::pair<std::uint64_t, std::uint64_t>> parse_range(std::string_view text) {
   const std::size_t dots = text.find("..");
   const auto first = parse_number(text.substr(0, dots));
-  if (!first) return Fault{"bad-source", first.fault().message};
+  if (!first) return Fault{"bad-source", first.fault().message, text.substr(0, dots)};
   const auto last = dots == std::string_view::npos ? first : parse_number(text.substr(dots + 2));
-  if (!last) return Fault{"bad-source", last.fault().message};
-  if (*first > *last) return Fault{"bad-source", quote(text) + " ends before it starts"};
+  if (!last) return Fault{"bad-source", last.fault().message, text.substr(dots + 2)};
+  if (*first > *last) return Fault{"bad-source", quote(text) + " ends before it starts", text};
   return std::pair(*first, *last);
 }
 
@@ -133,6 +133,11 @@ std::string write_range(std::uint64_t first, std::uint64_t last) {
 }
 
 }  // namespace
+
+Fault in_part(Fault fault, std::string_view part) {
+  if (fault.part.empty()) fault.part = part;
+  return fault;
+}
 
 Parsed<std::uint64_t> parse_number(std::string_view text) {
   if (text.empty()) return Fault{"bad-number", "there is no number here"};
@@ -219,7 +224,8 @@ Parsed<PriceName> parse_price_name(std::string_view text) {
   if (!event_named(event)) {
     std::vector<std::string_view> names;
     for (std::uint16_t i = 0; i < kEventCount; ++i) names.push_back(name_of(Event{i}));
-    return Fault{"no-such-event", quote(event) + " is not an event" + did_you_mean(event, names)};
+    return Fault{"no-such-event", quote(event) + " is not an event" + did_you_mean(event, names),
+                 event};
   }
   return PriceName{std::string(dot == std::string_view::npos ? "" : text.substr(0, dot)),
                    std::string(event)};
@@ -274,7 +280,7 @@ Parsed<SourceText> parse_sources(std::string_view text) {
   rest.remove_prefix(1);
   if (rest.substr(0, 3) == "INT") {
     if (rest.size() != 4 || rest[3] < 'A' || rest[3] > 'D') {
-      return Fault{"bad-source", quote(rest) + " is not one of INTA, INTB, INTC, INTD"};
+      return Fault{"bad-source", quote(rest) + " is not one of INTA, INTB, INTC, INTD", rest};
     }
     found.kind = SourceKind::Intx;
     found.first = found.last = static_cast<unsigned>(rest[3] - 'A');

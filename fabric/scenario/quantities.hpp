@@ -16,9 +16,13 @@ namespace irqfab::scenario {
 /// Why a piece of text is not the quantity it should be. What would have been right is known to
 /// whoever asked for it.
 struct Fault {
-  std::string code;     // as in Diagnostic
-  std::string message;  // as in Diagnostic
+  std::string code;            // as in Diagnostic
+  std::string message;         // as in Diagnostic
+  std::string_view part = {};  // of the text that was looked at: what is wrong; empty: all of it
 };
+
+/// The same fault; if it says nothing closer, it is with `part`.
+Fault in_part(Fault fault, std::string_view part);
 
 /// A T, or why the text is none.
 template <class T>

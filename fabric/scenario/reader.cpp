@@ -70,7 +70,7 @@ Result<Scenario> read(std::string_view text, std::string file, const Chosen& cho
   Findings findings(lines);
   check_and_fill(*document, findings);
   if (!findings.empty()) return findings.take();
-  Building to{lines, findings, {}};
+  Building to{lines, findings, {}, {}};
   to.scenario.file = std::move(file);
   to.scenario.text = text;
   build(*document, chosen, to);
@@ -92,7 +92,7 @@ Diagnostics with_lines(Diagnostics found, const Scenario& scenario) {
   for (Diagnostic& diagnostic : found) {
     const SourceRange& where = diagnostic.where;
     if (where.line < 1 || where.file != scenario.file || !diagnostic.line.empty()) continue;
-    diagnostic.line = lines.error({where.line, where.column, where.length}, "", "").line;
+    show_line(diagnostic, lines.line(where.line));
   }
   return found;
 }

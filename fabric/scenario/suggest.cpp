@@ -28,7 +28,9 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 std::string did_you_mean(std::string_view wrong, const std::vector<std::string_view>& names) {
   constexpr std::size_t kLongest = 64;
-  if (wrong.empty() || wrong.size() > kLongest) return "";
+  constexpr std::size_t kMostNames =
+      10'000;  // to compare with more takes longer than to look it up
+  if (wrong.empty() || wrong.size() > kLongest || names.size() > kMostNames) return "";
   const std::size_t near = std::max<std::size_t>(1, wrong.size() / 3);
   std::string_view best;
   std::size_t best_distance = near + 1;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -30,6 +31,7 @@ struct Diagnostic {
   std::string message;   // what is wrong
   std::string expected;  // what would have been right; may be empty
   std::string line;      // the text of the line, for the caret; may be empty
+  int line_column = 1;   // the column at which `line` starts: of a long line it is a part
 };
 
 using Diagnostics = std::vector<Diagnostic>;
@@ -53,8 +55,12 @@ class Result {
   std::variant<T, Diagnostics> held_;
 };
 
+/// Gives a diagnostic the text of its line; of a long one, what is around its column.
+void show_line(Diagnostic& diagnostic, std::string_view text);
+
 /// `file:line:column: error: message`, the line, a caret, and what was expected; for binary input
-/// `file:+0xOFFSET: error: message`.
+/// `file:+0xOFFSET: error: message`. What a terminal would act on instead of showing it, from names
+/// of files as well as from their contents, comes out as '?'.
 std::string format(const Diagnostic& diagnostic);
 
 }  // namespace irqfab
