@@ -41,6 +41,10 @@ class TreeBuilder final : public YAML::EventHandler {
     scalar.text = value;
     spend({0, value.size()}, scalar.place);
     scalar.place.length = length_on_line(scalar.place, value);
+    if (scalar.quoting == Quoting::Quoted && !lines_.is_closed(scalar.place)) {
+      fatal({scalar.place.line, scalar.place.column, 1}, "not-yaml", "this quote is never closed",
+            "another one at the end of the text");
+    }
     check_tag(tag, scalar.place);
     // An escape such as "\0" may bring in what the bytes of the file may not hold.
     if (find_encoding_fault(value)) {
@@ -146,7 +150,10 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void check_tag(const std::string& tag, Place place) {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    report(lines_.error(place, "tag", "tags such as " + quote(tag) + " mean nothing here",
+    constexpr std::string_view kCommon = "tag:yaml.org,2002:";  // which is written `!!`
+    const bool is_common = tag.compare(0, kCommon.size(), kCommon) == 0;
+    const std::string written = is_common ? "!!" + tag.substr(kCommon.size()) : tag;
+    report(lines_.error(place, "tag", "tags such as " + quote(written) + " mean nothing here",
                         "the value without a tag"));
   }
 
@@ -310,6 +317,28 @@ std::string_view Lines::line(int number) const {
   std::string_view found = std::string_view(text_).substr(start, end - start);
   if (!found.empty() && found.back() == '\r') found.remove_suffix(1);
   return found;
+}
+
+bool Lines::is_closed(Place place) const {
+  std::size_t at = starts_[static_cast<std::size_t>(place.line) - 1] +
+                   static_cast<std::size_t>(place.column) - 1;
+  if (at < text_.size() && text_[at] == '&') {  // the anchor's name is before it
+    at = text_.find_first_not_of(" \t\r\n",
+                                 std::min(text_.find_first_of(" \t\r\n", at), text_.size()));
+  }
+  if (at >= text_.size()) return true;
+  const char quote = text_[at];
+  if (quote != '"' && quote != '\'') return true;
+  for (++at; at < text_.size(); ++at) {
+    const bool doubled = quote == '\'' && text_.compare(at, 2, "''") == 0;
+    const bool escaped = quote == '"' && text_[at] == '\\';
+    if (doubled || escaped) {
+      ++at;
+    } else if (text_[at] == quote) {
+      return true;
+    }
+  }
+  return false;
 }
 
 Diagnostic Lines::error(Place place, std::string code, std::string message,

@@ -60,6 +60,8 @@ class Lines {
   /// An error with the text of its line, or of a long one what is around the place.
   Diagnostic error(Place place, std::string code, std::string message,
                    std::string expected = "") const;
+  /// Does the quote at `place` have its other end? Where none stands there is nothing to close.
+  bool is_closed(Place place) const;
   /// The bytes of a line, without its end; empty beyond the last.
   std::string_view line(int number) const;
 

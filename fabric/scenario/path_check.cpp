@@ -52,6 +52,12 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
           "a generated load on the path '" + std::string(row->path) + "' is not supported yet",
           "'replay' or 'steps' on this path"));
     }
+    for (const Change& change : scenario.during) {
+      found.push_back(
+          diagnostic(change.where, "not-yet",
+                     "'during' on the path '" + std::string(row->path) + "' is not supported yet",
+                     "'steps' on this path"));
+    }
   }
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);

@@ -181,7 +181,10 @@ Parsed<Expectation> parse_expectation(std::string_view text) {
       if (found == nullptr && text.substr(at, op.text.size()) == op.text) found = &op;
     }
   }
-  if (found == nullptr) return Fault{"bad-expectation", quote(text) + " compares nothing"};
+  if (found == nullptr) {
+    return Fault{"bad-expectation", quote(text) + " compares nothing",
+                 at != std::string_view::npos ? text.substr(at, 1) : text};
+  }
   Expectation expectation;
   expectation.text = text;
   expectation.compare = found->compare;
@@ -189,7 +192,9 @@ Parsed<Expectation> parse_expectation(std::string_view text) {
   const MetricKind kind = metric_named(expectation.metric)->kind;
   const std::string_view right = trimmed(text.substr(at + found->text.size()));
   const auto bound = read_bound(right, kind);
-  if (!bound) return in_part(bound.fault(), right);
+  if (!bound) {
+    return in_part(bound.fault(), right.empty() ? text.substr(at, found->text.size()) : right);
+  }
   expectation.bound = *bound;
   return expectation;
 }

@@ -129,12 +129,19 @@ Diagnostic too_many(const Change& change) {
           "a longer 'every', or a shorter workload", ""};
 }
 
+Diagnostic no_messages(const Change& change) {
+  return {Severity::Error, "not-yet", change.where,
+          "changes of an INTx under 'during' are not supported yet", "vectors of an MSI-X table",
+          ""};
+}
+
 Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenario,
                                                const X86Plan& plan) {
   const Time end = scenario.until != 0 ? scenario.until : end_of_workload(scenario);
   std::vector<Occurrence> all;
   std::uint64_t changes = 0;
   for (const Change& change : scenario.during) {
+    if (change.sources.intx) return no_messages(change);
     const DevicePlan& device = *plan.find(change.sources.device);
     const FunctionPlan function = function_of(device, change.sources.first_function);
     const std::uint32_t source = function.first_source + change.sources.first;

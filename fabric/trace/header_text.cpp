@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
+
+#include "models/base/utf8.hpp"
 
 namespace irqfab::trace {
 namespace {
@@ -12,6 +15,7 @@ using Json = nlohmann::json;
 constexpr const char* kFormat = "irqfab-trace/1";
 constexpr std::size_t kMostValues = 4'000'000;
 constexpr std::size_t kDeepest = 8;
+constexpr std::size_t kLongestShown = 64;  // of what a header holds, in a message
 
 Json events_to_json(const TraceHeader& header) {
   Json events = Json::array();
@@ -55,7 +59,15 @@ Json array_to_json(const Values& values) {
   return array;
 }
 
-/// Goes through a text without keeping anything, and stops where it is not JSON or is too much.
+/// As it can be shown in a line of a table.
+std::string printable(std::string_view text) {
+  std::string safe = shown(text);
+  std::replace(safe.begin(), safe.end(), '\t', '?');
+  return safe;
+}
+
+/// Goes through a text and keeps no more than the names of what it is within; stops where it is not
+/// JSON, is too much, or says something twice.
 class Bounds {
  public:
   using number_integer_t = Json::number_integer_t;
@@ -71,10 +83,20 @@ class Bounds {
   bool number_float(number_float_t, const string_t&) { return value(); }
   bool string(string_t&) { return value(); }
   bool binary(binary_t&) { return value(); }
-  bool key(string_t&) { return true; }
-  bool start_object(std::size_t) { return start(); }
+  bool key(string_t& name) {
+    if (names_.back().insert(name).second) return true;
+    problem_ = "'" + printable(name.substr(0, kLongestShown)) + "' stands twice in one object";
+    return false;
+  }
+  bool start_object(std::size_t) {
+    names_.emplace_back();
+    return start();
+  }
   bool start_array(std::size_t) { return start(); }
-  bool end_object() { return end(); }
+  bool end_object() {
+    names_.pop_back();
+    return end();
+  }
   bool end_array() { return end(); }
   template <class Exception>
   bool parse_error(std::size_t position, const std::string&, const Exception&) {
@@ -102,18 +124,11 @@ class Bounds {
     return true;
   }
 
+  std::vector<std::set<std::string>> names_;  // of the objects that are open
   std::size_t values_ = 0;
   std::size_t depth_ = 0;
   std::string problem_;
 };
-
-std::string printable(std::string text) {
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) c = '?';
-  }
-  return text;
-}
 
 /// Takes values out of a JSON document; the first that is not as it should be is the problem.
 class Extractor {
@@ -186,8 +201,10 @@ Indexed<Id, std::string> indexed(const std::vector<std::string>& names) {
 
 std::vector<FileEvent> events_from(Extractor& from, const Json& document) {
   std::vector<FileEvent> events;
+  std::set<std::uint16_t> numbers;
   for (const Json& each : from.array(document, "events")) {
     const auto number = static_cast<std::uint16_t>(from.number(each, "number", 0xFFFF));
+    if (!numbers.insert(number).second) from.fail("events", "not one event a number");
     events.push_back({number, from.text(each, "name"), from.text(each, "detail")});
     if (!from.problem().empty()) break;
   }

@@ -30,8 +30,17 @@ constexpr std::size_t kHeaderSize = 20;  // before its text
 constexpr std::size_t kFrameHeaderSize = 32;
 constexpr std::size_t kRecordSize = 32;
 constexpr std::size_t kClosingPayload = 12;
-constexpr std::size_t kCrcInHeader = 16;  // offsets of the checksums
+// Offsets within the header, a frame, the closing frame's payload and a record.
+constexpr std::size_t kCrcInHeader = 16;
+constexpr std::size_t kLengthInFrame = 4;
+constexpr std::size_t kSequenceInFrame = 8;
+constexpr std::size_t kTimeInFrame = 16;
+constexpr std::size_t kRecordsInFrame = 24;
 constexpr std::size_t kCrcInFrame = 28;
+constexpr std::size_t kCrcInClosing = 8;
+constexpr std::size_t kSpanInRecord = 8;
+constexpr std::size_t kNodeInRecord = 24;
+constexpr std::size_t kEventInRecord = 28;
 
 constexpr std::size_t kLongestText = std::size_t{64} << 20;
 constexpr std::size_t kLongestPayload = std::size_t{16} << 20;
@@ -71,39 +80,39 @@ struct FrameHeader {
 
 inline void store_frame_header(unsigned char* to, const FrameHeader& header) {
   store(to, header.magic);
-  store(to + 4, header.payload_length);
-  store(to + 8, header.sequence);
-  store(to + 16, header.time);
-  store(to + 24, header.records);
+  store(to + kLengthInFrame, header.payload_length);
+  store(to + kSequenceInFrame, header.sequence);
+  store(to + kTimeInFrame, header.time);
+  store(to + kRecordsInFrame, header.records);
   store(to + kCrcInFrame, header.crc);
 }
 inline FrameHeader load_frame_header(const unsigned char* from) {
   FrameHeader header;
   header.magic = load<std::uint32_t>(from);
-  header.payload_length = load<std::uint32_t>(from + 4);
-  header.sequence = load<std::uint64_t>(from + 8);
-  header.time = load<std::uint64_t>(from + 16);
-  header.records = load<std::uint32_t>(from + 24);
+  header.payload_length = load<std::uint32_t>(from + kLengthInFrame);
+  header.sequence = load<std::uint64_t>(from + kSequenceInFrame);
+  header.time = load<std::uint64_t>(from + kTimeInFrame);
+  header.records = load<std::uint32_t>(from + kRecordsInFrame);
   header.crc = load<std::uint32_t>(from + kCrcInFrame);
   return header;
 }
 
 inline void store_record(unsigned char* to, const TraceRecord& record) {
   store(to, record.time);
-  store(to + 8, raw(record.span));
+  store(to + kSpanInRecord, raw(record.span));
   store(to + 16, record.detail);
-  store(to + 24, raw(record.node));
-  store(to + 28, static_cast<std::uint16_t>(record.event));
+  store(to + kNodeInRecord, raw(record.node));
+  store(to + kEventInRecord, static_cast<std::uint16_t>(record.event));
   store(to + 30, record.round);
 }
 /// The event is the file's number, which only the file's own header explains.
 inline TraceRecord load_record(const unsigned char* from) {
   TraceRecord record;
   record.time = load<std::uint64_t>(from);
-  record.span = SpanId{load<std::uint64_t>(from + 8)};
+  record.span = SpanId{load<std::uint64_t>(from + kSpanInRecord)};
   record.detail = load<std::uint64_t>(from + 16);
-  record.node = NodeId{load<std::uint32_t>(from + 24)};
-  record.event = Event{load<std::uint16_t>(from + 28)};
+  record.node = NodeId{load<std::uint32_t>(from + kNodeInRecord)};
+  record.event = Event{load<std::uint16_t>(from + kEventInRecord)};
   record.round = load<std::uint16_t>(from + 30);
   return record;
 }

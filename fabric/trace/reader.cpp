@@ -99,7 +99,7 @@ Reader::Check Reader::read_frame() {
   if (Check problem = check_frame(header)) return problem;
   if (Check problem = read_payload(header, bytes.data())) return problem;
   if (header.sequence != frames_read_) {
-    return damaged(frame_start_, "trace-order",
+    return damaged(frame_start_ + kSequenceInFrame, "trace-sequence",
                    "frame " + std::to_string(header.sequence) + " where " +
                        std::to_string(frames_read_) + " should follow");
   }
@@ -117,13 +117,11 @@ Reader::Check Reader::check_frame(const FrameHeader& header) const {
   const std::uint64_t expected =
       closing ? kClosingPayload : std::uint64_t{header.records} * kRecordSize;
   const bool none = header.records == 0;
-  if (header.payload_length != expected || header.payload_length > kLongestPayload ||
-      none != closing) {
-    return damaged(frame_start_, "trace-count",
-                   "a frame of " + std::to_string(header.payload_length) + " bytes and " +
-                       std::to_string(header.records) + " records");
-  }
-  return std::nullopt;
+  const bool fits = header.payload_length == expected && header.payload_length <= kLongestPayload;
+  if (fits && none == closing) return std::nullopt;
+  return damaged(frame_start_ + (none == closing ? kLengthInFrame : kRecordsInFrame), "trace-count",
+                 "a frame of " + std::to_string(header.payload_length) + " bytes and " +
+                     std::to_string(header.records) + " records");
 }
 
 Reader::Check Reader::read_payload(const FrameHeader& header, const unsigned char* header_bytes) {
@@ -132,7 +130,8 @@ Reader::Check Reader::read_payload(const FrameHeader& header, const unsigned cha
   std::uint32_t crc = add_to_crc(0, header_bytes, kCrcInFrame);
   crc = add_to_crc(crc, payload_.data(), payload_.size());
   if (crc == header.crc) return std::nullopt;
-  return damaged(frame_start_, "trace-checksum", "the checksum of the frame is wrong");
+  return damaged(frame_start_ + kCrcInFrame, "trace-checksum",
+                 "the checksum of the frame is wrong");
 }
 
 Reader::Check Reader::decode_records(const FrameHeader& header) {
@@ -143,12 +142,13 @@ Reader::Check Reader::decode_records(const FrameHeader& header) {
     TraceRecord record = load_record(payload_.data() + at);
     if (record.time < time_) return damaged(offset, "trace-order", "time runs backwards");
     if (i == 0 && record.time != header.time) {
-      return damaged(frame_start_, "trace-order",
+      return damaged(frame_start_ + kTimeInFrame, "trace-time",
                      "the frame's time is not that of its first record");
     }
     if (const std::optional<std::string> problem = translation_.apply(record)) {
-      return damaged(offset, "trace-vocabulary", *problem);
+      return damaged(offset + kEventInRecord, "trace-vocabulary", *problem);
     }
+    if (Check problem = check_names(record, offset)) return problem;
     time_ = record.time;
     records_.push_back(record);
     ++records_read_;
@@ -156,16 +156,37 @@ Reader::Check Reader::decode_records(const FrameHeader& header) {
   return std::nullopt;
 }
 
+Reader::Check Reader::check_names(const TraceRecord& record, std::uint64_t offset) const {
+  if (!header_.nodes.contains(record.node)) {
+    return damaged(offset + kNodeInRecord, "trace-node",
+                   "node " + std::to_string(raw(record.node)) + ", and the header names " +
+                       std::to_string(header_.nodes.size()));
+  }
+  if (record.span == kNoSpan) return std::nullopt;
+  const SourceId source = source_of(record.span);
+  const bool counted = record.span != make_span(source, ~std::uint64_t{0});
+  if (counted && header_.sources.contains(source)) return std::nullopt;
+  return damaged(offset + kSpanInRecord, "trace-span",
+                 counted ? "a span of source " + std::to_string(raw(source)) +
+                               ", and the header names " + std::to_string(header_.sources.size())
+                         : "a span without a number");
+}
+
 Reader::Check Reader::check_closing(const FrameHeader& header) {
   const auto records = load<std::uint64_t>(payload_.data());
-  const auto crc_of_crcs = load<std::uint32_t>(payload_.data() + 8);
-  if (records != records_read_ || header.time != time_) {
-    return damaged(frame_start_, "trace-count",
-                   "the trace has " + std::to_string(records_read_) +
-                       " records and the closing frame another number or end");
+  const auto crc_of_crcs = load<std::uint32_t>(payload_.data() + kCrcInClosing);
+  const std::uint64_t payload = frame_start_ + kFrameHeaderSize;
+  if (records != records_read_) {
+    return damaged(payload, "trace-count",
+                   "the closing frame counts " + std::to_string(records) + " records, there are " +
+                       std::to_string(records_read_));
+  }
+  if (header.time != time_) {
+    return damaged(frame_start_ + kTimeInFrame, "trace-time",
+                   "the closing frame's time is not that of the last record");
   }
   if (crc_of_crcs != crc_of_crcs_) {
-    return damaged(frame_start_, "trace-checksum", "the checksum of checksums is wrong");
+    return damaged(payload + kCrcInClosing, "trace-checksum", "the checksum of checksums is wrong");
   }
   const std::uint64_t end = offset_;
   unsigned char more = 0;

@@ -67,6 +67,8 @@ class Reader {
   Check check_frame(const FrameHeader& header) const;
   Check read_payload(const FrameHeader& header, const unsigned char* header_bytes);
   Check decode_records(const FrameHeader& header);
+  /// Are its node and its source in the tables of the header?
+  Check check_names(const TraceRecord& record, std::uint64_t offset) const;
   Check check_closing(const FrameHeader& header);
 
   /// Reads `size` bytes; `what` is what they are part of, for the diagnostic if the file ends

@@ -1,6 +1,7 @@
 #include "fabric/trace/vocabulary.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "models/base/outcome.hpp"
 
@@ -85,7 +86,9 @@ std::string_view name_of(Effect effect) {
 
 Translation::Translation(const std::vector<FileEvent>& events,
                          const std::vector<FileCodes>& codes) {
+  std::unordered_map<std::string_view, std::size_t> lists;  // by what they are the codes of
   for (const FileCodes& list : codes) {
+    lists.emplace(list.detail, codes_.size());
     Codes translated{list.detail, list.names, {}};
     const CodeList* ours = codes_of(list.detail);
     for (const std::string& name : list.names) {
@@ -104,9 +107,8 @@ Translation::Translation(const std::vector<FileEvent>& events,
     const std::optional<Event> ours = event_named(event.name);
     row.known = ours.has_value();
     row.event = ours.value_or(Event{});
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      if (codes[i].detail == event.detail) row.codes = i;
-    }
+    row.coded = ours && codes_of(row_of(*ours).detail) != nullptr;
+    if (const auto list = lists.find(event.detail); list != lists.end()) row.codes = list->second;
   }
 }
 
@@ -115,6 +117,10 @@ std::optional<std::string> Translation::refuse(std::size_t number) const {
     return "this program knows no event '" + rows_[number].name + "'";
   }
   return "the header names no event " + std::to_string(number);
+}
+
+std::string Translation::refuse_uncoded(const Row& row) {
+  return "the header does not name the codes that the detail of '" + row.name + "' holds";
 }
 
 std::optional<std::string> Translation::translate_code(const Codes& codes, std::uint64_t& detail) {

@@ -69,6 +69,7 @@ class Translation {
     if (number >= rows_.size() || !rows_[number].known) return refuse(number);
     const Row& row = rows_[number];
     record.event = row.event;
+    if (row.codes == kNoCodes && row.coded) return refuse_uncoded(row);
     if (row.codes == kNoCodes) return std::nullopt;
     return translate_code(codes_[row.codes], record.detail);
   }
@@ -80,6 +81,7 @@ class Translation {
     Event event{};
     bool known = false;  // to this program
     std::size_t codes = kNoCodes;
+    bool coded = false;  // this program reads its detail as a code
   };
   struct Codes {
     std::string detail;
@@ -88,6 +90,7 @@ class Translation {
   };
 
   std::optional<std::string> refuse(std::size_t number) const;
+  static std::string refuse_uncoded(const Row& row);
   static std::optional<std::string> translate_code(const Codes& codes, std::uint64_t& detail);
 
   std::vector<Row> rows_;  // by the file's number

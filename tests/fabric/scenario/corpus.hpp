@@ -20,15 +20,19 @@ inline std::string contents(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-/// The .yaml files of `valid` or `invalid`, in the order of their names.
-inline std::vector<std::filesystem::path> corpus(const std::string& folder) {
+/// The .yaml files of a directory, in the order of their names.
+inline std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> found;
-  const auto directory = source_tree() / "tests/fabric/scenario/corpus" / folder;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() == ".yaml") found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+/// Those of `valid` or `invalid`.
+inline std::vector<std::filesystem::path> corpus(const std::string& folder) {
+  return yaml_files(source_tree() / "tests/fabric/scenario/corpus" / folder);
 }
 
 inline std::string formatted(const Diagnostics& errors) {
