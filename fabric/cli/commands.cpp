@@ -1,16 +1,26 @@
 #include "fabric/cli/commands.hpp"
 
 #include <CLI/CLI.hpp>
+#include <iostream>
+#include <sstream>
 
 #include "fabric/cli/output.hpp"
 #include "fabric/scenario/language.hpp"
+#include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
+#include "models/base/utf8.hpp"
 
 namespace irqfab::cli {
 namespace {
 
 using Declare = void (*)(CLI::App&, Options&);
 using Do = int (*)(const Options&);
+
+/// Numbers as in a scenario: the library's own reading of them wraps around.
+std::string fault_of_number(const std::string& text) {
+  const auto number = scenario::parse_number(text);
+  return number ? "" : number.fault().message;
+}
 
 /// Which machine: for every command that reads a scenario.
 void machine_options(CLI::App& app, Options& o) {
@@ -25,7 +35,7 @@ void machine_options(CLI::App& app, Options& o) {
 void scenario_options(CLI::App& app, Options& o) {
   machine_options(app, o);
   app.add_option("--profile", o.profile, "Prices: see 'list profiles'");
-  app.add_option("--seed", o.seed, "Seed of every random choice");
+  app.add_option("--seed", o.seed, "Seed of every random choice")->check(fault_of_number);
   app.add_option("--mutant", o.mutants, "Switch a known defect on: see 'list mutants'")
       ->allow_extra_args(false);
   app.add_option("--engine", o.engine, "tlm or fast");
@@ -183,6 +193,27 @@ std::string refusal_of(const Options& o) {
   return o.behaviour.empty() ? "" : refusal_of_behaviour(o.behaviour);
 }
 
+/// An option with a default that was given as nothing, or empty: nothing is no choice. What is required
+/// has no default, and its command knows better what to say.
+std::string empty_option_of(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_required()) continue;
+    for (const std::string& value : option->results()) {
+      if (value.empty()) return '\'' + option->get_name() + "' is empty";
+    }
+  }
+  return "";
+}
+
+/// Help, or what is wrong with the command line; it may repeat any bytes of it.
+int told(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream wrong;
+  const int code = app.exit(error, std::cout, wrong);
+  std::istringstream lines(wrong.str());
+  for (std::string line; std::getline(lines, line);) std::cerr << shown(line) << '\n';
+  return code == 0 ? kHeld : kWrong;
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -197,12 +228,13 @@ int run_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? kHeld : kWrong;
+    return told(app, error);
   }
   if (chosen->action == nullptr) {
     return fail(kWrong, '\'' + std::string(chosen->name) + "' is not supported yet");
   }
+  const std::string empty = empty_option_of(*app.get_subcommands().front());
+  if (!empty.empty()) return fail(kWrong, empty);
   const std::string refusal = refusal_of(options);
   if (!refusal.empty()) return fail(kWrong, refusal);
   return chosen->action(options);

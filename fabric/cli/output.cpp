@@ -4,6 +4,7 @@
 
 #include "fabric/cli/commands.hpp"
 #include "fabric/trace/output_file.hpp"
+#include "models/base/utf8.hpp"
 
 namespace irqfab::cli {
 
@@ -34,7 +35,7 @@ int fail(const Diagnostics& diagnostics) {
 }
 
 int fail(int exit, const std::string& message) {
-  std::fprintf(stderr, "irqfab: error: %s\n", message.c_str());
+  std::fprintf(stderr, "irqfab: error: %s\n", shown(message).c_str());
   return exit;
 }
 

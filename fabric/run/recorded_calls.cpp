@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fabric/scenario/quantities.hpp"
 #include "fabric/trace/reader.hpp"
 
 namespace irqfab::run {
@@ -28,10 +29,29 @@ std::string beside(const std::string& scenario, const std::string& file) {
 }
 
 Diagnostic no_call(const scenario::Load& load, const TraceRecord& record) {
-  return {Severity::Error, "no-call", load.where,
+  return {Severity::Error,
+          "no-call",
+          load.where,
           "'" + load.replay_file + "' holds a " + std::string(name_of(record.event)) +
               ", which is no call into the host",
-          "a file that 'import' wrote", ""};
+          "a file that 'import' wrote",
+          ""};
+}
+
+/// What is wrong with the file, and which row names it.
+Diagnostics with_row(Diagnostics errors, const scenario::Load& load) {
+  errors.push_back(
+      {Severity::Note, "replay", load.where, "this row names '" + load.replay_file + "'", "", ""});
+  return errors;
+}
+
+Diagnostic too_late(const scenario::Load& load) {
+  return {Severity::Error,
+          "out-of-range",
+          load.where,
+          "'" + load.replay_file + "' has calls later than a million seconds from the start",
+          "a recording of less than that",
+          ""};
 }
 
 }  // namespace
@@ -41,17 +61,18 @@ Result<RecordedCalls> load_calls(const scenario::Scenario& scenario) {
   for (const scenario::Load& load : scenario.workload) {
     if (load.kind != scenario::LoadKind::Replay) continue;
     auto reader = trace::Reader::open(beside(scenario.file, load.replay_file));
-    if (!reader) return reader.errors();
+    if (!reader) return with_row(reader.errors(), load);
     const auto base = static_cast<std::uint32_t>(all.threads.size());
     for (const std::string& name : reader->header().nodes) all.threads.push_back(name);
     std::optional<Diagnostic> wrong;
     const auto read = reader->for_each([&](TraceRecord record) {
       if (!is_call(record.event) && !wrong) wrong = no_call(load, record);
+      if (record.time > scenario::kLongestDuration && !wrong) wrong = too_late(load);
       record.node = NodeId{raw(record.node) + base};
       record.time += load.start;
       all.calls.push_back(record);
     });
-    if (!read) return read.errors();
+    if (!read) return with_row(read.errors(), load);
     if (wrong) return *wrong;
   }
   std::stable_sort(all.calls.begin(), all.calls.end(),

@@ -140,7 +140,7 @@ TEST_F(TraceDamage, NothingInAHeaderReachesATerminal) {
   write_bytes(path_, with_text(whole_, text.dump()));
   const Result<trace::Reader> reader = trace::Reader::open(path_);
   ASSERT_TRUE(reader);
-  EXPECT_EQ(reader->header().nodes[NodeId{1}], "lapic?[2J?????.0");
+  EXPECT_EQ(reader->header().nodes[NodeId{1}], "lapic?[2J????.0");
   const std::string name = "\x1b[2J" + std::string(100'000, 'x');
   const std::string problem = problem_of("{\"" + name + "\":1,\"" + name + "\":2}");
   EXPECT_EQ(problem.find('\x1b'), std::string::npos);
@@ -155,7 +155,7 @@ TEST_F(TraceDamage, AHeaderOfMuchVocabularyIsReadInTime) {
   for (int i = 1000; i < 60'000; ++i) {
     text["events"].push_back({{"number", i}, {"name", "E"}, {"detail", "none of them"}});
   }
-  EXPECT_EQ(with_header(text).code(), "") << "59,000 events times 200,000 lists is too much";
+  EXPECT_TRUE(with_header(text).opened) << "59,000 events times 200,000 lists is too much";
 }
 
 TEST_F(TraceDamage, HostileJsonIsRefused) {
