@@ -6,6 +6,7 @@
 
 #include "fabric/scenario/document.hpp"
 #include "fabric/scenario/reader.hpp"
+#include "fabric/topology/x86_build.hpp"
 #include "tests/fabric/scenario/corpus.hpp"
 
 namespace irqfab::scenario {
@@ -135,6 +136,36 @@ TEST(GeneratedScenarios, SourcesEndWithWhatASpanCanName) {
     }
   }
   EXPECT_EQ(place_of_error(text), "too-many-sources 8196:10");
+}
+
+constexpr const char* kTwoDevices =
+    "irqfab: 1\n"
+    "machine:\n"
+    "  devices:\n"
+    "    - { id: nic0, bdf: 01:00.0, msix: 2048 }\n"
+    "    - { id: uart0, bdf: 02:00.0, intx: A }\n"
+    "until: 1s\n"
+    "during: [ ";
+
+/// The first error of building the machine of kTwoDevices with this change, or "".
+std::string building_refuses(const std::string& change) {
+  const auto scenario = read(kTwoDevices + change + " ]\n", "generated.yaml");
+  if (!scenario) return "the reader refuses it";
+  const auto machine = topology::build_x86(*scenario, topology::Remapping::Off, Mutants{});
+  return machine ? "" : machine.errors().front().code;
+}
+
+TEST(GeneratedScenarios, ChangesOfAnIntxAreRefusedByName) {
+  EXPECT_EQ(building_refuses("{ at: 1ms, mask: nic0:1 }"), "");
+  EXPECT_EQ(building_refuses("{ at: 1ms, mask: uart0 }"), "not-yet");
+  EXPECT_EQ(building_refuses("{ at: 1ms, unmask: \"uart0:INTA\" }"), "not-yet");
+  EXPECT_EQ(building_refuses("{ at: 1ms, retarget: uart0, to: 0 }"), "not-yet");
+}
+
+TEST(GeneratedScenarios, ChangesAreCountedByTheVectorsTheyChange) {
+  EXPECT_EQ(building_refuses("{ at: 1ms, every: 10ms, mask: nic0 }"), "") << "100 times 2048";
+  EXPECT_EQ(building_refuses("{ at: 1ms, every: 1ms, mask: nic0 }"), "too-many-changes");
+  EXPECT_EQ(building_refuses("{ at: 1ms, every: 1ps, mask: nic0:0 }"), "too-many-changes");
 }
 
 }  // namespace
