@@ -138,6 +138,14 @@ TEST(GeneratedScenarios, SourcesEndWithWhatASpanCanName) {
   EXPECT_EQ(place_of_error(text), "too-many-sources 8196:10");
 }
 
+TEST(GeneratedScenarios, AWorkloadHasAsManyStreamsAsMemoryCanHold) {
+  const std::string machine =
+      "irqfab: 1\nmachine: { devices: [ { id: d, bdf: 01:00.0, msix: 2048 } ] }\nworkload:\n";
+  const std::string row = "  - { source: d, at: 1us }\n";
+  EXPECT_EQ(place_of_error(machine + repeated(row, 2048)), "");
+  EXPECT_EQ(place_of_error(machine + repeated(row, 2049)), "too-many-streams 2052:5");
+}
+
 constexpr const char* kTwoDevices =
     "irqfab: 1\n"
     "machine:\n"
