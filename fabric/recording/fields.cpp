@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "fabric/recording/field_scanner.hpp"
+#include "fabric/recording/guest_access.hpp"
 #include "models/x86/lapic_registers.hpp"
 
 namespace irqfab::recording {
@@ -18,8 +19,6 @@ using x86::TriggerMode;
 constexpr std::uint64_t kMax8 = 0xFF;
 constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max();
-constexpr std::uint64_t kIoapicBase = 0xFEC00000, kIoapicBytes = 0x1000;
-constexpr std::uint64_t kMsrApicBase = 0x1B, kMsrX2apicFirst = 0x800, kMsrX2apicLast = 0x8FF;
 
 constexpr std::array<std::string_view, 8> kModes = {"Fixed", "LowPrio", "SMI",  "Res3",
                                                     "NMI",   "INIT",    "SIPI", "ExtINT"};
@@ -228,9 +227,8 @@ What mmio(FieldScanner& in) {
   in.expect("val");
   in.expect("0x");
   const std::uint64_t value = in.hexadecimal(kMax64);
-  if (!write || address - kIoapicBase >= kIoapicBytes) return Other{};
-  return IoapicMmioWrite{static_cast<std::uint32_t>(address - kIoapicBase),
-                         static_cast<std::uint32_t>(value)};
+  if (!write || !in_ioapic_page(address)) return Other{};
+  return IoapicMmioWrite{offset_in_ioapic_page(address), static_cast<std::uint32_t>(value)};
 }
 
 What msr(FieldScanner& in) {
@@ -241,9 +239,7 @@ What msr(FieldScanner& in) {
   in.expect("0x");
   const std::uint64_t value = in.hexadecimal(kMax64);
   const bool faulted = in.accept("(#GP)");
-  const bool is_apic =
-      index == kMsrApicBase || (index >= kMsrX2apicFirst && index <= kMsrX2apicLast);
-  if (!write || faulted || !is_apic) return Other{};
+  if (!write || faulted || !is_apic_msr(index)) return Other{};
   return ApicMsrWrite{static_cast<std::uint32_t>(index), value};
 }
 

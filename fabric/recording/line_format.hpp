@@ -17,11 +17,11 @@
 #include <string>
 #include <string_view>
 
-#include "fabric/recording/recorded_event.hpp"
+#include "fabric/recording/event_reader.hpp"
 
 namespace irqfab::recording {
 
-enum class Format : std::uint8_t { TraceCmd, PerfScript };
+/// TraceCmd or PerfScript.
 std::string_view name_of(Format format);
 
 enum class TimeUnit : std::uint8_t { Nanoseconds, Ticks };

@@ -1,16 +1,14 @@
 // The lines of a text file that may be compressed, one at a time, in bounded memory.
 //
-// Models: gzip members one after the other (RFC 1952), recognised by their magic; LF and CR LF;
-// a UTF-8 byte order mark at the very start.
+// Models: LF and CR LF; a UTF-8 byte order mark at the very start; compression as byte_source.hpp.
 #pragma once
 
 #include <cstdint>
-#include <istream>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "fabric/recording/byte_source.hpp"
 
 namespace irqfab::recording {
 
@@ -18,10 +16,7 @@ constexpr std::size_t kLongestLine = 64 * 1024;  // bytes
 
 class LineSource {
  public:
-  explicit LineSource(std::istream& in);
-  ~LineSource();
-  LineSource(const LineSource&) = delete;
-  LineSource& operator=(const LineSource&) = delete;
+  explicit LineSource(ByteSource bytes);
 
   /// The next line without its end; it lasts until the next call. Nothing at the end of the input
   /// and after a failure.
@@ -32,17 +27,11 @@ class LineSource {
   const std::string& expected() const { return expected_; }  // what would have been right
 
  private:
-  class Gunzip;
-
   bool fill();
-  bool read_input();
-  bool fail(std::string failure, std::string expected);
+  void fail(std::string failure, std::string expected);
 
-  std::istream& in_;
-  std::vector<char> chunk_;  // as it was read
-  std::vector<char> text_;   // as it is meant, when that differs
-  std::unique_ptr<Gunzip> gunzip_;
-  std::string_view rest_;  // of chunk_ or text_
+  ByteSource bytes_;
+  std::string_view rest_;  // of the bytes
   std::string line_;
   std::uint64_t number_ = 0;
   std::string failure_;

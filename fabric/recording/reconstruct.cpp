@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fabric/recording/guest_access.hpp"
 #include "fabric/recording/icr.hpp"
 
 namespace irqfab::recording {
@@ -16,7 +17,6 @@ constexpr std::uint32_t kMostVcpus = 4096;         // KVM_MAX_VCPU_IDS
 constexpr unsigned kFirstLegalVector = 16;         // SDM vol. 3, 11.5.2: 0-15 are never delivered
 constexpr std::uint32_t kLastPin = 239;            // of an IOAPIC: MaxRedirEntry is 8 bits
 constexpr std::uint64_t kX2apicEnabled = 1 << 10;  // IA32_APIC_BASE.EXTD
-constexpr std::uint32_t kMsrApicBase = 0x1B;
 constexpr std::string_view kUnknownComm = "<...>";  // ftrace forgot the name
 
 bool is_one_lapic(std::uint32_t dst, x86::DestinationMode mode) {

@@ -160,6 +160,6 @@ class Reconstruction {
 };
 
 /// All of a recording.
-Result<Recording> reconstruct(TextReader& reader, std::string file);
+Result<Recording> reconstruct(EventReader& reader, std::string file);
 
 }  // namespace irqfab::recording

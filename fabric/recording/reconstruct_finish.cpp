@@ -197,7 +197,7 @@ Result<Recording> Reconstruction::finish(ReadReport report) {
   return recording;
 }
 
-Result<Recording> reconstruct(TextReader& reader, std::string file) {
+Result<Recording> reconstruct(EventReader& reader, std::string file) {
   Reconstruction work(std::move(file));
   while (true) {
     const auto event = reader.next();

@@ -11,8 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "fabric/recording/event_reader.hpp"
 #include "fabric/recording/recorded_event.hpp"
-#include "fabric/recording/text_reader.hpp"
 #include "models/base/ids.hpp"
 #include "models/base/time.hpp"
 #include "models/x86/rte.hpp"

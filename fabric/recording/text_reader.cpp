@@ -10,8 +10,7 @@
 namespace irqfab::recording {
 namespace {
 
-constexpr std::size_t kNamesLimit = 8192;  // different events; Linux has some 2000
-constexpr std::size_t kShownLine = 200;    // bytes of a line that a message shows
+constexpr std::size_t kShownLine = 200;  // bytes of a line that a message shows
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 /// A part of the line that a terminal can show, with the place of interest in it.
@@ -34,7 +33,10 @@ std::string_view binary_recording(std::string_view line) {
 }  // namespace
 
 TextReader::TextReader(std::istream& in, ReadOptions options)
-    : options_(std::move(options)), lines_(in) {}
+    : TextReader(ByteSource(in), std::move(options)) {}
+
+TextReader::TextReader(ByteSource bytes, ReadOptions options)
+    : options_(std::move(options)), lines_(std::move(bytes)) {}
 
 Diagnostic TextReader::diagnostic(std::string code, std::string_view line, std::size_t at,
                                   std::string message) const {
@@ -59,21 +61,6 @@ void TextReader::fail(std::string code, std::string_view line, std::size_t at, s
                       std::string expected) {
   error_ = diagnostic(std::move(code), line, at, std::move(message));
   error_->expected = std::move(expected);
-}
-
-bool TextReader::count(CountByName& counts, std::string_view name, std::string_view line,
-                       std::size_t at) {
-  auto found = counts.find(name);
-  if (found == counts.end()) {
-    if (counts.size() >= kNamesLimit) {
-      fail("too-many-events", line, at,
-           "more than " + std::to_string(kNamesLimit) + " different events", "a trace of Linux");
-      return false;
-    }
-    found = counts.emplace(name, 0).first;
-  }
-  ++found->second;
-  return true;
 }
 
 /// The first event decides; every other must agree.
@@ -119,18 +106,17 @@ std::optional<RecordedEvent> TextReader::read_event(std::string_view line, const
          std::string(head.event) + " does not read as that event", fields.error->expected);
     return std::nullopt;
   }
-  const bool ignored = std::holds_alternative<Other>(fields.what);
-  if (!count(ignored ? report_.ignored : report_.understood_by_name, head.event, line, 0)) {
+  RecordedEvent event{nanoseconds(head), head.comm,  head.pid,   head.cpu,
+                      head.context,      head.event, fields.what};
+  if (!count_event(report_, event)) {
+    fail("too-many-events", line, 0,
+         "more than " + std::to_string(kNamesLimit) + " different events", "a trace of Linux");
     return std::nullopt;
   }
-  ++report_.events;
-  if (!ignored) ++report_.understood;
   if (!fields.rest.empty() && !std::exchange(noted_rest_, true)) {
     note("more-fields", line, static_cast<std::size_t>(fields.rest.data() - line.data()),
          std::string(head.event) + " has more fields than are known; they are not used");
   }
-  RecordedEvent event{nanoseconds(head), head.comm,  head.pid,   head.cpu,
-                      head.context,      head.event, fields.what};
   if (event.ns < latest_ns_ && !std::exchange(noted_order_, true)) {
     note("time-goes-back", line, 0,
          "events are not in the order of their timestamps; the replay is sorted by time");

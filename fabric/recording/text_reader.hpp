@@ -9,14 +9,13 @@
 
 #include <cstdint>
 #include <istream>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fabric/recording/event_reader.hpp"
 #include "fabric/recording/line_format.hpp"
 #include "fabric/recording/line_source.hpp"
-#include "fabric/recording/recorded_event.hpp"
 #include "models/base/result.hpp"
 
 namespace irqfab::recording {
@@ -27,30 +26,14 @@ struct ReadOptions {
   std::uint64_t ticks_per_second = 1'000'000'000;
 };
 
-using CountByName = std::map<std::string, std::uint64_t, std::less<>>;
-
-struct ReadReport {
-  std::optional<Format> format;
-  std::uint64_t lines = 0;
-  std::uint64_t events = 0;      // understood + ignored
-  std::uint64_t understood = 0;  // events whose fields were read
-  CountByName understood_by_name;
-  CountByName ignored;
-  std::uint64_t lost = 0;           // events that the tool says are missing
-  std::uint64_t gaps = 0;           // places where it says so, with or without a number
-  std::uint64_t continuations = 0;  // lines of stacks below events
-  Diagnostics notes;                // what else a person should know; never an error
-};
-
-class TextReader {
+class TextReader final : public EventReader {
  public:
   /// `in` must outlive the reader.
   explicit TextReader(std::istream& in, ReadOptions options = {});
+  explicit TextReader(ByteSource bytes, ReadOptions options = {});
 
-  /// The next event, nothing at the end of the recording, or what is wrong with the input. After an
-  /// error every further call gives the same error.
-  Result<std::optional<RecordedEvent>> next();
-  const ReadReport& report() const { return report_; }
+  Result<std::optional<RecordedEvent>> next() override;
+  const ReadReport& report() const override { return report_; }
 
  private:
   enum class Last : std::uint8_t { Event, Stack };  // what the last line was part of
@@ -60,7 +43,6 @@ class TextReader {
   bool belongs_to_last_event(std::string_view line) const;
   bool settle_format(std::string_view line, const LineHead& head);
   std::uint64_t nanoseconds(const LineHead& head);
-  bool count(CountByName& counts, std::string_view name, std::string_view line, std::size_t at);
   void note(std::string code, std::string_view line, std::size_t at, std::string message);
   void fail(std::string code, std::string_view line, std::size_t at, std::string message,
             std::string expected);

@@ -19,7 +19,7 @@ struct Read {
 
 Read lines_of(const std::string& text) {
   std::istringstream in(text);
-  LineSource source(in);
+  LineSource source{ByteSource(in)};
   Read out;
   while (const auto line = source.next()) out.lines.emplace_back(*line);
   out.failure = source.failure();

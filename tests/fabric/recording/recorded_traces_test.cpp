@@ -26,7 +26,7 @@ const Recording& mixed() {
 
 std::string inflated(const std::string& name) {
   std::istringstream in(trace(name));
-  LineSource lines(in);
+  LineSource lines{ByteSource(in)};
   std::string text;
   while (const auto line = lines.next()) text += std::string(*line) + '\n';
   return text;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fabric/recording/reconstruct.hpp"
+#include "fabric/recording/text_reader.hpp"
 
 namespace irqfab::recording::test {
 

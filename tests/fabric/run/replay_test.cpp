@@ -13,6 +13,7 @@
 #include "fabric/recording/emit.hpp"
 #include "fabric/recording/reconstruct.hpp"
 #include "fabric/recording/text_reader.hpp"
+#include "fabric/recording/text_reader.hpp"
 #include "fabric/run/session.hpp"
 #include "fabric/scenario/reader.hpp"
 #include "fabric/trace/writer.hpp"
