@@ -76,7 +76,8 @@ void run_options(CLI::App& app, Options& o) {
 
 void import_options(CLI::App& app, Options& o) {
   app.add_option("TRACE", o.input,
-                 "Text of 'trace-cmd report' or 'perf script', gzipped or not; - is standard input")
+                 "A trace.dat of trace-cmd, or the text of 'trace-cmd report' or 'perf script', "
+                 "gzipped or not; - is standard input")
       ->required();
   app.add_option("-o", o.output, "Scenario to write; its calls go to a file beside it")->required();
   app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");

@@ -1,11 +1,9 @@
-#include <fstream>
 #include <iostream>
 
 #include "fabric/cli/commands.hpp"
 #include "fabric/cli/output.hpp"
 #include "fabric/recording/emit.hpp"
-#include "fabric/recording/reconstruct.hpp"
-#include "fabric/recording/text_reader.hpp"
+#include "fabric/recording/open.hpp"
 #include "fabric/trace/output_file.hpp"
 #include "fabric/trace/writer.hpp"
 #include "fabric/version.hpp"
@@ -24,22 +22,6 @@ std::string events_file(const std::string& scenario) {
 std::string last_part(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-Result<recording::Recording> read_recording(const std::string& path) {
-  recording::ReadOptions options;
-  options.file = path == "-" ? "<stdin>" : path;
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file) {
-      SourceRange whole;
-      whole.file = path;
-      return Diagnostic{Severity::Error, "unreadable", whole, "cannot be opened", "a file", ""};
-    }
-  }
-  recording::TextReader reader(path == "-" ? std::cin : file, options);
-  return recording::reconstruct(reader, options.file);
 }
 
 Result<std::uint64_t> write_calls(const std::string& path, const std::string& recording,
@@ -71,8 +53,8 @@ std::string summary(const recording::Recording& recording, const recording::Emit
                     const std::string& scenario, const std::string& events) {
   const auto& read = recording.read;
   std::string text = std::to_string(read.events) + " events read, " +
-                     std::to_string(read.understood) + " understood, " +
-                     std::to_string(read.lost) + " lost\n";
+                     std::to_string(read.understood) + " understood, " + std::to_string(read.lost) +
+                     " lost\n";
   for (const auto& [event, count] : read.ignored) {
     text += "  ignored: " + std::to_string(count) + " " + event + '\n';
   }
@@ -97,12 +79,11 @@ int import_recording(const Options& options) {
   if (options.output == "-") {
     return fail(kWrong, "the scenario names a second file beside it, so -o needs a file name");
   }
-  const auto recording = read_recording(options.input);
+  const auto recording = recording::read_recording(options.input, std::cin);
   if (!recording) return fail(recording.errors());
   const std::string events = events_file(options.output);
-  const auto emitted =
-      recording::emit(*recording, {options.input == "-" ? "standard input" : options.input,
-                                   last_part(events), ""});
+  const auto emitted = recording::emit(
+      *recording, {options.input == "-" ? "standard input" : options.input, last_part(events), ""});
   if (!emitted) return fail(emitted.errors());
   warn(recording->notes);
   const auto calls = write_calls(events, options.input, *emitted);

@@ -84,6 +84,7 @@ LIBRARIES = (
     Library("Boost", "boost/*", "fabric/topology/*.cpp"),
     Library("yaml-cpp", "yaml-cpp/*", "fabric/scenario/*.cpp"),
     Library("CLI11", "CLI/*", "fabric/cli/*.cpp"),
+    Library("libtracecmd", "trace-cmd.h tracefs.h event-parse.h kbuffer.h", "fabric/recording/*.c"),
     Library("the installed package", "irqfab/*", "tests/package/*"),
     # Models know no file; nothing that decides time or order may differ between compilers.
     Library("files and streams", "fstream iostream istream ostream sstream filesystem",
