@@ -1,4 +1,5 @@
 #include <iostream>
+#include <utility>
 
 #include "fabric/cli/commands.hpp"
 #include "fabric/cli/output.hpp"
@@ -24,8 +25,9 @@ std::string last_part(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-Result<std::uint64_t> write_calls(const std::string& path, const std::string& recording,
-                                  const recording::Emitted& emitted) {
+/// The calls under a temporary name.
+Result<trace::Writer> complete_calls(const std::string& path, const std::string& recording,
+                                     const recording::Emitted& emitted) {
   trace::TraceHeader header;
   header.irqfab = kVersion;
   header.scenario = last_part(recording);
@@ -35,17 +37,28 @@ Result<std::uint64_t> write_calls(const std::string& path, const std::string& re
   auto writer = trace::Writer::create(path, header);
   if (!writer) return writer.errors();
   for (const TraceRecord& record : emitted.records) writer->write(record);
-  const auto written = writer->finish();
+  const auto written = writer->complete();
   if (!written) return written.errors();
-  return written->records;
+  return std::move(*writer);
 }
 
-Result<std::uint64_t> write_text(const std::string& path, const std::string& text) {
-  auto file = trace::OutputFile::create(path);
-  if (!file) return file.errors();
-  const auto written = file->write(text.data(), text.size());
-  if (!written) return written.errors();
-  return file->commit();
+/// Both files, which make sense together only: each is complete before anything takes its name, and
+/// no scenario is ever beside the calls of another. A host that fails while the names change, or a
+/// kill just then, may leave the new calls and no scenario.
+Result<std::uint64_t> write_pair(const std::string& scenario, const std::string& events,
+                                 const std::string& recording, const recording::Emitted& emitted) {
+  auto calls = complete_calls(events, recording, emitted);
+  if (!calls) return calls.errors();
+  auto text = trace::OutputFile::create(scenario);
+  if (!text) return text.errors();
+  const auto written = text->write(emitted.scenario.data(), emitted.scenario.size());
+  if (!written) return written;
+  const auto complete = text->complete();
+  if (!complete) return complete;
+  const auto withdrawn = text->withdraw_old();
+  if (!withdrawn) return withdrawn;
+  const auto published = calls->publish();
+  return published ? text->publish() : published;
 }
 
 /// What was read, and what became of it.
@@ -79,16 +92,17 @@ int import_recording(const Options& options) {
   if (options.output == "-") {
     return fail(kWrong, "the scenario names a second file beside it, so -o needs a file name");
   }
+  const std::string events = events_file(options.output);
+  if (events == options.output) {
+    return fail(kWrong, "the calls go to " + events + ", so -o needs another name");
+  }
   const auto recording = recording::read_recording(options.input, std::cin);
   if (!recording) return fail(recording.errors());
-  const std::string events = events_file(options.output);
   const auto emitted = recording::emit(
       *recording, {options.input == "-" ? "standard input" : options.input, last_part(events), ""});
   if (!emitted) return fail(emitted.errors());
   warn(recording->notes);
-  const auto calls = write_calls(events, options.input, *emitted);
-  if (!calls) return fail(calls.errors());
-  const auto written = write_text(options.output, emitted->scenario);
+  const auto written = write_pair(options.output, events, options.input, *emitted);
   if (!written) return fail(written.errors());
   if (options.quiet) return kHeld;
   return print(summary(*recording, *emitted, options.output, events)) ? kHeld : kCannot;

@@ -3,17 +3,13 @@
 #include <cstdio>
 
 #include "fabric/cli/commands.hpp"
+#include "fabric/trace/failure.hpp"
 #include "fabric/trace/output_file.hpp"
 #include "models/base/utf8.hpp"
 
 namespace irqfab::cli {
 
-bool print(const std::string& text) {
-  const bool whole = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  if (whole && std::fflush(stdout) == 0) return true;
-  std::fputs("irqfab: error: standard output could not be written\n", stderr);
-  return false;
-}
+bool print(const std::string& text) { return write_whole("-", text) == kHeld; }
 
 int write_whole(const std::string& path, const std::string& text) {
   const auto written = [&]() -> Result<std::uint64_t> {
@@ -22,16 +18,16 @@ int write_whole(const std::string& path, const std::string& text) {
     const auto appended = file->write(text.data(), text.size());
     return appended ? file->commit() : appended;
   }();
-  if (written) return kHeld;
-  fail(written.errors());
-  return kCannot;
+  return written ? kHeld : fail(written.errors());
 }
 
 int fail(const Diagnostics& diagnostics) {
+  bool refused = false;
   for (const Diagnostic& diagnostic : diagnostics) {
     std::fputs(format(diagnostic).c_str(), stderr);
+    refused = refused || diagnostic.code == trace::kHostRefused;
   }
-  return kWrong;
+  return refused ? kCannot : kWrong;
 }
 
 int fail(int exit, const std::string& message) {

@@ -12,7 +12,8 @@ bool print(const std::string& text);
 /// Writes the file whole or not at all; `path` may be "-". kHeld, or kCannot and the reason on
 /// standard error.
 int write_whole(const std::string& path, const std::string& text);
-/// Prints the diagnostics to standard error; kWrong.
+/// Prints the diagnostics to standard error; kCannot if one says that the host refused, else
+/// kWrong.
 int fail(const Diagnostics& diagnostics);
 /// `irqfab: error: message`; returns `exit`.
 int fail(int exit, const std::string& message);

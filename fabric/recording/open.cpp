@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "fabric/recording/byte_source.hpp"
@@ -32,8 +31,7 @@ Diagnostic unreadable(const std::string& name, std::string message, std::string 
 }
 
 Diagnostic cannot_open(const std::string& name, int error) {
-  const std::string why = error == 0 ? "" : ": " + std::generic_category().message(error);
-  return unreadable(name, "cannot be opened" + why, "a file");
+  return trace::unreadable(name, "cannot be opened", error);
 }
 
 Diagnostic no_room(const std::string& name, int error) {

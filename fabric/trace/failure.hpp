@@ -1,4 +1,4 @@
-// The two kinds of failure a trace file can meet.
+// The kinds of failure a file can meet.
 #pragma once
 
 #include <cerrno>
@@ -22,15 +22,23 @@ inline Diagnostic damage(std::string file, std::uint64_t offset, std::string cod
   return diagnostic;
 }
 
+constexpr const char* kHostRefused = "host-io";  // code: the input may be right, the host cannot
 /// The code of a write to a pipe whose reader has gone away.
 constexpr const char* kReaderGone = "reader-gone";
 
 /// The host refused; `error` is its errno.
 inline Diagnostic refused(std::string file, const std::string& what, int error) {
   Diagnostic diagnostic;
-  diagnostic.code = error == EPIPE ? kReaderGone : "host-io";
+  diagnostic.code = error == EPIPE ? kReaderGone : kHostRefused;
   diagnostic.where.file = std::move(file);
   diagnostic.message = what + ": " + std::generic_category().message(error);
+  return diagnostic;
+}
+
+/// What the user named as input cannot be read; `error` is the host's errno.
+inline Diagnostic unreadable(std::string file, const std::string& what, int error) {
+  Diagnostic diagnostic = refused(std::move(file), what, error);
+  diagnostic.code = "unreadable";
   return diagnostic;
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "fabric/trace/failure.hpp"
 
@@ -61,8 +62,15 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   return output;
 }
 
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : shown_(std::move(other.shown_)),
+      file_(std::move(other.file_)),
+      target_(std::move(other.target_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      written_(other.written_) {}
+
 OutputFile::~OutputFile() {
-  if (file_.open() && !temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 Result<std::uint64_t> OutputFile::write(const void* data, std::size_t size) {
@@ -70,7 +78,7 @@ Result<std::uint64_t> OutputFile::write(const void* data, std::size_t size) {
   while (size > 0) {
     const ssize_t count = ::write(file_.get(), next, size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return refused(shown_, kCannotWrite, errno);
+    if (count <= 0) return refused(shown_, kCannotWrite, count == 0 ? EIO : errno);
     next += count;
     size -= static_cast<std::size_t>(count);
     written_ += static_cast<std::uint64_t>(count);
@@ -79,16 +87,34 @@ Result<std::uint64_t> OutputFile::write(const void* data, std::size_t size) {
 }
 
 Result<std::uint64_t> OutputFile::commit() {
+  const Result<std::uint64_t> whole = complete();
+  return whole ? publish() : whole;
+}
+
+Result<std::uint64_t> OutputFile::complete() {
+  const bool replaces = !temporary_.empty();
+  // EINVAL: a file system on which there is nothing to wait for.
+  const bool synced = !replaces || ::fsync(file_.get()) == 0 || errno == EINVAL;
+  if (!synced) return refused(shown_, kCannotWrite, errno);
   // Some file systems report a failed write only here.
-  const bool closed = ::close(file_.release()) == 0;
-  if (temporary_.empty()) {
-    if (!closed) return refused(shown_, kCannotWrite, errno);
-    return written_;
+  if (::close(file_.release()) != 0) return refused(shown_, kCannotWrite, errno);
+  return written_;
+}
+
+Result<std::uint64_t> OutputFile::publish() {
+  if (temporary_.empty()) return written_;
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    return refused(shown_, kCannotCreate, errno);
   }
-  if (closed && std::rename(temporary_.c_str(), target_.c_str()) == 0) return written_;
-  const int error = errno;
-  ::unlink(temporary_.c_str());
-  return refused(shown_, closed ? kCannotCreate : kCannotWrite, error);
+  temporary_.clear();
+  return written_;
+}
+
+Result<std::uint64_t> OutputFile::withdraw_old() {
+  if (!temporary_.empty() && ::unlink(target_.c_str()) != 0 && errno != ENOENT) {
+    return refused(shown_, "cannot replace", errno);
+  }
+  return written_;
 }
 
 }  // namespace irqfab::trace

@@ -1,6 +1,12 @@
 // A file that is written whole or not at all: it grows under a temporary name in the directory of
 // its target and takes the target's name once it is complete. What cannot be replaced, standard
 // output, a device or a pipe, is written as it comes.
+//
+// The bytes are on the disk before the name is changed: otherwise a machine that loses its power
+// may come up with the name and without the bytes, and of what we write only traces can tell. The
+// change of the name itself may be lost, which leaves what was there before. A process that is
+// killed leaves its temporary file behind; no name of ours, and no pattern of a shell, begins with
+// its dot.
 #pragma once
 
 #include <cstddef>
@@ -16,24 +22,31 @@ class OutputFile {
  public:
   /// `path` may be "-", standard output. A symbolic link is followed.
   static Result<OutputFile> create(const std::string& path);
-  OutputFile(OutputFile&&) = default;
+  OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
-  /// Removes what was written, unless it was committed.
+  /// Removes what was written, unless it was published.
   ~OutputFile();
 
   /// Appends; the bytes written so far. After a failure the file is of no use any more.
   Result<std::uint64_t> write(const void* data, std::size_t size);
-  /// Makes the file appear under its name; the bytes written. Nothing may be written afterwards.
+  /// Both of the next two; the bytes written. Nothing may be written afterwards.
   Result<std::uint64_t> commit();
+  /// All bytes are on the disk, yet under the temporary name; the bytes written.
+  Result<std::uint64_t> complete();
+  /// Makes the file appear under its name.
+  Result<std::uint64_t> publish();
+  /// Removes what has the target's name so far. For files that belong together: while the new ones
+  /// take their names, nothing old stands beside something new.
+  Result<std::uint64_t> withdraw_old();
 
  private:
   OutputFile(std::string shown, Descriptor file)
       : shown_(std::move(shown)), file_(std::move(file)) {}
 
   std::string shown_;      // the path as the user gave it
-  Descriptor file_;        // open until committed
+  Descriptor file_;        // open until complete
   std::string target_;     // what is replaced
-  std::string temporary_;  // empty if written in place
+  std::string temporary_;  // empty if written in place, and once published
   std::uint64_t written_ = 0;
 };
 

@@ -25,7 +25,7 @@ Result<Reader> Reader::open(const std::string& path) {
   const std::string shown = standard ? "<stdin>" : path;
   Descriptor file(standard ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                            : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.open()) return refused(shown, "cannot open", errno);
+  if (!file.open()) return unreadable(shown, "cannot open", errno);
   Reader reader(shown, std::move(file));
   if (Check problem = reader.read_header()) return *std::move(problem);
   return reader;
@@ -202,7 +202,7 @@ Reader::Check Reader::read(void* to, std::size_t size, const char* what) {
   while (size > 0) {
     const ssize_t count = ::read(file_.get(), next, size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return refused(shown_, "cannot read", errno);
+    if (count < 0) return unreadable(shown_, "cannot read", errno);
     if (count == 0) {
       return damaged(offset_, "trace-truncated", std::string("the file ends within ") + what);
     }

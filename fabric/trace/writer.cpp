@@ -69,6 +69,14 @@ void Writer::end_frame() {
 }
 
 Result<Writer::Written> Writer::finish() {
+  const Result<Written> written = complete();
+  if (!written) return written;
+  const Result<std::uint64_t> published = publish();
+  if (!published) return published.errors();
+  return written;
+}
+
+Result<Writer::Written> Writer::complete() {
   end_frame();
   store(buffer_.data() + kFrameHeaderSize, records_);
   store(buffer_.data() + kFrameHeaderSize + 8, crc_of_crcs_);
@@ -78,7 +86,7 @@ Result<Writer::Written> Writer::finish() {
   closing.time = time_;
   write_frame(closing);
   if (failure_) return *failure_;
-  const Result<std::uint64_t> bytes = file_.commit();
+  const Result<std::uint64_t> bytes = file_.complete();
   if (!bytes) return bytes.errors();
   return Written{records_, *bytes};
 }

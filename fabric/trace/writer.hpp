@@ -37,8 +37,12 @@ class Writer {
     std::uint64_t records;
     std::uint64_t bytes;
   };
-  /// Closes the trace. Nothing may be written afterwards.
+  /// Closes the trace: both of the next two. Nothing may be written afterwards.
   Result<Written> finish();
+  /// The trace is whole and on the disk, yet under a temporary name.
+  Result<Written> complete();
+  /// Makes it appear under its own.
+  Result<std::uint64_t> publish() { return file_.publish(); }
 
  private:
   explicit Writer(OutputFile file);
