@@ -61,6 +61,8 @@ bool confine(const ChildLimits& limits, pid_t parent) {
 
 }  // namespace
 
+bool ConfinedChild::limits_memory() { return kMemoryIsLimited; }
+
 void ChildOutput::write(const void* data, std::size_t size) {
   const char* next = static_cast<const char*>(data);
   while (size > 0) {

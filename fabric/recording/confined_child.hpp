@@ -46,6 +46,8 @@ class ConfinedChild {
     Oversized,  // it wrote a file larger than it may
   };
 
+  /// Whether ChildLimits::memory_bytes has an effect: not under AddressSanitizer.
+  static bool limits_memory();
   /// `work` runs in the child; an error if the host cannot start one.
   static Result<ConfinedChild> start(const Work& work, const ChildLimits& limits);
   ConfinedChild(ConfinedChild&& other) noexcept;

@@ -80,13 +80,9 @@ class Sender {
 
 void send_recording(int file, ChildOutput& output) {
   Sender sender(output);
-  const auto clock = [](void* to, const char* name) {
-    static_cast<Sender*>(to)->clock(name);
-    return 0;
-  };
+  const auto clock = [](void* to, const char* name) { static_cast<Sender*>(to)->clock(name); };
   const auto event = [](void* to, const irqfab_dat_event* found) {
     static_cast<Sender*>(to)->event(*found);
-    return 0;
   };
   sender.end(irqfab_dat_read(file, dat_kinds().data(), dat_kinds().size(), clock, event, &sender));
 }

@@ -16,7 +16,6 @@ enum { ids = 1 << 16 }; /* common_type is 16 bits wide */
 struct format {
   const struct tep_event* event; /* null: none */
   int kind;
-  int is_print;
   struct tep_format_field* flags;
   struct tep_format_field* text;
   struct tep_format_field* fields[IRQFAB_DAT_FIELDS];
@@ -51,10 +50,7 @@ static struct format* make_format(struct reading* reading, int id) {
   if (!event) return format;
   format->event = event;
   format->flags = tep_find_common_field(event, "common_flags");
-  if (strcmp(event->name, "print") == 0) {
-    format->is_print = 1;
-    format->text = tep_find_field(event, "buf");
-  }
+  if (strcmp(event->name, "print") == 0) format->text = tep_find_field(event, "buf");
   for (size_t kind = 0; kind < reading->kind_count; ++kind) {
     if (strcmp(reading->kinds[kind].event, event->name) != 0) continue;
     format->kind = (int)kind;
@@ -96,18 +92,14 @@ static int read_fields(const struct format* format, const struct tep_record* rec
   return 1;
 }
 
-/* Not 0: that was enough. */
-static int take(struct reading* reading, struct tep_record* record,
-                enum irqfab_dat_status* status) {
+static enum irqfab_dat_status take(struct reading* reading, struct tep_record* record) {
   enum { common_fields = 8 }; /* type, flags, preempt count, pid: include/linux/trace_events.h */
-  *status = IRQFAB_DAT_BAD_EVENT;
-  if (record->size < common_fields) return 1;
+  if (record->size < common_fields) return IRQFAB_DAT_BAD_EVENT;
   const int id = tep_data_type(reading->tep, record);
-  if (id < 0 || id >= ids) return 1;
+  if (id < 0 || id >= ids) return IRQFAB_DAT_BAD_EVENT;
   if (!reading->formats[id]) reading->formats[id] = make_format(reading, id);
   const struct format* format = reading->formats[id];
-  *status = IRQFAB_DAT_NO_MEMORY;
-  if (!format) return 1;
+  if (!format) return IRQFAB_DAT_NO_MEMORY;
 
   struct irqfab_dat_event event;
   memset(&event, 0, sizeof(event));
@@ -118,10 +110,9 @@ static int take(struct reading* reading, struct tep_record* record,
   event.comm = tep_data_comm_from_pid(reading->tep, event.pid);
   event.kind = format->kind;
   event.name = format->event ? format->event->name : NULL;
-  *status = IRQFAB_DAT_BAD_EVENT;
-  if (!read_fields(format, record, &event)) return 1;
-  *status = IRQFAB_DAT_WHOLE;
-  return reading->sink(reading->context, &event);
+  if (!read_fields(format, record, &event)) return IRQFAB_DAT_BAD_EVENT;
+  reading->sink(reading->context, &event);
+  return IRQFAB_DAT_WHOLE;
 }
 
 static enum irqfab_dat_status add_lanes(struct reading* reading, struct tracecmd_input* handle) {
@@ -188,12 +179,12 @@ enum irqfab_dat_status irqfab_dat_read(int file, const struct irqfab_dat_kind* k
   if (!top) return IRQFAB_DAT_NOT_OPENED;
   reading.tep = tracecmd_get_tep(top);
   enum irqfab_dat_status status = open_buffers(&reading, top);
-  if (status != IRQFAB_DAT_WHOLE || clock(context, tracecmd_get_trace_clock(top)) != 0) {
-    return status;
-  }
+  if (status != IRQFAB_DAT_WHOLE) return status;
+  clock(context, tracecmd_get_trace_clock(top));
   struct lane* lane = NULL;
   while ((lane = earliest(&reading))) {
-    if (take(&reading, lane->next, &status) != 0) return status;
+    status = take(&reading, lane->next);
+    if (status != IRQFAB_DAT_WHOLE) return status;
     tracecmd_free_record(lane->next);
     lane->next = tracecmd_read_data(lane->handle, lane->index);
     if (lane->next) lane->last_page = lane->next->offset / lane->page_size;

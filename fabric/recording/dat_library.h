@@ -46,10 +46,10 @@ enum irqfab_dat_status {
   IRQFAB_DAT_NO_MEMORY
 };
 
-/* The views last until the call returns. Not 0: enough. */
-typedef int (*irqfab_dat_event_sink)(void* context, const struct irqfab_dat_event* event);
+/* The views last until the call returns. */
+typedef void (*irqfab_dat_event_sink)(void* context, const struct irqfab_dat_event* event);
 /* Called once, before the first event; null if the file does not say. */
-typedef int (*irqfab_dat_clock_sink)(void* context, const char* clock);
+typedef void (*irqfab_dat_clock_sink)(void* context, const char* clock);
 
 /* Reads all of the file. Frees nothing: the process that calls it ends. */
 enum irqfab_dat_status irqfab_dat_read(int file, const struct irqfab_dat_kind* kinds, size_t count,

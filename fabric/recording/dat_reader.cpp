@@ -44,6 +44,7 @@ ChildLimits dat_limits(std::uint64_t bytes) {
   ChildLimits limits;
   limits.cpu_seconds += bytes >> kMiB;
   limits.silent_seconds += bytes >> kMiB;
+  limits.memory_bytes += 2 * bytes;
   return limits;
 }
 

@@ -21,7 +21,8 @@ namespace irqfab::recording {
 /// The first bytes of a trace.dat.
 constexpr std::string_view kDatMagic{"\x17\x08\x44tracing", 10};
 
-/// For a file of this many bytes: time grows with it, memory does not.
+/// For a file of this many bytes. Its address space grows with it because the library maps the
+/// file; what it allocates does not.
 ChildLimits dat_limits(std::uint64_t bytes);
 
 class DatReader final : public EventReader {

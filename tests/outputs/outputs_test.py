@@ -211,6 +211,31 @@ class Outputs(unittest.TestCase):
         list(self.pool.map(self.kill, range(KILLS)))
 
 
+class ClosedStandardFiles(unittest.TestCase):
+    def run_with_closed(self, fd, command):
+        """`sh` closes the file; a descriptor that Python closes it would open again for a pipe."""
+        host = Host()
+        self.addCleanup(host.close)
+        (host.inputs / "out").mkdir()
+        line = " ".join(["exec", IRQFAB, *COMMANDS[command].arguments, f"{fd}>&-"])
+        done = subprocess.run(["sh", "-c", line], cwd=host.inputs, capture_output=True)
+        return done, {f.name: f.read_bytes() for f in (host.inputs / "out").iterdir()}
+
+    def test_messages_never_go_into_an_output(self):
+        host = Host()
+        self.addCleanup(host.close)
+        whole = host.run(COMMANDS["import"], False)
+        self.assertIn("note:", whole.errors)
+        done, files = self.run_with_closed(2, "import")
+        self.assertEqual(done.returncode, HELD)
+        self.assertEqual(files, whole.files)
+
+    def test_a_closed_standard_output_is_told(self):
+        done, _ = self.run_with_closed(1, "list --json")
+        self.assertEqual(done.returncode, CANNOT)
+        self.assertIn(b"<stdout>: error: cannot write", done.stderr)
+
+
 class CutTraces(unittest.TestCase):
     def test_a_trace_that_was_cut_anywhere_is_not_taken_for_whole(self):
         host = Host()

@@ -83,6 +83,19 @@ TEST(ConfinedChild, AFileThatGrowsTooLargeEndsIt) {
   EXPECT_EQ(see(work, limits).ending, Ending::Oversized);
 }
 
+TEST(ConfinedChild, MemoryBeyondItsLimitIsRefused) {
+  if (!ConfinedChild::limits_memory()) GTEST_SKIP() << "AddressSanitizer needs all address space";
+  const auto work = [](ChildOutput& out) {
+    for (const std::size_t size : {std::size_t{1} << 20, std::size_t{1} << 30}) {
+      void* volatile memory = std::malloc(size);
+      out.write(memory == nullptr ? "-" : "+", 1);
+    }
+  };
+  ChildLimits limits;
+  limits.memory_bytes = std::uint64_t{1} << 29;
+  EXPECT_EQ(see(work, limits).bytes, "+-");
+}
+
 TEST(ConfinedChild, HasNoCoreNoInputAndNowhereToPrint) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
