@@ -25,7 +25,8 @@ int fail(const Diagnostics& diagnostics) {
   bool refused = false;
   for (const Diagnostic& diagnostic : diagnostics) {
     std::fputs(format(diagnostic).c_str(), stderr);
-    refused = refused || diagnostic.code == trace::kHostRefused;
+    refused = refused || diagnostic.code == trace::kHostRefused ||
+              diagnostic.code == trace::kReaderGone;
   }
   return refused ? kCannot : kWrong;
 }

@@ -78,7 +78,9 @@ int measure(const std::string& mode, const std::string& load, std::uint64_t coun
   const auto session = value_of(run::Session::create(prepared, sink ? &*sink : nullptr));
   if (sink) sink->follow(session->machine().engine());
   const Measured measured = mode == "direct" ? direct(*session, count) : simulated(*session);
-  if (sink) value_of(sink->finish());
+  if (sink)
+    value_of(
+        sink->finish({session->machine().engine().now(), trace::RunEnd::How::Well}, NodeId{0}));
   std::printf("%s %s interrupts=%llu handled=%llu ns=%.1f\n", mode.c_str(), load.c_str(),
               static_cast<unsigned long long>(measured.interrupts),
               static_cast<unsigned long long>(measured.handled),

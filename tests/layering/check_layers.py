@@ -80,7 +80,8 @@ class Library(NamedTuple):
 LIBRARIES = (
     Library("SystemC", "systemc systemc.h tlm tlm.h tlm_core/* tlm_utils/* sysc/*",
             "models/tlm/* fabric/run/*.cpp fabric/cli/*.cpp"
-            " tests/models/tlm/* tests/fabric/* tests/support/*.cpp tests/package/*"),
+            " tests/models/tlm/* tests/fabric/* tests/support/*.cpp tests/bench/*.cpp"
+            " tests/package/*"),
     Library("Boost", "boost/*", "fabric/topology/*.cpp"),
     Library("yaml-cpp", "yaml-cpp/*", "fabric/scenario/*.cpp"),
     Library("CLI11", "CLI/*", "fabric/cli/*.cpp"),
