@@ -38,42 +38,40 @@ LaneId PciFunctions::lane_of(PortId, const Message& message) const {
 }
 
 void PciFunctions::receive(PortId port, const Message& message, Env& env) {
-  if (const auto* raised = std::get_if<Raise>(&message)) {
-    if (raw(raised->row) >= rows_.size()) return env.guest_error(GuestFault::TableIndexOutOfRange);
-    switch (raised->kind) {
-      case RaiseKind::Msix:
-        return raise(raised->row, raised->vector, env);
-      case RaiseKind::IntxHigh:
-        return set_intx(raised->row, Level::High, env);
-      case RaiseKind::IntxLow:
-        return set_intx(raised->row, Level::Low, env);
-      case RaiseKind::IntxPulse:
-        set_intx(raised->row, Level::High, env);
-        return set_intx(raised->row, Level::Low, env);
-    }
-  }
-  if (const auto* write = std::get_if<BusWrite>(&message)) {
-    const auto place = decode(write->address);
-    if (!place) return env.guest_error(GuestFault::UnclaimedAddress);
-    return place->config ? on_config_write(place->row, place->offset, *write, env)
-                         : on_window_write(place->row, place->offset, *write, env);
-  }
-  if (const auto* read = std::get_if<BusRead>(&message)) {
-    BusData answer{{}, read->tag, BusStatus::Ok, read->span};
-    const auto place = decode(read->address);
-    if (!place) answer.status = BusStatus::NoDecode;
-    answer.data.fill(0xFF);
-    const std::uint64_t value = read_at(place, *read, env);
-    std::memcpy(answer.data.data(), &value, sizeof value);
-    env.send(port, answer);
-  }
+  if (const auto* raised = std::get_if<Raise>(&message)) return on_raise(*raised, env);
+  if (const auto* write = std::get_if<BusWrite>(&message)) return on_write(*write, env);
+  if (const auto* read = std::get_if<BusRead>(&message)) on_read(port, *read, env);
+}
+
+void PciFunctions::on_raise(const Raise& raised, Env& env) {
+  if (raised.kind == RaiseKind::Msix) return raise(raised.row, raised.vector, env);
+  if (raw(raised.row) >= rows_.size()) return env.guest_error(GuestFault::TableIndexOutOfRange);
+  if (raised.kind != RaiseKind::IntxLow) set_intx(raised.row, Level::High, env);
+  if (raised.kind != RaiseKind::IntxHigh) set_intx(raised.row, Level::Low, env);
+}
+
+void PciFunctions::on_write(const BusWrite& write, Env& env) {
+  const auto place = decode(write.address);
+  if (!place) return env.guest_error(GuestFault::UnclaimedAddress);
+  return place->config ? on_config_write(place->row, place->offset, write, env)
+                       : on_window_write(place->row, place->offset, write, env);
+}
+
+void PciFunctions::on_read(PortId port, const BusRead& read, Env& env) {
+  BusData answer{{}, read.tag, BusStatus::Ok, read.span};
+  const auto place = decode(read.address);
+  if (!place) answer.status = BusStatus::NoDecode;
+  answer.data.fill(0xFF);
+  const std::uint64_t value = read_at(place, read, env);
+  std::memcpy(answer.data.data(), &value, sizeof value);
+  env.send(port, answer);
 }
 
 void PciFunctions::raise(FunctionRow row, VectorIndex index, Env& env) {
   if (!has(row, index)) return env.guest_error(GuestFault::TableIndexOutOfRange);
   const SpanId span = env.open(Cause::Device, kNoSpan, raw(index));
   const Row& function = rows_[raw(row)];
-  Vec& v = vec(row, index);
+  Vec& v = vectors_[function.first_vector + raw(index)];
   if (!function.msix_enabled) return env.drop(span, DropReason::MessagesOff);
   if (!masked(function, v)) return transmit(row, v, span, env);
   // PCI 3.0, 6.8.2.10: a masked vector's event sets its pending bit and sends nothing.
@@ -163,14 +161,6 @@ PciFunctions::Vec& PciFunctions::vec(FunctionRow row, VectorIndex index) {
 const PciFunctions::Vec& PciFunctions::vec(FunctionRow row, VectorIndex index) const {
   assert(has(row, index));
   return vectors_[rows_[raw(row)].first_vector + raw(index)];
-}
-
-bool PciFunctions::has(FunctionRow row, VectorIndex index) const {
-  return raw(row) < rows_.size() && raw(index) < config_.functions[raw(row)].msix_entries;
-}
-
-bool PciFunctions::masked(const Row& row, const Vec& v) const {
-  return row.function_mask == Mask::On || v.entry.mask == Mask::On;
 }
 
 void PciFunctions::transmit(FunctionRow row, const Vec& v, SpanId span, Env& env) {

@@ -118,10 +118,17 @@ class PciFunctions final {
     bool config;
   };
 
+  void on_raise(const Raise& raised, Env& env);
+  void on_write(const BusWrite& write, Env& env);
+  void on_read(PortId port, const BusRead& read, Env& env);
   Vec& vec(FunctionRow row, VectorIndex index);
   const Vec& vec(FunctionRow row, VectorIndex index) const;
-  bool has(FunctionRow row, VectorIndex index) const;
-  bool masked(const Row& row, const Vec& v) const;
+  bool has(FunctionRow row, VectorIndex index) const {
+    return raw(row) < rows_.size() && raw(index) < config_.functions[raw(row)].msix_entries;
+  }
+  static bool masked(const Row& row, const Vec& v) {
+    return row.function_mask == Mask::On || v.entry.mask == Mask::On;
+  }
   void transmit(FunctionRow row, const Vec& v, SpanId span, Env& env);
   void release_pending(FunctionRow row, Env& env);
   void release_pending(FunctionRow row, VectorIndex index, Env& env);

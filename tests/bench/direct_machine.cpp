@@ -2,6 +2,8 @@
 
 #include <type_traits>
 
+#include "fabric/topology/x86_build.hpp"
+
 namespace irqfab::bench {
 namespace {
 
@@ -28,7 +30,7 @@ class DirectMachine::Node : public Env {
     peer.node->receive(peer.port, message);
   }
   void after(Duration delay, Tag tag) final { after(delay, tag, LaneId{0}); }
-  void after(Duration, Tag tag, LaneId lane) override { receive(kNoPort, Elapsed{tag, raw(lane)}); }
+  void after(Duration, Tag tag, LaneId lane) final { receive(kNoPort, Elapsed{tag, raw(lane)}); }
   SpanId open(Cause, SpanId, std::uint32_t) final { return SpanId{++spans_}; }
 
  private:
@@ -55,10 +57,6 @@ class CoreNode final : public DirectMachine::Node {
   const Core& core() const { return core_; }
 
  private:
-  void after(Duration delay, Tag tag, LaneId lane) override {
-    // The next interrupt is the caller's to ask for.
-    if constexpr (!std::is_same_v<Core, pci::Traffic>) Node::after(delay, tag, lane);
-  }
   Core core_;
 };
 
@@ -78,17 +76,19 @@ DirectMachine::DirectMachine(run::Machine& programmed, const topology::Topology&
     nodes_[edge.from]->join(edge.from_port, *nodes_[edge.to], edge.to_port);
     nodes_[edge.to]->join(edge.to_port, *nodes_[edge.from], edge.from_port);
   }
-  const std::size_t traffic = topology::index_of<pci::Traffic::Config>(topology);
-  const auto& config = std::get<pci::Traffic::Config>(topology.components[traffic].config);
-  traffic_ = nodes_[traffic].get();
-  generators_ = static_cast<std::uint32_t>(config.generators.size());
+  const auto& load = std::get<pci::Traffic::Config>(
+      topology::find_component<pci::Traffic::Config>(topology)->config);
+  for (const pci::Traffic::Generator& generator : load.generators) {
+    const std::size_t functions = topology::functions_component(topology, generator.functions);
+    asks_.push_back({nodes_[functions].get(), generator.raise});
+  }
   cpus_ = topology::index_of<cpu::Cpus::Config>(topology);
 }
 
 DirectMachine::~DirectMachine() = default;
 
 void DirectMachine::ask(std::uint32_t generator) {
-  traffic_->receive(kNoPort, Elapsed{Tag{generator}, generator});
+  asks_[generator].functions->receive(pci::PciFunctions::kStimulus, asks_[generator].raise);
 }
 
 std::uint64_t DirectMachine::handled() const {

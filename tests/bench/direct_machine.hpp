@@ -12,6 +12,7 @@
 
 #include "fabric/run/machine.hpp"
 #include "fabric/topology/topology.hpp"
+#include "models/base/message.hpp"
 
 namespace irqfab::bench {
 
@@ -21,8 +22,8 @@ class DirectMachine {
   DirectMachine(run::Machine& programmed, const topology::Topology& topology);
   ~DirectMachine();
 
-  /// Generators of the load, each of which can be made to ask for an interrupt.
-  std::uint32_t generators() const { return generators_; }
+  /// What the generators of the load ask for. When, nobody asks here.
+  std::uint32_t generators() const { return static_cast<std::uint32_t>(asks_.size()); }
   void ask(std::uint32_t generator);
 
   std::uint64_t handled() const;
@@ -32,9 +33,12 @@ class DirectMachine {
   class Node;  // one core and its Env
 
  private:
+  struct Ask {
+    Node* functions;
+    Message raise;
+  };
   std::vector<std::unique_ptr<Node>> nodes_;
-  Node* traffic_ = nullptr;
-  std::uint32_t generators_ = 0;
+  std::vector<Ask> asks_;  // by generator
   std::size_t cpus_ = 0;  // component
   std::uint64_t notes_ = 0;
   std::uint64_t spans_ = 0;
