@@ -68,7 +68,7 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
      "The message crossed the interconnect to the local APICs.", "address"},
 
     {E::PinLatched, "PinLatched", R::Controller, kMoves,
-     "An input of the IOAPIC became pending.", "pin"},
+     "An input of the IOAPIC or an 8259 became pending.", "pin"},
     {E::IoapicSent, "IoapicSent", R::Controller, kMoves,
      "The IOAPIC sent the message of a redirection entry.", "pin"},
     {E::RemoteIrrCleared, "RemoteIrrCleared", R::Controller, kNone,

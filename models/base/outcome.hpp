@@ -40,7 +40,7 @@ enum class CancelOp : std::uint8_t {
   LineLow,     // a level line fell before it was taken
   Reset,       // a reset cleared it
   PbaCleared,  // the function's messages were disabled with it pending
-  RteRewrite,  // the redirection entry was rewritten
+  RteRewrite,  // the redirection entry or an input's trigger mode was rewritten
 };
 constexpr std::array<std::string_view, 4> kCancelOpNames = {"line-low", "reset", "pba-cleared",
                                                             "rte-rewrite"};

@@ -13,6 +13,9 @@ enum class Quirk : std::uint8_t {
   LowestPriorityByHash,
   IllegalVectorAccepted,
   MessageLevelIgnored,
+  PicEdgeLatched,
+  PicCascadePulsed,
+  PicReadyAtReset,
 };
 
 struct QuirkRow {
@@ -20,7 +23,7 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 3> kQuirks = {{
+constexpr std::array<QuirkRow, 6> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not "
@@ -30,6 +33,14 @@ constexpr std::array<QuirkRow, 3> kQuirks = {{
      "(KVM, QEMU)."},
     {Quirk::MessageLevelIgnored, "message-level-ignored",
      "A level-triggered message that reports a low input still asserts the interrupt (KVM, QEMU)."},
+    {Quirk::PicEdgeLatched, "pic-edge-latched",
+     "An edge stays in the 8259's IRR when its line falls, and a change of trigger mode leaves the "
+     "IRR as it is (KVM, QEMU)."},
+    {Quirk::PicCascadePulsed, "pic-cascade-pulsed",
+     "The slave 8259 has no line to the master: its request is latched in the master's IRR, and "
+     "stays there when it is withdrawn (KVM)."},
+    {Quirk::PicReadyAtReset, "pic-ready-at-reset",
+     "An 8259 that was never initialized delivers, unmasked and from vector 0 (KVM)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
