@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <vector>
 
 #include "models/x86/pic.hpp"
 #include "tests/support/span_book.hpp"
@@ -16,7 +17,7 @@ struct Mix {
   PicTrigger trigger;
   unsigned drivers;           // of each pin
   unsigned settings_percent;  // of operations: masks, ELCR, modes, initialization
-  std::initializer_list<Quirk> quirks;
+  std::vector<Quirk> quirks;
 };
 
 Pic::Config config_of(const Mix& mix) {
@@ -37,7 +38,8 @@ class PicConservation : public ::testing::TestWithParam<Mix> {
   void initialize(std::uint16_t port) {
     const bool slave = port == Pic::kSlaveCommand;
     const auto data = static_cast<std::uint16_t>(port + 1);
-    pic_.write(port, static_cast<std::uint8_t>(0x11 | (chance(50) ? 0x08 : 0)), env_);
+    const unsigned icw1 = chance(70) ? 0x11 | (chance(50) ? 0x08u : 0u) : 0x10u | byte();
+    pic_.write(port, static_cast<std::uint8_t>(icw1), env_);
     if (chance(20)) return;  // left half-way
     pic_.write(data, byte(), env_);
     pic_.write(data, chance(10) ? byte() : slave ? 2 : 4, env_);
