@@ -293,7 +293,7 @@ void Pic::resample(PicRole role, Env& env) {
 void Pic::carry_request() {
   const std::optional<Ir> request = slave().request();
   if (config_.quirks.has(Quirk::PicCascadePulsed)) {
-    if (request) master().latch(kSlaveInput);
+    if (request) master().pulse(kSlaveInput);
     return;
   }
   if (request && level_of(kCascade) == Level::Low) {

@@ -233,10 +233,12 @@ std::uint8_t PicChip::read(PicAddress address) const {
   return reads_isr_ ? isr_ : irr_;
 }
 
-void PicChip::write_elcr(std::uint8_t value) {
+void PicChip::write_elcr(std::uint8_t value) { set_elcr(value & elcr_bits(config_.role)); }
+
+void PicChip::set_elcr(std::uint8_t value) {
   if (config_.trigger == PicTrigger::Ltim) return;
   const std::uint8_t before = elcr_;
-  elcr_ = value & elcr_bits(config_.role);
+  elcr_ = value;
   // The latches know nothing of the trigger mode where they keep what they have.
   if (config_.quirks.has(Quirk::PicEdgeLatched)) return;
   const auto changed = static_cast<std::uint8_t>(before ^ elcr_);
@@ -247,7 +249,7 @@ void PicChip::restore(const Settings& settings) {
   presume_initialized();
   imr_ = settings.imr;
   icw2_ = settings.vectors;
-  write_elcr(settings.elcr);
+  set_elcr(settings.elcr);
 }
 
 /// The priority of an input now, 0 the highest.

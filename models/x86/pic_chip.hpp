@@ -60,8 +60,8 @@ class PicChip final {
   explicit PicChip(const Config& config);
 
   void set_line(Ir ir, Level level);
-  /// Sets the request of an input that is edge-sensitive, whatever its line does.
-  void latch(Ir ir) { irr_ |= bit_of(ir); }
+  /// A pulse: an edge-sensitive input keeps it, whatever its line does; a level is gone again.
+  void pulse(Ir ir) { irr_ |= bit_of(ir) & ~level_sensitive(); }
 
   /// The request that INT stands for.
   std::optional<Ir> request() const;
@@ -85,6 +85,7 @@ class PicChip final {
   void end_poll() { polled_ = false; }
   /// Reserved bits stay clear. A chip without ELCR ignores it.
   void write_elcr(std::uint8_t value);
+  /// ELCR is taken as it is given, reserved bits included (KVM_SET_IRQCHIP).
   void restore(const Settings& settings);
 
   std::uint8_t irr() const { return irr_; }
@@ -107,6 +108,7 @@ class PicChip final {
   void presume_initialized();
   Written operate(std::uint8_t ocw2);
   void set_modes(std::uint8_t ocw3);
+  void set_elcr(std::uint8_t value);
   std::optional<Ir> highest_of(std::uint8_t set) const;
   unsigned rank_of(Ir ir) const;
   std::uint8_t blocking() const;

@@ -220,6 +220,13 @@ TEST_F(PicQuirk, PulsedCascadeLeavesTheMastersRequestBehind) {
   EXPECT_EQ(isr(), 0x04);
 }
 
+TEST_F(PicQuirk, PulsedCascadeDoesNothingToALevel) {
+  with({Quirk::PicCascadePulsed});
+  pic.restore(PicRole::Master, {0, kMasterVectors, 0x04}, env);
+  raise(12, span(1));
+  EXPECT_FALSE(wants());
+}
+
 TEST_F(PicQuirk, ReadyAtResetDeliversFromVectorZero) {
   with({Quirk::PicReadyAtReset});
   raise(3, span(1));
@@ -235,7 +242,7 @@ TEST_F(PicRestore, InitializesAndEvaluatesAgain) {
   EXPECT_FALSE(wants());
   pic.restore(PicRole::Master, {0x10, 0x48, 0xFF}, env);
   EXPECT_EQ(read(kMaster + 1), 0x10);
-  EXPECT_EQ(read(Pic::kMasterElcr), 0xF8);
+  EXPECT_EQ(read(Pic::kMasterElcr), 0xFF);
   EXPECT_TRUE(wants());
   EXPECT_EQ(inta(), 0x4Bu);
 }
