@@ -118,7 +118,7 @@ std::optional<run::Pool> Analysis::pool(const std::string& device) const {
   run::Pool pool;
   bool found = device.empty();
   for (std::uint32_t row = 0; row < paths_.size(); ++row) {
-    if (!run::is_path_of(paths_[row], device)) continue;
+    if (!run::is_path_of(paths_[row], device) && paths_[row] != device) continue;
     found = true;
     const auto path = by_path_.find(row);
     if (path == by_path_.end()) continue;

@@ -71,7 +71,7 @@ Result<std::vector<run::ExpectationRow>> judged(const std::vector<scenario::Expe
     const auto pool = analysis.pool(bound.device);
     if (!pool) {
       return wrong_bound(bound.text, "unknown-device",
-                         "no path of the traces is of a device '" + bound.device + '\'');
+                         "no path of the traces is, or is of, '" + bound.device + '\'');
     }
     rows.push_back(run::judge(bound, *pool));
   }

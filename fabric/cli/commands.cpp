@@ -43,7 +43,7 @@ void scenario_options(CLI::App& app, Options& o) {
   app.add_option("--progress", o.progress, "auto, on or off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
 }
 
 void check_options(CLI::App& app, Options& o) {
@@ -80,7 +80,7 @@ void import_options(CLI::App& app, Options& o) {
                  "gzipped or not; - is standard input")
       ->required();
   app.add_option("-o", o.output, "Scenario to write; its calls go to a file beside it")->required();
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
 }
 
 void analyze_options(CLI::App& app, Options& o) {
@@ -90,6 +90,7 @@ void analyze_options(CLI::App& app, Options& o) {
   app.add_option("--by", o.by, "A row for each path, source, vector, cpu or hop")
       ->check(CLI::IsMember({"path", "source", "vector", "cpu", "hop", "window"}));
   app.add_option("--worst", o.worst, "How many of the longest interrupts to explain")
+      ->check(fault_of_number)
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   app.add_flag("--partial", o.partial, "Of a damaged trace, what is whole before the damage");
@@ -97,7 +98,7 @@ void analyze_options(CLI::App& app, Options& o) {
   app.add_option("--slo", o.slo, "A bound to hold, as under 'expect:' in a scenario: p99<5us")
       ->allow_extra_args(false);
   app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and what failed");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
 }
 
 void export_options(CLI::App& app, Options& o) {
@@ -194,8 +195,8 @@ std::string refusal_of(const Options& o) {
   return o.behaviour.empty() ? "" : refusal_of_behaviour(o.behaviour);
 }
 
-/// An option with a default that was given as nothing, or empty: nothing is no choice. What is required
-/// has no default, and its command knows better what to say.
+/// An option with a default that was given as nothing, or empty: nothing is no choice. What is
+/// required has no default, and its command knows better what to say.
 std::string empty_option_of(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (option->get_required()) continue;
@@ -211,8 +212,12 @@ int told(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream wrong;
   const int code = app.exit(error, std::cout, wrong);
   std::istringstream lines(wrong.str());
-  for (std::string line; std::getline(lines, line);) std::cerr << shown(line) << '\n';
-  return code == 0 ? kHeld : kWrong;
+  const char* prefix = "irqfab: error: ";
+  for (std::string line; std::getline(lines, line); prefix = "") {
+    std::cerr << prefix << shown(line) << '\n';
+  }
+  if (code != 0) return kWrong;
+  return std::cout.flush() ? kHeld : fail(kCannot, "standard output could not be written");
 }
 
 }  // namespace

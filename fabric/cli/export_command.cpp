@@ -80,6 +80,7 @@ Diagnostics nothing_written(Diagnostics damage, const std::string& output) {
 
 int export_trace(const Options& options) {
   const bool standard = options.output.empty() || options.output == "-";
+  if (!standard && is_input(options.output, options.input)) return kWrong;
   auto reader = open_trace(options.input);
   if (!reader) return fail(reader.errors());
   auto file = trace::OutputFile::create(standard ? "-" : options.output);

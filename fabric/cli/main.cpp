@@ -3,12 +3,28 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <new>
 #include <systemc>
 
 #include "fabric/cli/commands.hpp"
+#include "fabric/cli/output.hpp"
 
-int sc_main(int argc, char** argv) { return irqfab::cli::run_command_line(argc, argv); }
+int sc_main(int argc, char** argv) {
+  using namespace irqfab::cli;
+  constexpr const char* kNoMemory = "this host has too little memory for it";
+  try {
+    return run_command_line(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return fail(kCannot, kNoMemory);
+  } catch (const sc_core::sc_report& report) {
+    // What is thrown while the simulation runs arrives as SystemC's own.
+    if (std::strstr(report.what(), "bad_alloc") == nullptr) throw;
+    return fail(kCannot, kNoMemory);
+  }
+}
 
 namespace {
 
@@ -26,6 +42,7 @@ void occupy_standard_files() {
 
 int main(int argc, char** argv) {
   occupy_standard_files();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow any more is an error of write()
   setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
   return sc_core::sc_elab_and_sim(argc, argv);
 }

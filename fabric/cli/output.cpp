@@ -1,6 +1,8 @@
 #include "fabric/cli/output.hpp"
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "fabric/cli/commands.hpp"
 #include "fabric/trace/failure.hpp"
@@ -21,12 +23,21 @@ int write_whole(const std::string& path, const std::string& text) {
   return written ? kHeld : fail(written.errors());
 }
 
+bool is_input(const std::string& output, const std::string& input) {
+  std::error_code absent;
+  if (output == "-" || input == "-" || !std::filesystem::equivalent(output, input, absent)) {
+    return false;
+  }
+  fail(kWrong, "'" + output + "' would be overwritten, and is what is read");
+  return true;
+}
+
 int fail(const Diagnostics& diagnostics) {
   bool refused = false;
   for (const Diagnostic& diagnostic : diagnostics) {
     std::fputs(format(diagnostic).c_str(), stderr);
-    refused = refused || diagnostic.code == trace::kHostRefused ||
-              diagnostic.code == trace::kReaderGone;
+    refused =
+        refused || diagnostic.code == trace::kHostRefused || diagnostic.code == trace::kReaderGone;
   }
   return refused ? kCannot : kWrong;
 }

@@ -7,6 +7,8 @@
 
 namespace irqfab::cli {
 
+/// True, with the error, if `output` is the file `input`: writing the one would destroy the other.
+bool is_input(const std::string& output, const std::string& input);
 /// Prints all of it to standard output; a write error is reported on standard error.
 bool print(const std::string& text);
 /// Writes the file whole or not at all; `path` may be "-". kHeld, or kCannot and the reason on

@@ -62,6 +62,11 @@ Result<std::unique_ptr<trace::FileSink>> sink_for(const Options& options,
 }  // namespace
 
 int run_scenario(const Options& options) {
+  if (options.trace == "-" && !options.quiet) {
+    return fail(kWrong,
+                "'--trace -' needs '--quiet': standard output is for one of trace and report");
+  }
+  if (!options.trace.empty() && is_input(options.trace, options.input)) return kWrong;
   const auto prepared = prepared_from(options);
   if (!prepared) return fail(prepared.errors());
   auto sink = sink_for(options, *prepared);

@@ -72,7 +72,7 @@ std::string full_hop_table(const Findings& findings) {
 
 std::string reason_of(const WorstRow& row) {
   const Duration excess = row.took > row.usual ? row.took - row.usual : 0;
-  if (excess < row.total / 20) return "no hop took much longer than usual";
+  if (excess <= row.total / 20) return "no hop took much longer than usual";
   const std::string event(irqfab::name_of(row.event));
   const std::string usually = ", usually " + duration(row.usual);
   if (row.event == Event::Stalled || row.event == Event::HeldForOrder) {
@@ -150,7 +150,6 @@ std::string analysis_text(const Findings& findings, By by) {
 std::string analysis_json(const Findings& findings, By by) {
   Json document = outcome_json("irqfab.analyze/1", findings.outcome);
   document["interrupts"]["guest_errors"] = findings.guest_errors;
-  document["stuck"] = findings.outcome.stuck;
   document["traces"] = Json::array();
   for (const TraceRow& trace : findings.traces) document["traces"].push_back(trace_json(trace));
   document["worst"] = Json::array();

@@ -74,7 +74,8 @@ Json outcome_json(const std::string& schema, const Outcome& outcome) {
           {"hops", std::move(hops)},
           {"assumed_share", outcome.assumed_share()},
           {"expect", std::move(expect)},
-          {"simulated_ps", outcome.simulated}};
+          {"simulated_ps", outcome.simulated},
+          {"stuck", outcome.stuck}};
 }
 
 }  // namespace irqfab::report

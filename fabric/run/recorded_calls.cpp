@@ -1,6 +1,8 @@
 #include "fabric/run/recorded_calls.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/trace/reader.hpp"
@@ -26,6 +28,16 @@ std::string beside(const std::string& scenario, const std::string& file) {
   if (file.empty() || file.front() == '/') return file;
   const std::size_t slash = scenario.rfind('/');
   return slash == std::string::npos ? file : scenario.substr(0, slash + 1) + file;
+}
+
+/// A pipe, say, for which one could wait without end.
+Diagnostic no_file(const scenario::Load& load) {
+  return {Severity::Error,
+          "unreadable",
+          load.where,
+          "'" + load.replay_file + "' is no regular file",
+          "a file that 'import' wrote",
+          ""};
 }
 
 Diagnostic no_call(const scenario::Load& load, const TraceRecord& record) {
@@ -60,7 +72,13 @@ Result<RecordedCalls> load_calls(const scenario::Scenario& scenario) {
   RecordedCalls all;
   for (const scenario::Load& load : scenario.workload) {
     if (load.kind != scenario::LoadKind::Replay) continue;
-    auto reader = trace::Reader::open(beside(scenario.file, load.replay_file));
+    const std::string file = beside(scenario.file, load.replay_file);
+    std::error_code absent;
+    const auto status = std::filesystem::status(file, absent);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+      return no_file(load);
+    }
+    auto reader = trace::Reader::open(file);
     if (!reader) return with_row(reader.errors(), load);
     const auto base = static_cast<std::uint32_t>(all.threads.size());
     for (const std::string& name : reader->header().nodes) all.threads.push_back(name);

@@ -20,7 +20,6 @@ using scenario::Scenario;
 constexpr unsigned kVectorsOfACpu = kLastVector - kFirstVector + 1;
 constexpr unsigned kFirstLegalVector = 16;        // SDM vol. 3, 11.5.2
 constexpr unsigned kMostMsixEntries = 2048;       // PCI 3.0, 6.8.2.3
-constexpr std::uint32_t kMostSources = 1u << 24;  // of a SpanId
 constexpr unsigned kBroadcastId = 255;            // in xAPIC mode
 
 // ---- ids ----------------------------------------------------------------------------------------
@@ -286,11 +285,6 @@ bool replays(const Scenario& scenario) {
 
 void check_ids(const Topology& topology, const X86Plan& plan, const Scenario& scenario,
                Findings& findings) {
-  if (topology.sources.size() > kMostSources) {
-    findings.error("too-many-sources", scenario.machine.where,
-                   counted(topology.sources.size(), "source") + " of interrupts",
-                   "at most " + std::to_string(kMostSources));
-  }
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) check_device(device, bridge, plan, findings);
   }

@@ -136,8 +136,6 @@ X86Plan plan_x86(const scenario::Scenario& scenario, bool remapped);
 constexpr std::uint64_t window_of(const BridgePlan& bridge, FunctionRow row) {
   return bridge.window_base + raw(row) * pci::kFunctionWindowBytes;
 }
-/// Index of a source's entry in the remapping table.
-constexpr std::uint32_t irte_index(SourceId source) { return raw(source); }
 
 /// The message that makes `slot` pending: directly, or through entry `index` of the remapping table.
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index);

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "irqfab-trace/1";
-constexpr std::size_t kMostValues = 8'000'000;
+constexpr std::size_t kMostValues = 24'000'000;  // nodes, sources and their paths: three times eight million
 constexpr std::size_t kDeepest = 8;
 constexpr std::size_t kLongestShown = 64;  // of what a header holds, in a message
 

@@ -56,6 +56,8 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   std::string temporary;
   Descriptor file(open_beside(target, temporary));
   if (!file.open()) return refused(path, kCannotCreate, errno);
+  // What is replaced keeps its permissions; where that is not to be had, the usual ones do.
+  if (exists) static_cast<void>(::fchmod(file.get(), status.st_mode & 07777));
   OutputFile output(path, std::move(file));
   output.target_ = target;
   output.temporary_ = temporary;

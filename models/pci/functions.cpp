@@ -98,11 +98,6 @@ void PciFunctions::set_vector_mask(FunctionRow row, VectorIndex index, Mask mask
   release_pending(row, index, env);
 }
 
-void PciFunctions::set_function_mask(FunctionRow row, Mask mask, Env& env) {
-  rows_[raw(row)].function_mask = mask;
-  release_pending(row, env);
-}
-
 void PciFunctions::set_msix_enable(FunctionRow row, bool enabled, Env& env) {
   Row& function = rows_[raw(row)];
   function.msix_enabled = enabled;

@@ -77,7 +77,6 @@ class PciFunctions final {
 
   void write_entry(FunctionRow row, VectorIndex index, const MsixEntry& entry, Env& env);
   void set_vector_mask(FunctionRow row, VectorIndex index, Mask mask, Env& env);
-  void set_function_mask(FunctionRow row, Mask mask, Env& env);
   void set_msix_enable(FunctionRow row, bool enabled, Env& env);
   /// The 16-bit Command register: bit 2 Bus Master Enable, bit 10 Interrupt Disable.
   void write_command(FunctionRow row, std::uint16_t value, Env& env);

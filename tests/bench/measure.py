@@ -76,6 +76,10 @@ def main():
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--profile", nargs=2, metavar=("MODE", "LOAD"))
     options = parser.parse_args()
+    for name, known in ((options.loads, LOADS), (options.modes, MODES)):
+        unknown = sorted(set(name.split(",")) - set(known))
+        if unknown:
+            sys.exit(f"measure.py: {', '.join(unknown)}: not one of {', '.join(known)}")
     if shutil.which("valgrind") is None:
         sys.exit("measure.py: valgrind is not installed")
     if options.profile:
