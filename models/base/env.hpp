@@ -23,6 +23,10 @@ class Env {
   /// The same, on another lane of this model: one CPU of a machine sets another going.
   virtual void after(Duration delay, Tag tag, LaneId lane) = 0;
 
+  /// When this is: the prices noted so far have passed. For registers that show time (a timer's
+  /// count, a time stamp counter), nothing else may depend on it. 0 where no time passes.
+  virtual Time now() const { return 0; }
+
   /// Opens a span that starts here, and notes Asserted with the cause. `parent` is the span it was
   /// forked or resampled from, or kNoSpan. `source` counts within this lane: a function's vectors,
   /// then its INTx pin; models with one source a lane leave it 0.

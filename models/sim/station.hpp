@@ -148,6 +148,7 @@ class StationBase : protected Env {
   void send(PortId port, const Message& message) override;
   void after(Duration delay, Tag tag) override { after(delay, tag, lane_); }
   void after(Duration delay, Tag tag, LaneId lane) override;
+  Time now() const override { return cursor_; }
   SpanId open(Cause cause, SpanId parent, std::uint32_t source) override;
 
   NodeId node_of(LaneId lane) const { return NodeId{raw(plan_.first_node) + raw(lane)}; }

@@ -34,6 +34,7 @@ class RecordingEnv final : public Env {
   void after(Duration delay, Tag tag, LaneId lane) override {
     delays.push_back({delay, tag, lane});
   }
+  Time now() const override { return time; }
   using Env::open;
   SpanId open(Cause cause, SpanId, std::uint32_t source) override {
     const SpanId span = make_span(SourceId{0xF00 + source}, opened_++);
@@ -65,6 +66,7 @@ class RecordingEnv final : public Env {
   std::vector<Noted> notes;
   std::vector<Sent> sent;
   std::vector<Delayed> delays;
+  Time time = 0;  // what now() answers: a test moves it
 
  private:
   std::uint64_t opened_ = 0;
