@@ -3,8 +3,10 @@
 //
 // Models: SDM vol. 3, 11.11.1 "Message Address Register Format" and 11.11.2 "Message Data Register
 // Format". The names of modes are those of the interrupt command register (11.6.1).
-// Not modelled: the remappable format (VT-d 5.1.2.2), which a remapping unit turns into this one,
-// and destinations of more than 8 bits.
+// Destinations of more than 8 bits, which a device's message cannot hold: 15 bits in the extended
+// destination id of hypervisors, 32 bits in the form that crosses the interconnect behind a
+// remapping unit here, and in KVM's KVM_CAP_X2APIC_API (api.rst). Not modelled: the remappable
+// format (VT-d 5.1.2.2), which a remapping unit turns into this one.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +34,30 @@ enum class DestinationMode : std::uint8_t { Physical, Logical };
 enum class TriggerMode : std::uint8_t { Edge, Level };
 enum class RedirectionHint : std::uint8_t { Off, On };
 
+/// How many bits a destination has, and which of its values stands for everybody.
+enum class DestinationFormat : std::uint8_t {
+  Xapic,   // 8 bits, 0xFF: of devices, I/O APICs, IPIs of xAPIC mode
+  X2apic,  // 32 bits, 0xFFFFFFFF: of IPIs of x2APIC mode, and of remapped messages
+};
+constexpr std::uint32_t kXapicBroadcast = 0xFF;
+constexpr std::uint32_t kX2apicBroadcast = 0xFFFFFFFF;
+
+/// Where a message's address holds its destination.
+enum class MsiDestination : std::uint8_t {
+  Bits8,   // SDM: address bits 19:12
+  Bits15,  // address bits 11:5 hold bits 14:8 as well
+  Bits32,  // address bits 63:40 hold bits 31:8 as well
+};
+
 /// Bits of the message's address. EDID are the bits that the remappable format uses for its handle;
 /// a local APIC ignores them.
 struct MsiAddress {
   using Base = Field<63, 20>;
   using DestinationId = Field<19, 12>;
   using Edid = Field<11, 4>;
+  using ExtendedId = Field<11, 5>;
+  using UpperId = Field<63, 40>;
+  using WideBase = Field<39, 20>;
   using Rh = Flag<3>;
   using Dm = Flag<2>;
 };
@@ -61,23 +81,31 @@ struct MsiMessage {
 
 /// What it means.
 struct ApicMessage {
-  ApicId destination{};  // physical: an APIC id; logical: a set, in the form that DFR names. 0..255
+  /// Physical: an APIC id. Logical: a set, in the form that DFR names or, in x2APIC mode, of a
+  /// cluster.
+  ApicId destination{};
   Vector vector{};
   DeliveryMode delivery_mode = DeliveryMode::Fixed;
   DestinationMode destination_mode = DestinationMode::Physical;
   TriggerMode trigger_mode = TriggerMode::Edge;
   Level level = Level::High;  // of the input; means nothing for an edge
   RedirectionHint redirection_hint = RedirectionHint::Off;
+  DestinationFormat format = DestinationFormat::Xapic;
 };
 
-constexpr bool is_msi_address(std::uint64_t address) {
-  return MsiAddress::Base::get(address) == kMsiBase;
+constexpr bool is_msi_address(std::uint64_t address,
+                              MsiDestination destination = MsiDestination::Bits8) {
+  return destination == MsiDestination::Bits32 ? MsiAddress::WideBase::get(address) == kMsiBase
+                                               : MsiAddress::Base::get(address) == kMsiBase;
 }
 
 constexpr MsiMessage encode(const ApicMessage& m) {
   MsiMessage out;
   out.address = MsiAddress::Base::set(out.address, kMsiBase);
   out.address = MsiAddress::DestinationId::set(out.address, raw(m.destination));
+  if (m.format == DestinationFormat::X2apic) {
+    out.address = MsiAddress::UpperId::set(out.address, raw(m.destination) >> 8);
+  }
   out.address = MsiAddress::Rh::set(out.address, m.redirection_hint == RedirectionHint::On);
   out.address = MsiAddress::Dm::set(out.address, m.destination_mode == DestinationMode::Logical);
   out.data = MsiData::TriggerMode::set(out.data, m.trigger_mode == TriggerMode::Level);
@@ -98,6 +126,20 @@ constexpr ApicMessage decode(const MsiMessage& m) {
   out.trigger_mode = static_cast<TriggerMode>(MsiData::TriggerMode::get(m.data));
   out.level = static_cast<Level>(MsiData::Level::get(m.data));
   out.redirection_hint = static_cast<RedirectionHint>(MsiAddress::Rh::get(m.address));
+  return out;
+}
+/// An 8-bit destination that stands for everybody keeps doing so in the wider formats: whoever sent
+/// it may not know them.
+constexpr ApicMessage decode(const MsiMessage& m, MsiDestination destination) {
+  ApicMessage out = decode(m);
+  const std::uint64_t upper =
+      destination == MsiDestination::Bits32   ? MsiAddress::UpperId::get(m.address)
+      : destination == MsiDestination::Bits15 ? MsiAddress::ExtendedId::get(m.address)
+                                              : 0;
+  const auto wide = static_cast<std::uint32_t>(upper << 8 | raw(out.destination));
+  if (destination == MsiDestination::Bits8 || wide == kXapicBroadcast) return out;
+  out.destination = ApicId{wide};
+  out.format = DestinationFormat::X2apic;
   return out;
 }
 
