@@ -14,9 +14,10 @@ enum class Cause : std::uint8_t {
   Resample,  // a level line was still high after its EOI
   Ipi,       // a CPU sent it
   Software,  // a VMM or a test asked by call
+  Local,     // a local APIC's own: its timer, its errors, its sensors
 };
-constexpr std::array<std::string_view, 5> kCauseNames = {"device", "fork", "resample", "ipi",
-                                                         "software"};
+constexpr std::array<std::string_view, 6> kCauseNames = {"device", "fork",     "resample",
+                                                         "ipi",    "software", "local"};
 
 enum class DropReason : std::uint8_t {
   MaskedNotLatched,      // a masked edge input keeps nothing (82093AA 3.2.4, "Interrupt Mask")
@@ -30,11 +31,12 @@ enum class DropReason : std::uint8_t {
   ReservedDeliveryMode,  // delivery modes the target does not act on
   NoDecode,              // no window takes the address
   PresentedAlready,      // NMI, INIT and SMI latches hold one each
+  NotWaiting,            // a SIPI for a CPU that does not wait for one (SDM vol. 3, 11.4.7.4)
 };
-constexpr std::array<std::string_view, 11> kDropReasonNames = {
+constexpr std::array<std::string_view, 12> kDropReasonNames = {
     "masked-not-latched", "target-disabled", "no-such-target",         "no-route",
     "illegal-vector",     "remap-fault",     "bus-master-off",         "messages-off",
-    "reserved-delivery",  "no-decode",       "presented-already"};
+    "reserved-delivery",  "no-decode",       "presented-already",      "not-waiting"};
 
 enum class CancelOp : std::uint8_t {
   LineLow,     // a level line fell before it was taken
@@ -52,10 +54,11 @@ enum class GuestFault : std::uint8_t {
   TableIndexOutOfRange,
   EoiWithoutInterrupt,
   UnclaimedAddress,
+  GeneralProtection,
 };
-constexpr std::array<std::string_view, 5> kGuestFaultNames = {
-    "unknown-register", "wrong-access-size", "table-index-out-of-range", "eoi-without-interrupt",
-    "unclaimed-address"};
+constexpr std::array<std::string_view, 6> kGuestFaultNames = {
+    "unknown-register",      "wrong-access-size", "table-index-out-of-range",
+    "eoi-without-interrupt", "unclaimed-address", "general-protection"};
 
 template <class E, std::size_t N>
 constexpr std::string_view name_in(const std::array<std::string_view, N>& names, E value) {

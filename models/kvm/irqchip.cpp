@@ -14,6 +14,7 @@ class Irqchip::ChipEnv : public Env {
   }
   void after(Duration delay, Tag tag) override { outer_.after(delay, tag); }
   void after(Duration delay, Tag tag, LaneId lane) override { outer_.after(delay, tag, lane); }
+  Time now() const override { return outer_.now(); }
   SpanId open(Cause cause, SpanId parent, std::uint32_t source) override {
     return outer_.open(cause, parent, source);
   }
@@ -67,6 +68,8 @@ x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   x86::LapicBank::Config out;
   out.ids = config.ids;
   out.eoi_suppression = x86::EoiSuppression::Absent;
+  out.timer_hz = 0;  // nobody here passes expiries on
+  out.tsc_hz = 0;
   out.quirks = config.quirks;
   out.mutants = config.mutants;
   return out;

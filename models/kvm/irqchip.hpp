@@ -4,7 +4,7 @@
 // KVM_IRQ_LINE_STATUS (the sum over the routes of the GSI: how many accepted, 0 if merged, -1 if
 // masked or without a route). The chips are the cores that bare metal has, called one by the other
 // through a local Env; nothing here takes time of its own, the calling task is charged for it.
-// Not modelled yet: the 8259s (their routes count for nothing), EOI scans.
+// Not modelled yet: the 8259s (their routes count for nothing), EOI scans, the LAPICs' timers.
 #pragma once
 
 #include <cstdint>

@@ -16,10 +16,19 @@ std::uint64_t cpu_and_vector(CpuId cpu, Vector vector) {
 }  // namespace
 
 LapicBank::LapicBank(const Config& config)
-    : config_(config), rows_(config.ids.size()), spans_(config.ids.size()) {
-  for (std::size_t i = 0; i < config.ids.size(); ++i) {
-    rows_[CpuId(i)].id = raw(config.ids[i]);
+    : config_(config),
+      rows_(config.ids.size()),
+      spans_(config.ids.size()),
+      locals_(config.ids.size()) {
+  if (config.quirks.has(Quirk::ExtendedDestinationId)) {
+    config_.msi_destination = MsiDestination::Bits15;
   }
+  for (std::size_t i = 0; i < config.ids.size(); ++i) {
+    rows_[CpuId(i)].id = raw(config.ids[i]) & kXapicIds;
+  }
+  if (rows_.size() == 0) return;
+  rows_[CpuId{0}].apic_base = ApicBase::Bsp::set(ApicBase::kReset, 1);
+  if (config.quirks.has(Quirk::Lint0ResetsToExtInt)) lvt(CpuId{0}, LocalInterrupt::Lint0) = kExtInt;
   index_ids();
 }
 
@@ -30,6 +39,10 @@ LaneId LapicBank::lane_of(PortId, const Message& message) const {
   if (const auto* m = std::get_if<Inta>(&message)) return lane(m->cpu);
   if (const auto* m = std::get_if<RegisterWrite>(&message)) return lane(m->cpu);
   if (const auto* m = std::get_if<RegisterRead>(&message)) return lane(m->cpu);
+  if (const auto* m = std::get_if<PinChange>(&message))
+    return lane(CpuId{raw(m->pin) / kPinsPerCpu});
+  if (const auto* m = std::get_if<IntaAnswer>(&message)) return lane(m->cpu);
+  if (const auto* m = std::get_if<Elapsed>(&message)) return LaneId{m->lane};
   return LaneId{0};
 }
 
@@ -37,17 +50,36 @@ void LapicBank::receive(PortId port, const Message& message, Env& env) {
   if (const auto* m = std::get_if<BusWrite>(&message)) return on_bus_write(*m, env);
   if (const auto* m = std::get_if<Inta>(&message)) return answer(port, *m, env);
   if (const auto* m = std::get_if<RegisterWrite>(&message)) {
+    if (m->offset >= kMsrSpace) {
+      wrmsr(m->cpu, m->offset - kMsrSpace, m->value, env);
+      return;
+    }
     return write(m->cpu, m->offset, static_cast<std::uint32_t>(m->value), env);
+  }
+  on_rest(port, message, env);
+}
+
+void LapicBank::on_rest(PortId port, const Message& message, Env& env) {
+  if (const auto* pin = std::get_if<PinChange>(&message)) return on_pin(*pin, env);
+  if (const auto* answer = std::get_if<IntaAnswer>(&message)) {
+    if (!rows_.contains(answer->cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
+    env.send(kCpu, *answer);
+    return extint_answered(*answer, env);
+  }
+  if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
+    return on_timer(CpuId{elapsed->lane - 1}, elapsed->tag, env);
   }
   on_question(port, message, env);
 }
 
 void LapicBank::on_bus_write(const BusWrite& write, Env& env) {
-  if (!is_msi_address(write.address) || write.size != 4) return refuse_bus_write(write, env);
+  const bool claimed = is_msi_address(write.address, config_.msi_destination) && write.size == 4;
+  if (!claimed) return refuse_bus_write(write, env);
   // A write that nobody named begins its span here.
   const bool named = write.span != kNoSpan;
   const SpanId span = named ? write.span : env.open(Cause::Device, kNoSpan);
-  on_message(decode({write.address, static_cast<std::uint32_t>(write.data)}), span, env);
+  const MsiMessage message{write.address, static_cast<std::uint32_t>(write.data)};
+  on_message(decode(message, config_.msi_destination), span, env);
 }
 
 /// Messages are DWORD writes (SDM vol. 3, 11.11.1); nothing else is decoded here.
@@ -57,19 +89,32 @@ void LapicBank::refuse_bus_write(const BusWrite& write, Env& env) {
 }
 
 void LapicBank::answer(PortId port, const Inta& inta, Env& env) {
+  if (extint_requested(inta.cpu)) {
+    extint_asked(inta.cpu);
+    return env.send(kPic, inta);
+  }
   env.send(port, on_inta(inta.cpu, env));
 }
 
 void LapicBank::on_question(PortId port, const Message& message, Env& env) {
   if (const auto* question = std::get_if<RegisterRead>(&message)) {
-    const std::uint32_t value = read(question->cpu, question->offset, env);
-    env.send(port, register_data(value, question->tag, kNoSpan));
+    env.send(port, data_of(*question, env));
   } else if (const auto* probe = std::get_if<BusRead>(&message)) {
     env.guest_error(GuestFault::UnclaimedAddress);  // the window takes writes only
     env.send(port, BusData{{}, probe->tag, BusStatus::NoDecode, probe->span});
   } else if (const auto* marker = std::get_if<Marker>(&message)) {
     env.send(port, MarkerDone{marker->tag});  // what came before it on this edge has been delivered
   }
+}
+
+BusData LapicBank::data_of(const RegisterRead& question, Env& env) {
+  if (question.offset < kMsrSpace) {
+    return register_data(read(question.cpu, question.offset, env), question.tag, kNoSpan);
+  }
+  const MsrAnswer answer = rdmsr(question.cpu, question.offset - kMsrSpace, env);
+  BusData data = register_data(answer.value, question.tag, kNoSpan);
+  if (answer.status == MsrStatus::GeneralProtection) data.status = BusStatus::Error;
+  return data;
 }
 
 /// Sets the IRR bit. The trigger mode of the latest arrival decides what the EOI will do: TMR is
@@ -126,19 +171,25 @@ void LapicBank::end_of_interrupt(CpuId cpu, Env& env) {
   SpanId& serviced = spans_[cpu].isr[raw(*ended)];
   env.note(Event::Handled, serviced, raw(*ended));
   serviced = kNoSpan;
-  const bool level = row.tmr.has(*ended);
-  if (config_.mutants.has(Mutant::TmrClearedByEoi)) row.tmr.remove(*ended);
-  if (level && !Svr::SuppressEoiBroadcast::is_set(row.svr)) {
-    env.note(Event::EoiBroadcast, kNoSpan, raw(*ended));
-    for (unsigned edge = 0; edge < config_.ioapics; ++edge) {
-      env.send(port_of(spec_of(kEoi), edge), EoiMessage{*ended});
-    }
-  }
+  if (row.tmr.has(*ended)) end_level(cpu, *ended, env);
   update_intr(cpu, env);
 }
 
-/// INIT resets all but the APIC id (SDM vol. 3, 11.4.7.3); what was pending or in service is gone.
-void LapicBank::initialize(CpuId cpu, Env& env) {
+void LapicBank::end_level(CpuId cpu, Vector ended, Env& env) {
+  Row& row = rows_[cpu];
+  if (config_.mutants.has(Mutant::TmrClearedByEoi)) row.tmr.remove(ended);
+  if (!Svr::SuppressEoiBroadcast::is_set(row.svr)) {
+    env.note(Event::EoiBroadcast, kNoSpan, raw(ended));
+    for (unsigned edge = 0; edge < config_.ioapics; ++edge) {
+      env.send(port_of(spec_of(kEoi), edge), EoiMessage{ended});
+    }
+  }
+  end_lint0(cpu, ended, env);
+}
+
+/// All registers as after power-up but the id and what IA32_APIC_BASE says (SDM vol. 3, 11.4.7.3;
+/// for x2APIC mode 11.12.5.1); what was pending or in service is gone.
+void LapicBank::reset(CpuId cpu, Env& env) {
   Row& row = rows_[cpu];
   for (auto* side : {&spans_[cpu].irr, &spans_[cpu].isr}) {
     for (SpanId& span : *side) {
@@ -146,12 +197,15 @@ void LapicBank::initialize(CpuId cpu, Env& env) {
       span = kNoSpan;
     }
   }
-  const std::uint32_t id = row.id;
-  const Level intr = row.intr;
-  row = Row{};
-  row.id = id;
-  row.intr = intr;
-  update_intr(cpu, env);
+  Row fresh;
+  fresh.id = row.id;
+  fresh.intr = row.intr;
+  fresh.apic_base = row.apic_base;
+  fresh.run_state = row.run_state;
+  if (mode(cpu) == LapicMode::X2apic) fresh.ldr = x2apic_logical_id(fresh.id);
+  row = fresh;
+  reset_local(cpu, env);
+  update_extint(cpu, env);
 }
 
 void LapicBank::set_intr(CpuId cpu, Level level, Env& env) {
@@ -184,18 +238,24 @@ void LapicBank::held_spans(std::vector<SpanId>& out) const {
                    [](SpanId span) { return span != kNoSpan; });
     }
   }
+  for (const Local& local : locals_) {
+    for (const Input& input : local.inputs) {
+      if (input.waiting != kNoSpan) out.push_back(input.waiting);
+    }
+    if (local.extint_span != kNoSpan) out.push_back(local.extint_span);
+  }
 }
 
 bool LapicBank::Row::operator==(const Row& other) const {
   const auto all = [](const Row& r) {
-    return std::tie(r.irr, r.isr, r.tmr, r.id, r.ldr, r.dfr, r.svr, r.tpr, r.intr, r.errors, r.esr,
-                    r.icr_low, r.icr_high, r.lvt, r.initial_count, r.divide_configuration);
+    return std::tie(r.irr, r.isr, r.tmr, r.id, r.ldr, r.dfr, r.svr, r.tpr, r.intr, r.extint,
+                    r.run_state, r.apic_base, r.errors, r.esr, r.icr_low, r.icr_high);
   };
   return all(*this) == all(other);
 }
 
 bool operator==(const LapicBank& a, const LapicBank& b) {
-  return std::tie(a.rows_, a.spans_) == std::tie(b.rows_, b.spans_);
+  return std::tie(a.rows_, a.spans_, a.locals_) == std::tie(b.rows_, b.spans_, b.locals_);
 }
 
 }  // namespace irqfab::x86

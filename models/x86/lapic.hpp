@@ -1,22 +1,28 @@
 // The local APICs of a machine, a row per CPU, and the interconnect on which their messages arrive:
 // one value, because lowest-priority delivery has to look at all of them.
 //
-// Models: SDM vol. 3, chapter 11, xAPIC mode: physical and logical destinations (flat and cluster),
-// lowest-priority arbitration, IRR/ISR/TMR, task and processor priority, EOI and its broadcast, the
-// spurious vector, software disabling, the ICR, error status.
-// Not modelled: x2APIC mode; IA32_APIC_BASE (no LAPIC is disabled or moved by it); the timer and
-// every other local interrupt (the local vector table can be read and written and nothing is
-// delivered through it, the error interrupt included; initial count and divide configuration are
-// storage, the current count reads 0); LINT pins; ExtINT messages, which would need an 8259 to ask;
-// focus processor checking.
+// Models: SDM vol. 3, chapter 11: xAPIC and x2APIC mode and the ways between them, physical and
+// logical destinations (flat, cluster, x2APIC clusters), lowest-priority arbitration, IRR/ISR/TMR,
+// task and processor priority, EOI and its broadcast, the spurious vector, software and hardware
+// disabling, the ICR and SELF IPI, error status and its interrupt, the local vector table (timer,
+// LINT pins, thermal sensor, performance counter, CMCI), ExtINT from a pair of 8259s, INIT and
+// start-up.
+// Not modelled: the base address of the page (a CPU's accesses arrive here by offset); remote
+// reads; focus processor checking (SVR bit 9 reads 0, as since the Pentium 4); the latches of NMI
+// and SMI, which are the CPU's.
 //
 // Choices the manual leaves open. Equal priority: the lower CPU index wins. A multi-target message:
 // the lowest index keeps its span and forked ones go to the others. Delivery of an IPI takes place
-// within the write to the ICR, so its delivery status is always idle.
+// within the write to the ICR, so its delivery status is always idle. An ExtINT goes before the
+// LAPIC's own interrupts. 0xFF from somebody who has 8 bits for a destination is everybody, those
+// in x2APIC mode included; 0xFFFFFFFF is everybody, those in xAPIC mode included. LINT1 is an edge
+// input. A CPU that was not told INIT ignores SIPIs; after reset all run, as firmware leaves them.
 //
 // Where a span is. Fixed and lowest-priority interrupts: at the IRR bit, then at the ISR bit, until
 // the EOI ends it; a second arrival merges into a span in the IRR, never into one in service. NMI,
-// INIT, SIPI and SMI travel on to the CPU, which ends them.
+// INIT, SIPI and SMI travel on to the CPU, which ends them. A level that waits at LINT0 is at the
+// pin. What LINT0 announces as ExtINT is the 8259's span and rests there; an ExtINT message waits
+// here and merges into the interrupt that the 8259 names.
 #pragma once
 
 #include <array>
@@ -28,20 +34,47 @@
 #include "models/base/mutant.hpp"
 #include "models/base/port.hpp"
 #include "models/x86/lapic_registers.hpp"
+#include "models/x86/lapic_timer.hpp"
 #include "models/x86/msi_format.hpp"
 #include "models/x86/quirks.hpp"
 #include "models/x86/vector_set.hpp"
+#include "models/x86/wired_or.hpp"
 
 namespace irqfab::x86 {
 
 enum class EoiSuppression : std::uint8_t { Absent, Supported };
+enum class LowestPriorityIpi : std::uint8_t { Refused, Sent };
+enum class Cmci : std::uint8_t { Absent, Present };
+/// Is there a pair of 8259s to ask for vectors?
+enum class ExternalPic : std::uint8_t { Absent, Present };
+
+enum class LapicMode : std::uint8_t { Disabled, Xapic, X2apic };
+
+/// What RDMSR or WRMSR comes to. `value` is 0 unless one was read.
+enum class MsrStatus : std::uint8_t { Done, GeneralProtection };
+struct MsrAnswer {
+  MsrStatus status = MsrStatus::Done;
+  std::uint64_t value = 0;
+};
+
+/// Inputs of one local APIC, in the order of its pins.
+enum class LocalPin : std::uint8_t { Lint0, Lint1, Thermal, Performance, Cmci };
+constexpr unsigned kLocalPins = 5;
 
 class LapicBank final {
  public:
   struct Config {
-    std::vector<ApicId> ids;  // of CPU 0, 1, ...; 0..254 can be addressed
-    unsigned ioapics = 1;     // edges of kEoi
-    EoiSuppression eoi_suppression = EoiSuppression::Supported;  // SVR bit 12 and what says so
+    /// Of CPU 0, 1, ...; CPU 0 is the bootstrap processor. In xAPIC mode their low 8 bits count.
+    std::vector<ApicId> ids;
+    unsigned ioapics = 1;                                             // edges of kEoi
+    EoiSuppression eoi_suppression = EoiSuppression::Supported;       // SVR bit 12 and what says so
+    LowestPriorityIpi lowest_priority_ipi = LowestPriorityIpi::Sent;  // model-specific (SDM 11.6.1)
+    Cmci cmci = Cmci::Absent;
+    ExternalPic pic = ExternalPic::Absent;  // Present: kPic is joined
+    MsiDestination msi_destination = MsiDestination::Bits8;
+    std::uint64_t timer_hz = 100'000'000;  // of the clock that the timers divide; 0: none runs
+    std::uint64_t tsc_hz = 2'000'000'000;  // of the time stamp counters, which start at 0
+    unsigned physical_address_bits = 46;   // 32..52: bits of IA32_APIC_BASE above are reserved
     Quirks quirks{};
     Mutants mutants{};
   };
@@ -49,11 +82,23 @@ class LapicBank final {
   static constexpr PortId kMessages = port_of(0);
   static constexpr PortId kCpu = port_of(1);
   static constexpr PortId kEoi = port_of(2);
-  static constexpr std::array<PortSpec, 3> kPorts = {{
+  static constexpr PortId kPins = port_of(3);
+  static constexpr PortId kPic = port_of(4);
+  static constexpr std::array<PortSpec, 5> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1024},
       {"cpu", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
       {"eoi", EdgeKind::Fabric, Direction::Initiator, Order::Ordered, 0, 1024},
+      {"pins", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1024},
+      {"pic", EdgeKind::Cpu, Direction::Initiator, Order::Ordered, 0, 1},
   }};
+  /// Input `pin` of a CPU's local APIC, on kPins.
+  static constexpr unsigned kPinsPerCpu = 8;
+  static constexpr Pin pin_of(CpuId cpu, LocalPin pin) {
+    return static_cast<Pin>(raw(cpu) * kPinsPerCpu + static_cast<unsigned>(pin));
+  }
+  /// MSR n by RegisterRead and RegisterWrite: offset kMsrSpace + n. A read that gives #GP is
+  /// answered BusStatus::Error; a write that does has no answer but the note GeneralProtection.
+  static constexpr std::uint32_t kMsrSpace = 0x10000;
 
   explicit LapicBank(const Config& config);
 
@@ -71,9 +116,22 @@ class LapicBank final {
   }
   /// The CPU asks which interrupt to take: the highest deliverable one, or the spurious vector.
   IntaAnswer on_inta(CpuId cpu, Env& env);
-  /// Accesses of a CPU to its own page; `offset` in bytes.
+  /// Is the vector that `cpu` asks for the 8259's to name? Then ask it, and not on_inta.
+  bool extint_requested(CpuId cpu) const {
+    return rows_.contains(cpu) && rows_[cpu].extint == Level::High;
+  }
+  /// The 8259 was asked: its line is low until it says otherwise.
+  void extint_asked(CpuId cpu);
+  /// What it answered; `cpu` gets this answer.
+  void extint_answered(const IntaAnswer& answer, Env& env);
+  /// Accesses of a CPU to its own page; `offset` in bytes. There is a page in xAPIC mode only:
+  /// otherwise nobody claims the access, and a read gives all ones.
   void write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
   std::uint32_t read(CpuId cpu, std::uint32_t offset, Env& env);
+  /// IA32_APIC_BASE, IA32_TSC_DEADLINE and, in x2APIC mode, the MSRs of LapicMsr.
+  MsrAnswer rdmsr(CpuId cpu, std::uint32_t msr, Env& env);
+  MsrAnswer wrmsr(CpuId cpu, std::uint32_t msr, std::uint64_t value, Env& env);
+  void on_pin(const PinChange& change, Env& env);
 
   // State, for reports and comparison. `cpu` must exist.
   const VectorSet& irr(CpuId cpu) const { return rows_[cpu].irr; }
@@ -84,33 +142,57 @@ class LapicBank final {
   /// As an ESR read shows it: what the last write to it latched.
   std::uint32_t esr(CpuId cpu) const { return rows_[cpu].esr; }
   bool software_enabled(CpuId cpu) const { return Svr::SoftwareEnable::is_set(rows_[cpu].svr); }
+  LapicMode mode(CpuId cpu) const { return mode_of(rows_[cpu].apic_base); }
+  std::uint64_t apic_base(CpuId cpu) const { return rows_[cpu].apic_base; }
+  /// Did an INIT stop it, and no SIPI start it since (SDM 11.4.7.4)?
+  bool waits_for_sipi(CpuId cpu) const { return rows_[cpu].run_state == RunState::WaitForSipi; }
   /// The level of the CPU's INTR line.
   Level intr(CpuId cpu) const { return rows_[cpu].intr; }
   std::size_t cpus() const { return rows_.size(); }
 
-  /// Spans whose only home is here: those of IRR and ISR bits.
+  /// Spans whose only home is here: of IRR and ISR bits, waiting levels and ExtINT messages.
   void held_spans(std::vector<SpanId>& out) const;
 
   friend bool operator==(const LapicBank& a, const LapicBank& b);
 
  private:
+  enum class RunState : std::uint8_t { Running, WaitForSipi };
   struct Row {
     VectorSet irr, isr, tmr;
-    std::uint32_t id = 0;  // APIC id; the register shows its low 8 bits
+    std::uint32_t id = 0;  // what destinations are compared with: 8 bits, 32 in x2APIC mode
     std::uint32_t ldr = 0;
     std::uint32_t dfr = 0xFFFFFFFF;
     std::uint32_t svr = Svr::kReset;
     std::uint8_t tpr = 0;
     Level intr = Level::Low;
+    Level extint = Level::Low;  // the 8259s have something for this CPU
+    RunState run_state = RunState::Running;
+    std::uint64_t apic_base = ApicBase::kReset;
     std::uint32_t errors = 0;  // since the last write to ESR
     std::uint32_t esr = 0;
     std::uint32_t icr_low = 0;
     std::uint32_t icr_high = 0;
-    std::array<std::uint32_t, Lvt::kEntries> lvt{};
-    std::uint32_t initial_count = 0;
-    std::uint32_t divide_configuration = 0;
-    Row() { lvt.fill(Lvt::kReset); }
     bool operator==(const Row& other) const;
+  };
+  struct Input {
+    WiredOr wire;
+    SpanId waiting = kNoSpan;  // of a level that was not taken yet
+    friend bool operator==(const Input& a, const Input& b) {
+      return a.wire == b.wire && a.waiting == b.waiting;
+    }
+  };
+  /// What asks from within, apart from the rows, too.
+  struct Local {
+    std::array<std::uint32_t, Lvt::kEntries> lvt{};
+    LapicTimer timer;
+    std::array<Input, kLocalPins> inputs;
+    bool extint_message = false;  // one waits for the CPU
+    SpanId extint_span = kNoSpan;
+    Local() { lvt.fill(Lvt::kReset); }
+    friend bool operator==(const Local& a, const Local& b) {
+      return a.lvt == b.lvt && a.timer == b.timer && a.inputs == b.inputs &&
+             a.extint_message == b.extint_message && a.extint_span == b.extint_span;
+    }
   };
   /// Apart from the rows, which every message scans. kNoSpan where the bit is clear.
   struct Spans {
@@ -147,7 +229,8 @@ class LapicBank final {
     const bool usual =
         m.delivery_mode == DeliveryMode::Fixed && m.trigger_mode == TriggerMode::Edge &&
         m.destination_mode == DestinationMode::Physical &&
-        m.redirection_hint == RedirectionHint::Off && raw(m.destination) < kBroadcast;
+        m.redirection_hint == RedirectionHint::Off && raw(m.destination) != kXapicBroadcast &&
+        raw(m.destination) < with_id_.size();
     if (!usual || !legal(m.vector)) return std::nullopt;
     const Range range = with_id_[raw(m.destination)];
     const CpuId cpu{range.begin};
@@ -160,6 +243,13 @@ class LapicBank final {
   Selection select_lowest(const Request& request) const;
   Selection select_by_hash(const Request& request) const;
   bool arbitrated(const Request& request) const;
+  /// How LAPICs understand a logical destination.
+  enum class LogicalForm : std::uint8_t { Flat, Cluster, X2apic };
+  static LogicalForm form_of(const Row& row);
+  std::optional<LogicalForm> common_form() const;
+  std::uint32_t members_of(std::uint32_t destination, LogicalForm form) const;
+  unsigned refuse_mode(const Request& request, SpanId span, Env& env);
+  bool refuses_mode(DeliveryMode mode) const;
   Range candidates(const Request& request) const;
   bool matches(const Request& request, CpuId cpu) const;
   bool accepts(const Request& request, CpuId cpu) const;
@@ -167,21 +257,29 @@ class LapicBank final {
   void for_each_selected(const Request& request, const Selection& selection, F f) const;
   bool reports_low_input(const ApicMessage& message) const;
   void accept(CpuId cpu, const ApicMessage& message, SpanId span, Env& env);
+  void accept_init(CpuId cpu, Env& env);
+  void accept_start_up(CpuId cpu, Vector page, SpanId span, Env& env);
+  void accept_extint(CpuId cpu, SpanId span, Env& env);
   void index_ids();
+  void index_id(std::uint32_t id, std::uint32_t cpu);
 
   // One local APIC: lapic.cpp.
   void on_bus_write(const BusWrite& write, Env& env);
   void refuse_bus_write(const BusWrite& write, Env& env);
   void answer(PortId port, const Inta& inta, Env& env);
+  void on_rest(PortId port, const Message& message, Env& env);
   void on_question(PortId port, const Message& message, Env& env);
+  BusData data_of(const RegisterRead& question, Env& env);
   void pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env);
   void end_of_interrupt(CpuId cpu, Env& env);
-  void initialize(CpuId cpu, Env& env);
+  void end_level(CpuId cpu, Vector ended, Env& env);
+  void reset(CpuId cpu, Env& env);
   /// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
   /// before the CPU asks: software raised the TPR, or an INIT came.
   void update_intr(CpuId cpu, Env& env) {
     const Row& row = rows_[cpu];
-    const Level level = deliverable(row) ? Level::High : Level::Low;
+    const bool asks = deliverable(row) || row.extint == Level::High;
+    const Level level = asks ? Level::High : Level::Low;
     if (level != row.intr) set_intr(cpu, level, env);
   }
   void set_intr(CpuId cpu, Level level, Env& env);
@@ -201,21 +299,58 @@ class LapicBank final {
   static std::uint8_t processor_priority(const Row& row);
   static std::uint8_t arbitration_priority(const Row& row);
 
-  // Its page: lapic_registers.cpp.
-  void write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
-  void write_svr(Row& row, std::uint32_t value) const;
-  void write_lvt(Row& row, unsigned entry, std::uint32_t value) const;
+  // Its registers, as both modes have them: lapic_registers.cpp.
+  static LapicMode mode_of(std::uint64_t apic_base) {
+    if (ApicBase::Extd::is_set(apic_base)) return LapicMode::X2apic;
+    return ApicBase::Enable::is_set(apic_base) ? LapicMode::Xapic : LapicMode::Disabled;
+  }
+  std::uint32_t read_register(CpuId cpu, std::uint32_t offset, Env& env);
+  void write_register(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
+  void write_svr(CpuId cpu, std::uint32_t value, Env& env);
+  void write_lvt(CpuId cpu, LocalInterrupt which, std::uint32_t value, Env& env);
   void send_ipi(CpuId cpu, Env& env);
-  void refuse_register(Row& row, Env& env);
+  void send_self_ipi(CpuId cpu, Vector vector, Env& env);
+  void send(const Request& request, Env& env);
+  void refuse_register(CpuId cpu, Env& env);
+  void record_error(CpuId cpu, std::uint32_t error, Env& env);
   std::uint32_t version() const;
   std::optional<std::uint32_t> vectors_at(const Row& row, std::uint32_t offset) const;
+  std::optional<LocalInterrupt> lvt_entry(std::uint32_t offset) const;
 
-  static constexpr std::uint32_t kBroadcast = 0xFF;
+  // IA32_APIC_BASE, and registers as MSRs: lapic_msr.cpp.
+  std::optional<std::uint64_t> read_x2apic(CpuId cpu, std::uint32_t offset, Env& env);
+  MsrStatus write_x2apic(CpuId cpu, std::uint32_t offset, std::uint64_t value, Env& env);
+  MsrStatus write_apic_base(CpuId cpu, std::uint64_t value, Env& env);
+  void enter(CpuId cpu, LapicMode entered, Env& env);
+
+  // What asks from within: lapic_local.cpp.
+  std::uint32_t& lvt(CpuId cpu, LocalInterrupt which) {
+    return locals_[cpu].lvt[static_cast<std::size_t>(which)];
+  }
+  void raise(CpuId cpu, LocalInterrupt which, TriggerMode trigger_mode, SpanId span, Env& env);
+  void on_edge(CpuId cpu, LocalPin pin, SpanId span, Env& env);
+  void wait_at_lint0(CpuId cpu, SpanId span, Env& env);
+  bool level_lint0(CpuId cpu) const;
+  bool active(CpuId cpu, LocalPin pin) const;
+  void sample_lint0(CpuId cpu, Cause cause, Env& env);
+  void end_lint0(CpuId cpu, Vector ended, Env& env);
+  void update_extint(CpuId cpu, Env& env);
+  bool asks_extint(CpuId cpu, LocalPin pin) const;
+  void reset_local(CpuId cpu, Env& env);
+  void write_initial_count(CpuId cpu, std::uint32_t value, Env& env);
+  void write_deadline(CpuId cpu, std::uint64_t value, Env& env);
+  void await_timer(CpuId cpu, Env& env);
+  void on_timer(CpuId cpu, Tag generation, Env& env);
+  TimerMode timer_mode(CpuId cpu) const;
+  void change_timer_mode(CpuId cpu, std::uint32_t before);
+  std::uint32_t current_count(CpuId cpu, const Env& env) const;
+  std::uint64_t deadline(CpuId cpu) const;
 
   Config config_;
   Indexed<CpuId, Row> rows_;
   Indexed<CpuId, Spans> spans_;
-  std::array<Range, 256> with_id_{};  // for each APIC id, the CPUs among which all that have it lie
+  Indexed<CpuId, Local> locals_;
+  std::vector<Range> with_id_;  // for each APIC id, the CPUs among which all that have it lie
 };
 
 }  // namespace irqfab::x86

@@ -1,5 +1,7 @@
 // Who gets a message, and what accepting it does (SDM vol. 3, 11.6.2 "Determining IPI Destination",
-// 11.8.2 "Interrupt Handling", 11.11).
+// 11.8.2 "Interrupt Handling", 11.11; in x2APIC mode 11.12.10).
+
+#include <algorithm>
 
 #include "models/x86/lapic.hpp"
 
@@ -7,6 +9,7 @@ namespace irqfab::x86 {
 namespace {
 
 bool in_logical_set(std::uint32_t destination, std::uint32_t ldr, std::uint32_t dfr) {
+  if (destination > kXapicBroadcast) return false;
   switch (DestinationModel::get(dfr)) {
     case kFlatModel:
       return (destination & LogicalApicId::get(ldr)) != 0;
@@ -16,6 +19,20 @@ bool in_logical_set(std::uint32_t destination, std::uint32_t ldr, std::uint32_t 
     default:
       return false;  // the other models are reserved
   }
+}
+
+bool in_x2apic_set(std::uint32_t destination, std::uint32_t ldr) {
+  return X2apicCluster::get(destination) == X2apicCluster::get(ldr) &&
+         X2apicMembers::is_set(destination & ldr);
+}
+
+/// Ids up to here are looked up; the local APICs with a higher one are searched for.
+constexpr std::uint32_t kIndexedIds = 4096;
+
+/// In both destination modes.
+bool is_broadcast(const ApicMessage& m, bool x2apic) {
+  if (m.format == DestinationFormat::X2apic && raw(m.destination) == kX2apicBroadcast) return true;
+  return raw(m.destination) == kXapicBroadcast && (m.format == DestinationFormat::Xapic || !x2apic);
 }
 
 /// The `index`-th set bit of `mask`, from the lowest; `index` is less than the number of set bits.
@@ -28,14 +45,20 @@ std::uint32_t nth_set_bit(std::uint32_t mask, unsigned index) {
 
 /// An id that several LAPICs were given by mistake reaches them all, as on a real bus.
 void LapicBank::index_ids() {
-  with_id_.fill(Range{});
+  std::uint32_t highest = 0;
+  for (const ApicId id : config_.ids) highest = std::max(highest, raw(id));
+  with_id_.assign(std::clamp(highest, kXapicBroadcast, kIndexedIds - 1) + 1, Range{});
   for (std::uint32_t cpu = 0; cpu < rows_.size(); ++cpu) {
-    const std::uint32_t id = rows_[CpuId{cpu}].id;
-    if (id >= with_id_.size()) continue;
-    Range& range = with_id_[id];
-    if (range.end == 0) range.begin = cpu;
-    range.end = cpu + 1;
+    index_id(rows_[CpuId{cpu}].id, cpu);
+    if (config_.quirks.has(Quirk::WideIdInXapicMode)) index_id(raw(config_.ids[cpu]), cpu);
   }
+}
+
+void LapicBank::index_id(std::uint32_t id, std::uint32_t cpu) {
+  if (id >= with_id_.size()) return;
+  Range& range = with_id_[id];
+  if (range.end == 0) range.begin = cpu;
+  range.end = cpu + 1;
 }
 
 LapicBank::Range LapicBank::candidates(const Request& request) const {
@@ -44,7 +67,7 @@ LapicBank::Range LapicBank::candidates(const Request& request) const {
     return {raw(request.sender), raw(request.sender) + 1};
   }
   if (request.shorthand == Shorthand::None && m.destination_mode == DestinationMode::Physical &&
-      raw(m.destination) < kBroadcast) {
+      raw(m.destination) != kXapicBroadcast && raw(m.destination) < with_id_.size()) {
     return with_id_[raw(m.destination)];
   }
   return {0, static_cast<std::uint32_t>(rows_.size())};
@@ -61,16 +84,24 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
     case Shorthand::None:
       break;
   }
-  const std::uint32_t destination = raw(request.message.destination);
-  if (destination == kBroadcast) return true;  // in both destination modes
+  const ApicMessage& m = request.message;
+  const std::uint32_t destination = raw(m.destination);
+  const bool x2apic = mode(cpu) == LapicMode::X2apic;
+  if (is_broadcast(m, x2apic)) return true;
   const Row& row = rows_[cpu];
-  return request.message.destination_mode == DestinationMode::Physical
-             ? row.id == destination
-             : in_logical_set(destination, row.ldr, row.dfr);
+  if (m.destination_mode == DestinationMode::Logical) {
+    return x2apic ? in_x2apic_set(destination, row.ldr)
+                  : in_logical_set(destination, row.ldr, row.dfr);
+  }
+  return row.id == destination ||
+         (config_.quirks.has(Quirk::WideIdInXapicMode) && !x2apic && destination > kXapicIds &&
+          raw(config_.ids[raw(cpu)]) == destination);
 }
 
-/// A LAPIC that software has disabled still takes NMI, INIT, SMI and start-up (SDM 11.4.7.2).
+/// A LAPIC that software has disabled still takes NMI, INIT, SMI and start-up (SDM 11.4.7.2); one
+/// that is disabled by IA32_APIC_BASE takes nothing (11.4.3).
 bool LapicBank::accepts(const Request& request, CpuId cpu) const {
+  if (mode(cpu) == LapicMode::Disabled) return false;
   return !goes_to_irr(request.message.delivery_mode) || software_enabled(cpu);
 }
 
@@ -108,21 +139,50 @@ LapicBank::Selection LapicBank::select_lowest(const Request& request) const {
   return lowest;
 }
 
-/// Quirk::LowestPriorityByHash. A logical destination is hashed over its bits, so a bit that stands
-/// for a disabled LAPIC, or for none, loses the interrupt; anything else over those that accept.
+LapicBank::LogicalForm LapicBank::form_of(const Row& row) {
+  if (mode_of(row.apic_base) == LapicMode::X2apic) return LogicalForm::X2apic;
+  return DestinationModel::get(row.dfr) == kFlatModel ? LogicalForm::Flat : LogicalForm::Cluster;
+}
+
+/// Of all that can accept and have a logical id; nothing if they differ, or there are none.
+std::optional<LapicBank::LogicalForm> LapicBank::common_form() const {
+  std::optional<LogicalForm> common;
+  for (const Row& row : rows_) {
+    if (!Svr::SoftwareEnable::is_set(row.svr) || row.ldr == 0) continue;
+    if (common && *common != form_of(row)) return std::nullopt;
+    common = form_of(row);
+  }
+  return common;
+}
+
+/// The bits of a logical destination that stand for one LAPIC each. In an x2APIC cluster only those
+/// up to the highest id of the machine do.
+std::uint32_t LapicBank::members_of(std::uint32_t destination, LogicalForm form) const {
+  if (form == LogicalForm::Flat) return destination & 0xFF;
+  if (form == LogicalForm::Cluster) return destination & 0xF;
+  std::uint32_t highest = 0;
+  for (const Row& row : rows_) highest = std::max(highest, row.id);
+  const std::uint32_t first = X2apicCluster::get(destination) << 4;
+  if (first > highest) return 0;
+  const unsigned size = std::min(highest - first + 1, 16u);
+  return X2apicMembers::get(destination) & ((1u << size) - 1);
+}
+
+/// Quirk::LowestPriorityByHash. A logical destination is hashed over its bits if all LAPICs
+/// understand it alike, so a bit that stands for a disabled LAPIC, or for none, loses the
+/// interrupt; anything else over those that accept.
 LapicBank::Selection LapicBank::select_by_hash(const Request& request) const {
   const ApicMessage& m = request.message;
   const Selection all = select_all(request);
   if (!all.matched) return all;
   const std::uint32_t destination = raw(m.destination);
-  const bool by_bits = request.shorthand == Shorthand::None && destination != kBroadcast &&
-                       m.destination_mode == DestinationMode::Logical;
-  if (by_bits) {
-    // What the bits mean is the first matching LAPIC's to say: software sets all alike.
-    std::uint32_t named = 0;
-    while (!matches(request, CpuId{named})) ++named;
-    const bool flat = DestinationModel::get(rows_[CpuId{named}].dfr) == kFlatModel;
-    const std::uint32_t members = flat ? destination : destination & 0xF;
+  const bool by_bits = request.shorthand == Shorthand::None &&
+                       m.destination_mode == DestinationMode::Logical &&
+                       destination != kXapicBroadcast && destination != kX2apicBroadcast;
+  const std::optional<LogicalForm> form = by_bits ? common_form() : std::nullopt;
+  if (form) {
+    const std::uint32_t members = members_of(destination, *form);
+    if (members == 0) return {all.first, 0, true};
     const auto bits = static_cast<unsigned>(__builtin_popcount(members));
     Request one = request;
     one.message.destination =
@@ -145,7 +205,7 @@ bool LapicBank::arbitrated(const Request& request) const {
   const ApicMessage& m = request.message;
   if (m.delivery_mode == DeliveryMode::LowestPriority) {
     const bool physical_broadcast = m.destination_mode == DestinationMode::Physical &&
-                                    raw(m.destination) == kBroadcast &&
+                                    raw(m.destination) == kXapicBroadcast &&
                                     request.shorthand == Shorthand::None;
     return !(physical_broadcast && config_.quirks.has(Quirk::LowestPriorityByHash));
   }
@@ -164,9 +224,7 @@ unsigned LapicBank::deliver(const Request& request, SpanId span, Env& env) {
     env.drop(span, reason);
     return 0u;
   };
-  if (m.delivery_mode == DeliveryMode::Reserved || m.delivery_mode == DeliveryMode::ExtInt) {
-    return dropped(DropReason::ReservedDeliveryMode);
-  }
+  if (refuses_mode(m.delivery_mode)) return refuse_mode(request, span, env);
   if (reports_low_input(m)) {
     env.cancel(span, CancelOp::LineLow);
     return 0;
@@ -177,7 +235,7 @@ unsigned LapicBank::deliver(const Request& request, SpanId span, Env& env) {
   }
   if (goes_to_irr(m.delivery_mode) && !legal(m.vector)) {
     for_each_selected(request, selection, [&](CpuId cpu) {
-      rows_[cpu].errors = Esr::ReceivedIllegalVector::set(rows_[cpu].errors, 1);
+      record_error(cpu, Esr::ReceivedIllegalVector::kMask, env);
     });
     return dropped(DropReason::IllegalVector);
   }
@@ -190,6 +248,21 @@ unsigned LapicBank::deliver(const Request& request, SpanId span, Env& env) {
   });
   accept(selection.first, m, span, env);
   return selection.count;
+}
+
+bool LapicBank::refuses_mode(DeliveryMode mode) const {
+  if (mode == DeliveryMode::Smi) return config_.quirks.has(Quirk::SmiIgnored);
+  if (mode == DeliveryMode::ExtInt) {
+    return config_.pic == ExternalPic::Absent || config_.quirks.has(Quirk::ExtIntMessageIgnored);
+  }
+  return mode == DeliveryMode::Reserved;
+}
+
+unsigned LapicBank::refuse_mode(const Request& request, SpanId span, Env& env) {
+  env.drop(span, DropReason::ReservedDeliveryMode);
+  const bool counts = request.message.delivery_mode == DeliveryMode::Reserved &&
+                      config_.quirks.has(Quirk::ReservedModeAccepted);
+  return counts ? select(request).count : 0;
 }
 
 /// A level-triggered message carries the level of the input (SDM vol. 3, 11.11.2); one that says
@@ -213,14 +286,40 @@ void LapicBank::accept(CpuId cpu, const ApicMessage& m, SpanId span, Env& env) {
     case DeliveryMode::Nmi:
       return tell(CpuLine::Nmi);
     case DeliveryMode::Init:
-      initialize(cpu, env);
+      accept_init(cpu, env);
       return tell(CpuLine::Init);
     case DeliveryMode::StartUp:
-      return tell(CpuLine::Sipi);
-    case DeliveryMode::Reserved:
+      return accept_start_up(cpu, m.vector, span, env);
     case DeliveryMode::ExtInt:
-      return;  // deliver has dropped them
+      return accept_extint(cpu, span, env);
+    case DeliveryMode::Reserved:
+      return;  // deliver has dropped it
   }
+}
+
+/// The bootstrap processor starts anew; any other waits for a SIPI (SDM vol. 3, 9.4.1, 11.4.7.4).
+void LapicBank::accept_init(CpuId cpu, Env& env) {
+  Row& row = rows_[cpu];
+  const bool bootstrap = ApicBase::Bsp::is_set(row.apic_base);
+  row.run_state = bootstrap ? RunState::Running : RunState::WaitForSipi;
+  reset(cpu, env);
+}
+
+void LapicBank::accept_start_up(CpuId cpu, Vector page, SpanId span, Env& env) {
+  Row& row = rows_[cpu];
+  if (row.run_state == RunState::Running) return env.drop(span, DropReason::NotWaiting);
+  row.run_state = RunState::Running;
+  env.send(kCpu, CpuLineChange{cpu, CpuLine::Sipi, Level::High, span, page});
+}
+
+/// The CPU asks the 8259s in the next INTA (SDM vol. 3, 11.5.1, "ExtINT").
+void LapicBank::accept_extint(CpuId cpu, SpanId span, Env& env) {
+  Local& local = locals_[cpu];
+  local.extint_message = true;
+  // One that the 8259 was asked about may still be under way.
+  if (local.extint_span != kNoSpan) env.coalesce(span, local.extint_span);
+  if (local.extint_span == kNoSpan) local.extint_span = span;
+  update_extint(cpu, env);
 }
 
 }  // namespace irqfab::x86

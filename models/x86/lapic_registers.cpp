@@ -1,4 +1,5 @@
-// A local APIC's page as its CPU reads and writes it (SDM vol. 3, 11.4 to 11.9).
+// A local APIC's registers as its CPU reads and writes them (SDM vol. 3, 11.4 to 11.9): the page of
+// xAPIC mode, and what both modes have alike.
 
 #include "models/x86/lapic.hpp"
 
@@ -7,16 +8,14 @@ namespace {
 
 using Register = LapicRegister;
 
-bool is_lvt(std::uint32_t offset) {
-  return offset >= Register::kLvtTimer && offset <= Register::kLvtError && offset % 16 == 0;
-}
-unsigned lvt_entry(std::uint32_t offset) { return (offset - Register::kLvtTimer) / 16; }
+constexpr std::uint32_t kNobody = 0xFFFFFFFF;  // what a read gives that nobody claims
 
 }  // namespace
 
 std::uint32_t LapicBank::version() const {
   std::uint32_t value = LapicVersion::Version::set(0, LapicVersion::kIntegrated);
-  value = LapicVersion::MaxLvtEntry::set(value, Lvt::kEntries - 1);
+  const unsigned entries = config_.cmci == Cmci::Present ? Lvt::kEntries : Lvt::kEntries - 1;
+  value = LapicVersion::MaxLvtEntry::set(value, entries - 1);
   const bool suppression = config_.eoi_suppression == EoiSuppression::Supported;
   return LapicVersion::SuppressEoiBroadcast::set(value, suppression);
 }
@@ -30,17 +29,38 @@ std::optional<std::uint32_t> LapicBank::vectors_at(const Row& row, std::uint32_t
   return row.isr.register_word(index);
 }
 
+std::optional<LocalInterrupt> LapicBank::lvt_entry(std::uint32_t offset) const {
+  if (offset == Register::kLvtCmci && config_.cmci == Cmci::Present) return LocalInterrupt::Cmci;
+  const bool one_of_six =
+      offset >= Register::kLvtTimer && offset <= Register::kLvtError && offset % 16 == 0;
+  if (!one_of_six) return std::nullopt;
+  return static_cast<LocalInterrupt>((offset - Register::kLvtTimer) / 16);
+}
+
 std::uint32_t LapicBank::read(CpuId cpu, std::uint32_t offset, Env& env) {
   if (!rows_.contains(cpu)) {
     env.guest_error(GuestFault::TableIndexOutOfRange);
     return 0;
   }
-  Row& row = rows_[cpu];
+  if (mode(cpu) == LapicMode::Xapic) return read_register(cpu, offset, env);
+  env.guest_error(GuestFault::UnclaimedAddress);
+  return kNobody;
+}
+
+void LapicBank::write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
+  if (!rows_.contains(cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
+  if (mode(cpu) != LapicMode::Xapic) return env.guest_error(GuestFault::UnclaimedAddress);
+  if (offset == Register::kEoi) return end_of_interrupt(cpu, env);
+  write_register(cpu, offset, value, env);
+}
+
+std::uint32_t LapicBank::read_register(CpuId cpu, std::uint32_t offset, Env& env) {
+  const Row& row = rows_[cpu];
   if (const auto vectors = vectors_at(row, offset)) return *vectors;
-  if (is_lvt(offset)) return row.lvt[lvt_entry(offset)];
+  if (const auto entry = lvt_entry(offset)) return lvt(cpu, *entry);
   switch (offset) {
     case Register::kId:
-      return ApicIdField::set(0, row.id);
+      return mode(cpu) == LapicMode::X2apic ? row.id : ApicIdField::set(0, row.id);
     case Register::kVersion:
       return version();
     case Register::kTpr:
@@ -62,28 +82,23 @@ std::uint32_t LapicBank::read(CpuId cpu, std::uint32_t offset, Env& env) {
     case Register::kIcrHigh:
       return row.icr_high;
     case Register::kInitialCount:
-      return row.initial_count;
+      return locals_[cpu].timer.initial_count();
+    case Register::kCurrentCount:
+      return current_count(cpu, env);
     case Register::kDivideConfiguration:
-      return row.divide_configuration;
-    case Register::kEoi:           // write-only
-    case Register::kCurrentCount:  // the timer never runs
+      return locals_[cpu].timer.divide_configuration();
+    case Register::kEoi:  // write-only
       return 0;
     default:
-      refuse_register(row, env);
+      refuse_register(cpu, env);
       return 0;
   }
 }
 
-void LapicBank::write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
-  if (!rows_.contains(cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
-  if (offset == Register::kEoi) return end_of_interrupt(cpu, env);
-  write_setting(cpu, offset, value, env);
-}
-
-void LapicBank::write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
+void LapicBank::write_register(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   Row& row = rows_[cpu];
   if (vectors_at(row, offset)) return;  // read-only
-  if (is_lvt(offset)) return write_lvt(row, lvt_entry(offset), value);
+  if (const auto entry = lvt_entry(offset)) return write_lvt(cpu, *entry, value, env);
   switch (offset) {
     case Register::kId:
       row.id = ApicIdField::get(value);
@@ -98,7 +113,7 @@ void LapicBank::write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t val
       row.dfr = value | ~DestinationModel::kMask;  // the other bits read as 1 (SDM 11.6.2.2)
       return;
     case Register::kSvr:
-      return write_svr(row, value);
+      return write_svr(cpu, value, env);
     case Register::kEsr:
       // A write shows what was recorded since the last one, and begins anew (SDM 11.5.3).
       row.esr = row.errors;
@@ -111,52 +126,74 @@ void LapicBank::write_setting(CpuId cpu, std::uint32_t offset, std::uint32_t val
       row.icr_high = value & Icr::Destination::kMask;
       return;
     case Register::kInitialCount:
-      row.initial_count = value;
-      return;
+      return write_initial_count(cpu, value, env);
     case Register::kDivideConfiguration:
-      row.divide_configuration = value & kDivideWritable;
-      return;
+      return locals_[cpu].timer.set_divide_configuration(value & kDivideWritable);
     case Register::kVersion:  // read-only
     case Register::kApr:
     case Register::kPpr:
     case Register::kCurrentCount:
       return;
     default:
-      refuse_register(row, env);
+      refuse_register(cpu, env);
   }
 }
 
 /// SDM vol. 3, 11.5.3, "Illegal Register Address".
-void LapicBank::refuse_register(Row& row, Env& env) {
-  row.errors = Esr::IllegalRegisterAddress::set(row.errors, 1);
+void LapicBank::refuse_register(CpuId cpu, Env& env) {
   env.guest_error(GuestFault::UnknownRegister);
+  record_error(cpu, Esr::IllegalRegisterAddress::kMask, env);
+}
+
+/// The first error since software wrote to the ESR interrupts; the write arms it again (SDM vol. 3,
+/// 11.5.3). So an error interrupt with an illegal vector does not raise itself.
+void LapicBank::record_error(CpuId cpu, std::uint32_t error, Env& env) {
+  std::uint32_t& errors = rows_[cpu].errors;
+  const bool first = errors == 0;
+  errors |= error;
+  if (first) raise(cpu, LocalInterrupt::Error, TriggerMode::Edge, kNoSpan, env);
 }
 
 /// Disabling by software keeps IRR and ISR, and masks the local vector table (SDM 11.4.7.2).
-void LapicBank::write_svr(Row& row, std::uint32_t value) const {
+void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
+  Row& row = rows_[cpu];
   std::uint32_t writable = Svr::SpuriousVector::kMask | Svr::SoftwareEnable::kMask;
   if (config_.eoi_suppression == EoiSuppression::Supported) {
     writable |= Svr::SuppressEoiBroadcast::kMask;
   }
   row.svr = value & writable;
   if (Svr::SoftwareEnable::is_set(row.svr)) return;
-  for (std::uint32_t& entry : row.lvt) entry = Lvt::Masked::set(entry, 1);
+  for (std::uint32_t& entry : locals_[cpu].lvt) entry = Lvt::Masked::set(entry, 1);
+  update_extint(cpu, env);
 }
 
 /// The mask bits of a LAPIC that is disabled by software cannot be cleared (SDM 11.4.7.2).
-void LapicBank::write_lvt(Row& row, unsigned entry, std::uint32_t value) const {
-  value &= Lvt::kWritable[entry];
-  if (!Svr::SoftwareEnable::is_set(row.svr)) value = Lvt::Masked::set(value, 1);
-  row.lvt[entry] = value;
+void LapicBank::write_lvt(CpuId cpu, LocalInterrupt which, std::uint32_t value, Env& env) {
+  const std::uint32_t writable = Lvt::kWritable[static_cast<std::size_t>(which)];
+  std::uint32_t& entry = lvt(cpu, which);
+  const std::uint32_t before = entry;
+  entry = (value & writable) | (before & Lvt::RemoteIrr::kMask);
+  if (!software_enabled(CpuId{cpu})) entry = Lvt::Masked::set(entry, 1);
+  if (which == LocalInterrupt::Timer) return change_timer_mode(cpu, before);
+  if (which != LocalInterrupt::Lint0 && which != LocalInterrupt::Lint1) return;
+  if (!level_lint0(cpu)) {
+    std::uint32_t& lint0 = lvt(cpu, LocalInterrupt::Lint0);
+    lint0 = Lvt::RemoteIrr::set(lint0, 0);  // means nothing for the others (SDM 11.5.1)
+  }
+  update_extint(cpu, env);
+  sample_lint0(cpu, Cause::Local, env);
 }
 
-/// A write to the low half of the ICR sends. IPIs are edge-triggered assertions: level and trigger
-/// mode only tell INIT from its de-assertion, which since the Pentium 4 does nothing (SDM 11.6.1).
+/// A write to the low half of the ICR sends, and so does one to the ICR of x2APIC mode. IPIs are
+/// edge-triggered assertions: level and trigger mode only tell INIT from its de-assertion, which
+/// since the Pentium 4 does nothing (SDM 11.6.1).
 void LapicBank::send_ipi(CpuId cpu, Env& env) {
-  Row& row = rows_[cpu];
+  const Row& row = rows_[cpu];
   Request request;
   ApicMessage& m = request.message;
-  m.destination = ApicId{Icr::Destination::get(row.icr_high)};
+  const bool x2apic = mode(cpu) == LapicMode::X2apic;
+  m.format = x2apic ? DestinationFormat::X2apic : DestinationFormat::Xapic;
+  m.destination = ApicId{x2apic ? row.icr_high : Icr::Destination::get(row.icr_high)};
   m.vector = static_cast<Vector>(Icr::Vector::get(row.icr_low));
   m.delivery_mode = static_cast<DeliveryMode>(Icr::DeliveryMode::get(row.icr_low));
   m.destination_mode = static_cast<DestinationMode>(Icr::DestinationMode::get(row.icr_low));
@@ -165,10 +202,30 @@ void LapicBank::send_ipi(CpuId cpu, Env& env) {
 
   const bool asserts = Icr::Level::is_set(row.icr_low) || !Icr::TriggerMode::is_set(row.icr_low);
   if (m.delivery_mode == DeliveryMode::Init && !asserts) return;
+  send(request, env);
+}
+
+/// SDM vol. 3, 11.12.11.
+void LapicBank::send_self_ipi(CpuId cpu, Vector vector, Env& env) {
+  Request request;
+  request.message.vector = vector;
+  request.shorthand = Shorthand::Self;
+  request.sender = cpu;
+  send(request, env);
+}
+
+void LapicBank::send(const Request& request, Env& env) {
+  const ApicMessage& m = request.message;
   const SpanId span = env.open(Cause::Ipi, kNoSpan);
   if (goes_to_irr(m.delivery_mode) && !legal(m.vector)) {
-    row.errors = Esr::SendIllegalVector::set(row.errors, 1);
-    return env.drop(span, DropReason::IllegalVector);
+    env.drop(span, DropReason::IllegalVector);
+    return record_error(request.sender, Esr::SendIllegalVector::kMask, env);
+  }
+  const bool refused = m.delivery_mode == DeliveryMode::LowestPriority &&
+                       config_.lowest_priority_ipi == LowestPriorityIpi::Refused;
+  if (refused) {
+    env.drop(span, DropReason::ReservedDeliveryMode);
+    return record_error(request.sender, Esr::RedirectableIpi::kMask, env);
   }
   deliver(request, span, env);
 }

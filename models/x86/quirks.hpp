@@ -16,6 +16,13 @@ enum class Quirk : std::uint8_t {
   PicEdgeLatched,
   PicCascadePulsed,
   PicReadyAtReset,
+  ReservedModeAccepted,
+  SmiIgnored,
+  ExtIntMessageIgnored,
+  ReservedMsrBitsIgnored,
+  WideIdInXapicMode,
+  Lint0ResetsToExtInt,
+  ExtendedDestinationId,
 };
 
 struct QuirkRow {
@@ -23,7 +30,7 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 6> kQuirks = {{
+constexpr std::array<QuirkRow, 13> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not "
@@ -41,6 +48,20 @@ constexpr std::array<QuirkRow, 6> kQuirks = {{
      "stays there when it is withdrawn (KVM)."},
     {Quirk::PicReadyAtReset, "pic-ready-at-reset",
      "An 8259 that was never initialized delivers, unmasked and from vector 0 (KVM)."},
+    {Quirk::ReservedModeAccepted, "reserved-mode-accepted",
+     "A message of the reserved delivery mode 3 counts as accepted, and does nothing (KVM)."},
+    {Quirk::SmiIgnored, "smi-ignored", "An SMI message reaches nobody (KVM without SMM)."},
+    {Quirk::ExtIntMessageIgnored, "extint-message-ignored",
+     "A message of the ExtINT delivery mode reaches nobody; the 8259s are asked through LINT0 only "
+     "(KVM)."},
+    {Quirk::ReservedMsrBitsIgnored, "reserved-msr-bits-ignored",
+     "WRMSR ignores reserved bits 31:0 of x2APIC registers, but for ESR, ICR and SELF IPI (KVM)."},
+    {Quirk::WideIdInXapicMode, "wide-id-in-xapic-mode",
+     "A LAPIC in xAPIC mode whose id has more than 8 bits is reached by all of them, too (KVM)."},
+    {Quirk::Lint0ResetsToExtInt, "lint0-resets-to-extint",
+     "LINT0 of the bootstrap processor comes out of reset unmasked, as ExtINT (KVM)."},
+    {Quirk::ExtendedDestinationId, "extended-destination-id",
+     "Address bits 11:5 of a message hold bits 14:8 of the destination (KVM, QEMU, Xen, Hyper-V)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.

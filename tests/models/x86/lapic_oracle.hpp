@@ -26,6 +26,7 @@ struct Apic {
   unsigned tpr = 0;
   std::uint32_t errors = 0, esr = 0, destination = 0;
   std::set<unsigned> irr, isr, tmr;
+  bool waits_for_sipi = false;
 
   bool enabled() const { return (svr & 0x100) != 0; }
   static unsigned top(const std::set<unsigned>& set) { return set.empty() ? 0 : *set.rbegin(); }
@@ -134,18 +135,27 @@ class Oracle {
     return taken;
   }
 
+  /// CPU 0 is the bootstrap processor, which does not wait.
+  void initialize(unsigned cpu) {
+    messages.push_back("INIT " + std::to_string(cpu));
+    const unsigned id = apics[cpu].id;
+    apics[cpu] = Apic{};
+    apics[cpu].id = id;
+    apics[cpu].waits_for_sipi = cpu != 0;
+  }
+  void start_up(const Message& m, unsigned cpu) {
+    if (!apics[cpu].waits_for_sipi) return;
+    apics[cpu].waits_for_sipi = false;
+    messages.push_back("SIPI " + std::to_string(cpu) + " " + std::to_string(m.vector));
+  }
+
   bool take(const Message& m, unsigned cpu) {
     Apic& a = apics[cpu];
     const std::string name = std::to_string(cpu);
     if (m.mode == 2) messages.push_back("SMI " + name);
     if (m.mode == 4) messages.push_back("NMI " + name);
-    if (m.mode == 6) messages.push_back("SIPI " + name + " " + std::to_string(m.vector));
-    if (m.mode == 5) {
-      messages.push_back("INIT " + name);
-      const unsigned id = a.id;
-      a = Apic{};
-      a.id = id;
-    }
+    if (m.mode == 6) start_up(m, cpu);
+    if (m.mode == 5) initialize(cpu);
     if (m.mode > 1) return true;
     if (m.vector < 16) {
       a.errors |= 1u << 6;
