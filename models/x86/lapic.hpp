@@ -132,6 +132,9 @@ class LapicBank final {
   MsrAnswer rdmsr(CpuId cpu, std::uint32_t msr, Env& env);
   MsrAnswer wrmsr(CpuId cpu, std::uint32_t msr, std::uint64_t value, Env& env);
   void on_pin(const PinChange& change, Env& env);
+  /// A host puts the register at `offset` in place, in either mode: nothing is sent and nothing is
+  /// read-only but what follows from the id. ISR and IRR bits begin and end spans.
+  void restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
 
   // State, for reports and comparison. `cpu` must exist.
   const VectorSet& irr(CpuId cpu) const { return rows_[cpu].irr; }
@@ -316,6 +319,11 @@ class LapicBank final {
   std::uint32_t version() const;
   std::optional<std::uint32_t> vectors_at(const Row& row, std::uint32_t offset) const;
   std::optional<LocalInterrupt> lvt_entry(std::uint32_t offset) const;
+
+  // As a host sets them: lapic_restore.cpp.
+  static void restore_vectors(VectorSet& set, std::array<SpanId, 256>& spans, unsigned index,
+                              std::uint32_t word, Env& env);
+  static void restore_tmr(Row& row, unsigned index, std::uint32_t word);
 
   // IA32_APIC_BASE, and registers as MSRs: lapic_msr.cpp.
   std::optional<std::uint64_t> read_x2apic(CpuId cpu, std::uint32_t offset, Env& env);

@@ -20,9 +20,9 @@ unsigned LapicTimer::divisor() const {
   return code == 7 ? 1 : 2u << code;
 }
 
-Time LapicTimer::end_of_count(Time begin) const {
-  const Time length = time_of(Uint128{initial_} * ticks_, hz_);
-  return length < kNever - begin ? begin + length : kNever;
+Time LapicTimer::end_of_period() const {
+  const Time length = time_of(Uint128{initial_} * ticks_ * periods_, hz_);
+  return length < kNever - begin_ ? begin_ + length : kNever;
 }
 
 void LapicTimer::arm(Time due) {
@@ -48,12 +48,13 @@ void LapicTimer::start(std::uint32_t count, std::uint64_t hz, Time now) {
   hz_ = hz;
   ticks_ = divisor();
   begin_ = now;
-  arm(end_of_count(now));
+  periods_ = 1;
+  arm(end_of_period());
 }
 
 void LapicTimer::reload() {
-  begin_ = due_;
-  arm(end_of_count(begin_));
+  ++periods_;
+  arm(end_of_period());
 }
 
 void LapicTimer::start_deadline(std::uint64_t deadline, std::uint64_t hz) {
@@ -65,13 +66,13 @@ void LapicTimer::start_deadline(std::uint64_t deadline, std::uint64_t hz) {
 std::uint32_t LapicTimer::current_count(Time now) const {
   if (!armed_ || now >= due_) return 0;
   const Uint128 counted = Uint128{now - begin_} * hz_ / (Uint128{kPsPerSecond} * ticks_);
-  return initial_ - static_cast<std::uint32_t>(counted);
+  return static_cast<std::uint32_t>(Uint128{initial_} * periods_ - counted);
 }
 
 bool operator==(const LapicTimer& a, const LapicTimer& b) {
   const auto all = [](const LapicTimer& t) {
     return std::tie(t.initial_, t.divide_, t.generation_, t.armed_, t.deadline_, t.hz_, t.ticks_,
-                    t.begin_, t.due_);
+                    t.begin_, t.periods_, t.due_);
   };
   return all(a) == all(b);
 }

@@ -16,14 +16,16 @@ namespace irqfab::x86 {
 
 class LapicTimer {
  public:
-  /// The rate of a counter is in Hz; 0 is a counter that stands still, and nothing expires then.
+  /// The rate of a counter is in Hz, up to 10^12; 0 is a counter that stands still, and nothing
+  /// expires then.
 
   /// Counts down from `count` at `hz` over the divisor. A count of 0 stops the timer.
   void start(std::uint32_t count, std::uint64_t hz, Time now);
   /// Expires when a time stamp counter of `hz` that was 0 at time 0 has reached `deadline`; a
   /// deadline of 0 stops the timer.
   void start_deadline(std::uint64_t deadline, std::uint64_t hz);
-  /// Begins the next period of a periodic timer; a count cannot be written in between.
+  /// Begins the next period of a periodic timer, at the end of the last one. Periods are counted,
+  /// so rounding does not add up.
   void reload();
   /// What was going to expire is stale.
   void stop();
@@ -48,7 +50,7 @@ class LapicTimer {
 
  private:
   void arm(Time due);
-  Time end_of_count(Time begin) const;
+  Time end_of_period() const;
 
   std::uint32_t initial_ = 0;
   std::uint32_t divide_ = 0;
@@ -57,8 +59,9 @@ class LapicTimer {
   std::uint64_t deadline_ = 0;
   // Of the count under way:
   std::uint64_t hz_ = 0;
-  std::uint64_t ticks_ = 1;  // of that rate, for one count
-  Time begin_ = 0;
+  std::uint64_t ticks_ = 1;    // of that rate, for one count
+  Time begin_ = 0;             // of the first period
+  std::uint64_t periods_ = 0;  // from there to the end of this one
   Time due_ = 0;
 };
 

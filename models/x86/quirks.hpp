@@ -75,6 +75,19 @@ class Quirks {
   std::uint64_t bits_ = 0;
 };
 
+/// Those that the in-kernel irqchip of KVM was seen to have.
+constexpr Quirks quirks_of_kvm() {
+  Quirks quirks;
+  for (const Quirk quirk :
+       {Quirk::LowestPriorityByHash, Quirk::IllegalVectorAccepted, Quirk::MessageLevelIgnored,
+        Quirk::ReservedModeAccepted, Quirk::SmiIgnored, Quirk::ExtIntMessageIgnored,
+        Quirk::ReservedMsrBitsIgnored, Quirk::WideIdInXapicMode, Quirk::Lint0ResetsToExtInt,
+        Quirk::PicEdgeLatched, Quirk::PicCascadePulsed, Quirk::PicReadyAtReset}) {
+    quirks.add(quirk);
+  }
+  return quirks;
+}
+
 constexpr std::optional<Quirk> quirk_named(std::string_view name) {
   for (const QuirkRow& row : kQuirks) {
     if (row.name == name) return row.quirk;
