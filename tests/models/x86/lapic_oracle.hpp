@@ -12,6 +12,7 @@ namespace lapic_oracle {
 
 struct Message {
   unsigned destination = 0;
+  bool wide = false;  // the destination has 32 bits
   bool logical = false;
   bool hint = false;
   unsigned mode = 0;  // as ICR and message data encode it
@@ -21,13 +22,16 @@ struct Message {
 };
 
 struct Apic {
-  unsigned id = 0;
+  unsigned id = 0;       // as it is at present
+  unsigned full_id = 0;  // as the machine was built
+  bool x2apic = false;
   std::uint32_t ldr = 0, dfr = 0xFFFFFFFF, svr = 0xFF;
   unsigned tpr = 0;
   std::uint32_t errors = 0, esr = 0, destination = 0;
   std::set<unsigned> irr, isr, tmr;
   bool waits_for_sipi = false;
 
+  std::uint32_t logical_id() const { return x2apic ? id / 16 * 65536 + (1u << id % 16) : ldr; }
   bool enabled() const { return (svr & 0x100) != 0; }
   static unsigned top(const std::set<unsigned>& set) { return set.empty() ? 0 : *set.rbegin(); }
   unsigned ppr() const {
@@ -44,7 +48,24 @@ struct Apic {
 class Oracle {
  public:
   explicit Oracle(const std::vector<unsigned>& ids) : apics(ids.size()) {
-    for (std::size_t i = 0; i < ids.size(); ++i) apics[i].id = ids[i];
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      apics[i].full_id = ids[i];
+      apics[i].id = ids[i] % 256;
+    }
+  }
+
+  void enter_x2apic(unsigned cpu) {
+    apics[cpu].x2apic = true;
+    apics[cpu].id = apics[cpu].full_id;
+    apics[cpu].destination = 0;
+  }
+  /// By way of the disabled state.
+  void return_to_xapic(unsigned cpu) {
+    Apic fresh;
+    fresh.full_id = apics[cpu].full_id;
+    fresh.id = fresh.full_id % 256;
+    fresh.waits_for_sipi = apics[cpu].waits_for_sipi;
+    apics[cpu] = fresh;
   }
 
   /// The number of APICs that took the message.
@@ -76,6 +97,7 @@ class Oracle {
   void write_icr(unsigned cpu, std::uint32_t low) {
     Message m;
     m.destination = apics[cpu].destination;
+    m.wide = apics[cpu].x2apic;
     m.logical = (low & 0x800) != 0;
     m.mode = low >> 8 & 7;
     m.vector = low & 0xFF;
@@ -102,8 +124,11 @@ class Oracle {
 
  private:
   static bool names(const Message& m, const Apic& a) {
-    if (m.destination == 0xFF) return true;
+    if (m.wide && m.destination == 0xFFFFFFFF) return true;
+    if (m.destination == 0xFF && !(m.wide && a.x2apic)) return true;
     if (!m.logical) return a.id == m.destination;
+    if (a.x2apic) return a.id / 16 == m.destination >> 16 && (m.destination >> a.id % 16 & 1) != 0;
+    if (m.destination > 0xFF) return false;
     const unsigned own = a.ldr >> 24, model = a.dfr >> 28;
     if (model == 0xF) return (own & m.destination) != 0;
     if (model == 0) return own / 16 == m.destination / 16 && (own & m.destination & 0xF) != 0;
@@ -138,9 +163,11 @@ class Oracle {
   /// CPU 0 is the bootstrap processor, which does not wait.
   void initialize(unsigned cpu) {
     messages.push_back("INIT " + std::to_string(cpu));
-    const unsigned id = apics[cpu].id;
+    const Apic before = apics[cpu];
     apics[cpu] = Apic{};
-    apics[cpu].id = id;
+    apics[cpu].id = before.id;
+    apics[cpu].full_id = before.full_id;
+    apics[cpu].x2apic = before.x2apic;
     apics[cpu].waits_for_sipi = cpu != 0;
   }
   void start_up(const Message& m, unsigned cpu) {

@@ -15,18 +15,6 @@ namespace {
 
 using Register = LapicRegister;
 
-std::set<unsigned> vectors_in(LapicBank& bank, unsigned cpu, std::uint32_t offset,
-                              test::RecordingEnv& env) {
-  std::set<unsigned> found;
-  for (unsigned index = 0; index < 8; ++index) {
-    const std::uint32_t word = bank.read(CpuId{cpu}, offset + 16 * index, env);
-    for (unsigned bit = 0; bit < 32; ++bit) {
-      if ((word >> bit & 1) != 0) found.insert(32 * index + bit);
-    }
-  }
-  return found;
-}
-
 /// One machine on both sides, and the operations that move both.
 class Pair {
  public:
@@ -42,7 +30,7 @@ class Pair {
       inta(cpu);
     } else if (dice < 72) {
       oracle_.eoi(cpu);
-      write(cpu, Register::kEoi, static_cast<std::uint32_t>(random_()));
+      write(cpu, Register::kEoi, x2apic(cpu) ? 0 : static_cast<std::uint32_t>(random_()));
     } else if (dice < 82) {
       ipi(cpu);
     } else {
@@ -72,28 +60,67 @@ class Pair {
   unsigned some_vector() { return chance(80) ? 0x30 + 0x11 * below(6) : below(256); }
   unsigned some_mode() { return chance(75) ? below(2) : below(8); }
   unsigned some_destination() {
-    if (chance(40)) return oracle_.apics[below(oracle_.apics.size())].id;
+    if (chance(40)) return some_apic().id % 256;
     return chance(20) ? 0xFF : below(256);
   }
-  void write(unsigned cpu, std::uint32_t offset, std::uint32_t value) {
-    bank_.write(CpuId{cpu}, offset, value, env_);
+  unsigned some_wide_destination(bool logical) {
+    if (chance(20)) return chance(50) ? 0xFFFFFFFF : 0xFF;
+    if (!logical) return some_apic().id;
+    return some_apic().id / 16 << 16 | below(0x10000);
+  }
+  const lapic_oracle::Apic& some_apic() { return oracle_.apics[below(oracle_.apics.size())]; }
+  bool x2apic(unsigned cpu) const { return oracle_.apics[cpu].x2apic; }
+
+  /// By the page, or by the MSR of the same register.
+  void write(unsigned cpu, std::uint32_t offset, std::uint64_t value) {
+    if (!x2apic(cpu)) {
+      return bank_.write(CpuId{cpu}, offset, static_cast<std::uint32_t>(value), env_);
+    }
+    const auto answer = bank_.wrmsr(CpuId{cpu}, LapicMsr::kFirst + offset / 16, value, env_);
+    ASSERT_EQ(answer.status, MsrStatus::Done) << std::hex << offset << ' ' << value;
+  }
+  std::uint64_t read(unsigned cpu, std::uint32_t offset) {
+    if (!x2apic(cpu)) return bank_.read(CpuId{cpu}, offset, env_);
+    return bank_.rdmsr(CpuId{cpu}, LapicMsr::kFirst + offset / 16, env_).value;
+  }
+  void write_base(unsigned cpu, std::uint64_t mode) {
+    const std::uint64_t bootstrap = cpu == 0 ? 0x100 : 0;
+    const auto answer =
+        bank_.wrmsr(CpuId{cpu}, LapicMsr::kApicBase, 0xFEE00000 | mode | bootstrap, env_);
+    ASSERT_EQ(answer.status, MsrStatus::Done);
+  }
+  std::set<unsigned> vectors_in(unsigned cpu, std::uint32_t offset) {
+    std::set<unsigned> found;
+    for (unsigned index = 0; index < 8; ++index) {
+      const std::uint64_t word = read(cpu, offset + 16 * index);
+      for (unsigned bit = 0; bit < 32; ++bit) {
+        if ((word >> bit & 1) != 0) found.insert(32 * index + bit);
+      }
+    }
+    return found;
   }
 
   void message() {
     lapic_oracle::Message m;
-    m.destination = some_destination();
     m.logical = chance(50);
+    m.wide = chance(30);
+    m.destination = m.wide ? some_wide_destination(m.logical) : some_destination();
     m.hint = chance(15);
     m.mode = some_mode();
     m.vector = some_vector();
     m.level_triggered = chance(40);
     m.asserted = chance(90);
     const std::uint64_t address =
-        0xFEE00000 | m.destination << 12 | (m.hint ? 8u : 0u) | (m.logical ? 4u : 0u);
+        0xFEE00000 | (m.destination & 0xFF) << 12 | (m.hint ? 8u : 0u) | (m.logical ? 4u : 0u);
     const std::uint32_t data =
         (m.level_triggered ? 0x8000u : 0u) | (m.asserted ? 0x4000u : 0u) | m.mode << 8 | m.vector;
+    ApicMessage sent = decode({address, data});
+    if (m.wide) {
+      sent.destination = ApicId{m.destination};
+      sent.format = DestinationFormat::X2apic;
+    }
     const unsigned expected = oracle_.deliver(m);
-    ASSERT_EQ(bank_.on_message(decode({address, data}), book_.begin(), env_), expected);
+    ASSERT_EQ(bank_.on_message(sent, book_.begin(), env_), expected);
   }
 
   void inta(unsigned cpu) {
@@ -106,19 +133,45 @@ class Pair {
   }
 
   void ipi(unsigned cpu) {
-    const unsigned destination = some_destination();
     const std::uint32_t low =
         below(4) << 18 | below(4) << 14 | below(2) << 11 | some_mode() << 8 | some_vector();
+    if (x2apic(cpu)) return wide_ipi(cpu, low);
+    const unsigned destination = some_destination();
     oracle_.apics[cpu].destination = destination;
     write(cpu, Register::kIcrHigh, destination << 24);
     oracle_.write_icr(cpu, low);
     write(cpu, Register::kIcrLow, low);
   }
+  void wide_ipi(unsigned cpu, std::uint32_t low) {
+    if (chance(20)) {
+      constexpr std::uint32_t kSelf = 1u << 18;
+      oracle_.write_icr(cpu, kSelf | (low & 0xFF));
+      return write(cpu, Register::kSelfIpi, low & 0xFF);
+    }
+    const unsigned destination = some_wide_destination((low & 0x800) != 0);
+    oracle_.apics[cpu].destination = destination;
+    oracle_.write_icr(cpu, low);
+    write(cpu, Register::kIcrLow, std::uint64_t{destination} << 32 | low);
+  }
+
+  /// To the other mode; software enables the LAPIC again where it was reset.
+  void change_mode(unsigned cpu) {
+    if (!x2apic(cpu)) {
+      oracle_.enter_x2apic(cpu);
+      return write_base(cpu, 0xC00);
+    }
+    oracle_.return_to_xapic(cpu);
+    write_base(cpu, 0);
+    write_base(cpu, 0x800);
+    oracle_.apics[cpu].svr = 0x1FF;
+    write(cpu, Register::kSvr, 0x1FF);
+  }
 
   void configure(unsigned cpu) {
     lapic_oracle::Apic& apic = oracle_.apics[cpu];
     const auto value = static_cast<std::uint32_t>(random_());
-    switch (below(6)) {
+    if (chance(10)) return change_mode(cpu);
+    switch (below(x2apic(cpu) ? 3 : 6)) {
       case 0:
         apic.tpr = chance(50) ? 0 : value & 0x7F;
         return write(cpu, Register::kTpr, apic.tpr);
@@ -126,15 +179,15 @@ class Pair {
         apic.svr = (value & 0x10FF) | (chance(85) ? 0x100u : 0u);
         return write(cpu, Register::kSvr, apic.svr);
       case 2:
+        oracle_.write_esr(cpu);
+        return write(cpu, Register::kEsr, x2apic(cpu) ? 0 : value);
+      case 3:
         apic.ldr = value & 0xFF000000;
         return write(cpu, Register::kLdr, value);
-      case 3:
+      case 4:
         apic.dfr = chance(50) ? 0xFFFFFFFF : value | 0x0FFFFFFF;
         if (chance(50)) apic.dfr &= 0x0FFFFFFF;
         return write(cpu, Register::kDfr, apic.dfr);
-      case 4:
-        oracle_.write_esr(cpu);
-        return write(cpu, Register::kEsr, value);
       default:
         apic.id = chance(80) ? cpu : below(8);
         return write(cpu, Register::kId, apic.id << 24);
@@ -143,18 +196,19 @@ class Pair {
 
   void compare(unsigned cpu) {
     const lapic_oracle::Apic& expected = oracle_.apics[cpu];
-    ASSERT_EQ(vectors_in(bank_, cpu, Register::kIrr, env_), expected.irr);
-    ASSERT_EQ(vectors_in(bank_, cpu, Register::kIsr, env_), expected.isr);
-    ASSERT_EQ(vectors_in(bank_, cpu, Register::kTmr, env_), expected.tmr);
-    const auto read = [&](std::uint32_t offset) { return bank_.read(CpuId{cpu}, offset, env_); };
-    ASSERT_EQ(read(Register::kId), expected.id << 24);
-    ASSERT_EQ(read(Register::kTpr), expected.tpr);
-    ASSERT_EQ(read(Register::kPpr), expected.ppr());
-    ASSERT_EQ(read(Register::kApr), expected.apr());
-    ASSERT_EQ(read(Register::kLdr), expected.ldr);
-    ASSERT_EQ(read(Register::kDfr), expected.dfr);
-    ASSERT_EQ(read(Register::kSvr), expected.svr);
-    ASSERT_EQ(read(Register::kEsr), expected.esr);
+    ASSERT_EQ(vectors_in(cpu, Register::kIrr), expected.irr);
+    ASSERT_EQ(vectors_in(cpu, Register::kIsr), expected.isr);
+    ASSERT_EQ(vectors_in(cpu, Register::kTmr), expected.tmr);
+    ASSERT_EQ(read(cpu, Register::kId), expected.x2apic ? expected.id : expected.id << 24);
+    ASSERT_EQ(read(cpu, Register::kTpr), expected.tpr);
+    ASSERT_EQ(read(cpu, Register::kPpr), expected.ppr());
+    ASSERT_EQ(read(cpu, Register::kLdr), expected.logical_id());
+    ASSERT_EQ(read(cpu, Register::kSvr), expected.svr);
+    ASSERT_EQ(read(cpu, Register::kEsr), expected.esr);
+    ASSERT_EQ(bank_.waits_for_sipi(CpuId{cpu}), expected.waits_for_sipi);
+    if (expected.x2apic) return;  // which has no APR and no DFR
+    ASSERT_EQ(read(cpu, Register::kApr), expected.apr());
+    ASSERT_EQ(read(cpu, Register::kDfr), expected.dfr);
   }
 
   /// The lines and broadcasts of this step. A line is told when it changes, and only then.
@@ -220,7 +274,8 @@ TEST_P(LapicOracle, AgreesOnEveryStateAfterEveryOperation) {
 INSTANTIATE_TEST_SUITE_P(Machines, LapicOracle,
                          ::testing::Values(std::vector<unsigned>{0},
                                            std::vector<unsigned>{0, 1, 2, 3},
-                                           std::vector<unsigned>{7, 3, 9, 200, 1, 0}),
+                                           std::vector<unsigned>{7, 3, 9, 200, 1, 0},
+                                           std::vector<unsigned>{0, 300, 17, 44, 70000, 255, 18}),
                          [](const auto& machine) {
                            return std::to_string(machine.param.size()) + "Cpus";
                          });
