@@ -137,9 +137,13 @@ class Replays(HostileTest):
 
     def test_a_directory_or_another_file_is_no_trace(self):
         (self.folder / "folder").mkdir()
-        self.ends(WRONG, "run", self.replay("folder"), saying="cannot read: Is a directory")
+        self.ends(WRONG, "run", self.replay("folder"), saying="'folder' is no regular file")
         self.ends(WRONG, "run", self.replay("s.yaml"), saying="s.yaml:+0x0: error: not an irqfab")
-        self.ends(WRONG, "run", self.replay("/dev/zero"), saying="/dev/zero:+0x0: error: ")
+        self.ends(WRONG, "run", self.replay("/dev/zero"), saying="'/dev/zero' is no regular file")
+
+    def test_a_pipe_that_nobody_writes_to_is_not_waited_for(self):
+        os.mkfifo(self.folder / "pipe")
+        self.ends(WRONG, "run", self.replay("pipe"), saying="'pipe' is no regular file")
 
     def test_the_trace_of_a_run_holds_no_calls(self):
         scenario = self.write("other.yaml", SCENARIO)
@@ -184,6 +188,69 @@ class Arguments(HostileTest):
                      ["run", self.scenario, "--arch", "\x1b[2J"],
                      ["run", self.scenario, "--profile", "\x1b[2J"]):
             self.ends(WRONG, *args)
+
+    def test_a_count_is_a_number_as_in_scenarios(self):
+        trace = self.folder / "t.trace"
+        self.ends(HELD, "run", self.scenario, "--quiet", "--trace", trace)
+        for count in ("010", "+5", " 5", "5.0", "-1", "1001"):
+            self.ends(WRONG, "analyze", trace, "--worst", count)
+
+    def test_what_is_read_is_never_overwritten(self):
+        self.ends(WRONG, "run", self.scenario, "--trace", self.scenario, saying="is what is read")
+        trace = self.folder / "t.trace"
+        self.ends(HELD, "run", self.scenario, "--quiet", "--trace", trace)
+        whole = trace.read_bytes()
+        self.ends(WRONG, "export", trace, "--format", "csv", "-o", trace, saying="is what is read")
+        self.assertEqual((self.scenario.read_text(), trace.read_bytes()), (SCENARIO, whole))
+        recording = self.folder / "k.events"
+        shutil.copy(ROOT / "traces/perf-edge-1vcpu.txt.gz", recording)
+        for output in ("k.yaml", "k.events"):
+            self.ends(WRONG, "import", recording, "-o", self.folder / output)
+        self.assertEqual(recording.read_bytes(), (ROOT / "traces/perf-edge-1vcpu.txt.gz").read_bytes())
+
+    def test_a_pair_has_names_that_a_scenario_can_hold(self):
+        recording = ROOT / "traces/perf-edge-1vcpu.txt.gz"
+        for name in ("tab\t.yaml", 'quote".yaml', "line\n.yaml", b"bad\xff.yaml", "back\\slash.yaml"):
+            name = os.fsdecode(name)
+            self.ends(WRONG, "import", recording, "-o", os.path.join(self.folder, name))
+        self.ends(WRONG, "import", recording, "-o", "/dev/null")
+        self.assertFalse(os.path.exists("/dev/null.events"))
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["s.yaml"])
+
+    def test_trace_and_report_do_not_share_standard_output(self):
+        self.ends(WRONG, "run", self.scenario, "--trace", "-", saying="--quiet")
+        self.ends(WRONG, "run", self.scenario, "--json", "--trace", "-", saying="--quiet")
+
+    def test_what_is_replaced_keeps_its_permissions(self):
+        trace = self.write("t.trace", "old")
+        trace.chmod(0o600)
+        self.ends(HELD, "run", self.scenario, "--quiet", "--trace", trace)
+        self.assertEqual(trace.stat().st_mode & 0o777, 0o600)
+
+    def test_a_file_that_may_not_grow_is_what_the_host_cannot(self):
+        def small_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+        done = subprocess.run([IRQFAB, "run", self.scenario, "--quiet", "--trace", self.folder / "t"],
+                              capture_output=True, preexec_fn=small_files)
+        self.assertEqual(done.returncode, CANNOT, done.stderr)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["s.yaml"])
+
+    @unittest.skipIf(os.environ.get("IRQFAB_SANITIZED"), "a sanitizer reserves more address space")
+    def test_too_little_memory_is_what_the_host_cannot(self):
+        def little_memory():
+            resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))
+        for command in ("check", "run"):
+            done = subprocess.run([IRQFAB, command, ROOT / "scenarios/scale-1m.yaml"],
+                                  capture_output=True, preexec_fn=little_memory)
+            self.assertEqual(done.returncode, CANNOT, done.stderr)
+            self.assertIn(b"memory", done.stderr)
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "there is no /dev/full")
+    def test_help_that_cannot_be_printed_is_what_the_host_cannot(self):
+        with open("/dev/full", "w") as full:
+            for option in ("--help", "--version"):
+                done = subprocess.run([IRQFAB, option], stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual(done.returncode, CANNOT, done.stderr)
 
     def test_outputs_that_cannot_be_written_leave_nothing(self):
         for path in ("/no/such/folder/t.trace", self.folder, "x" * 5000 + "/t"):

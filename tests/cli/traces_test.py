@@ -243,7 +243,7 @@ class Analyze(TracesTest):
     def test_a_bound_that_means_nothing_is_refused(self):
         trace = self.nvme()
         for bound, saying in (("fast", "compares nothing"), ("p98<1us", "p98"),
-                              ("sda.lost==0", "a device 'sda'")):
+                              ("sda.lost==0", "or is of, 'sda'")):
             done = self.ok("analyze", trace, "--slo", bound, code=WRONG)
             self.assertIn(f"--slo '{bound}': error: ", done.stderr)
             self.assertIn(saying, done.stderr)
