@@ -1,6 +1,4 @@
-#include <filesystem>
 #include <iostream>
-#include <system_error>
 #include <utility>
 
 #include "fabric/cli/commands.hpp"
@@ -8,6 +6,7 @@
 #include "fabric/recording/emit.hpp"
 #include "fabric/recording/open.hpp"
 #include "fabric/trace/output_file.hpp"
+#include "fabric/trace/special_file.hpp"
 #include "fabric/trace/writer.hpp"
 #include "fabric/version.hpp"
 #include "models/base/utf8.hpp"
@@ -69,13 +68,6 @@ bool can_stand_in_a_scenario(const std::string& name) {
   return shown(name) == name && name.find_first_of("\"\\\t") == std::string::npos;
 }
 
-/// False for a device or a pipe: nothing can lie beside it.
-bool may_be_replaced(const std::string& path) {
-  std::error_code absent;
-  const auto status = std::filesystem::status(path, absent);
-  return !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
-}
-
 /// What was read, and what became of it.
 std::string summary(const recording::Recording& recording, const recording::Emitted& emitted,
                     const std::string& scenario, const std::string& events) {
@@ -114,7 +106,7 @@ int import_recording(const Options& options) {
   for (const std::string& output : {options.output, events}) {
     if (is_input(output, options.input)) return kWrong;
   }
-  if (!can_stand_in_a_scenario(last_part(events)) || !may_be_replaced(options.output)) {
+  if (!can_stand_in_a_scenario(last_part(events)) || trace::is_special(options.output)) {
     return fail(kWrong,
                 "the scenario names a second file beside it, so -o needs the name of a file, "
                 "without quotes, backslashes and control characters");

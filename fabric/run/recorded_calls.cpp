@@ -1,11 +1,11 @@
 #include "fabric/run/recorded_calls.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
+#include <utility>
 
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/trace/reader.hpp"
+#include "fabric/trace/special_file.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -30,24 +30,23 @@ std::string beside(const std::string& scenario, const std::string& file) {
   return slash == std::string::npos ? file : scenario.substr(0, slash + 1) + file;
 }
 
-/// A pipe, say, for which one could wait without end.
-Diagnostic no_file(const scenario::Load& load) {
-  return {Severity::Error,
-          "unreadable",
-          load.where,
-          "'" + load.replay_file + "' is no regular file",
-          "a file that 'import' wrote",
-          ""};
+/// `what` is wrong with the file that a row names.
+Diagnostic wrong_file(const scenario::Load& load, std::string code, const std::string& what,
+                      std::string expected = "a file that 'import' wrote") {
+  return {Severity::Error,     std::move(code),
+          load.where,          "'" + load.replay_file + "' " + what,
+          std::move(expected), ""};
 }
 
 Diagnostic no_call(const scenario::Load& load, const TraceRecord& record) {
-  return {Severity::Error,
-          "no-call",
-          load.where,
-          "'" + load.replay_file + "' holds a " + std::string(name_of(record.event)) +
-              ", which is no call into the host",
-          "a file that 'import' wrote",
-          ""};
+  return wrong_file(
+      load, "no-call",
+      "holds a " + std::string(name_of(record.event)) + ", which is no call into the host");
+}
+
+Diagnostic too_late(const scenario::Load& load) {
+  return wrong_file(load, "out-of-range", "has calls later than a million seconds from the start",
+                    "a recording of less than that");
 }
 
 /// What is wrong with the file, and which row names it.
@@ -57,15 +56,6 @@ Diagnostics with_row(Diagnostics errors, const scenario::Load& load) {
   return errors;
 }
 
-Diagnostic too_late(const scenario::Load& load) {
-  return {Severity::Error,
-          "out-of-range",
-          load.where,
-          "'" + load.replay_file + "' has calls later than a million seconds from the start",
-          "a recording of less than that",
-          ""};
-}
-
 }  // namespace
 
 Result<RecordedCalls> load_calls(const scenario::Scenario& scenario) {
@@ -73,11 +63,8 @@ Result<RecordedCalls> load_calls(const scenario::Scenario& scenario) {
   for (const scenario::Load& load : scenario.workload) {
     if (load.kind != scenario::LoadKind::Replay) continue;
     const std::string file = beside(scenario.file, load.replay_file);
-    std::error_code absent;
-    const auto status = std::filesystem::status(file, absent);
-    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-      return no_file(load);
-    }
+    // For a pipe one could wait without end.
+    if (trace::is_special(file)) return wrong_file(load, "unreadable", "is no regular file");
     auto reader = trace::Reader::open(file);
     if (!reader) return with_row(reader.errors(), load);
     const auto base = static_cast<std::uint32_t>(all.threads.size());

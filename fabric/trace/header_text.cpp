@@ -13,7 +13,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "irqfab-trace/1";
-constexpr std::size_t kMostValues = 24'000'000;  // nodes, sources and their paths: three times eight million
+// A machine of four million sources, the most there are, has some sixteen: each source has a path,
+// a function's node and a stream's, too.
+constexpr std::size_t kMostValues = 24'000'000;
 constexpr std::size_t kDeepest = 8;
 constexpr std::size_t kLongestShown = 64;  // of what a header holds, in a message
 

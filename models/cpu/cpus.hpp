@@ -4,8 +4,10 @@
 // Models: the processor side of SDM vol. 3, 6.8.1 (IF), 11.8.4 (acceptance) and 11.8.5 (EOI):
 // handlers run with IF = 0 and end with EOI then IRET; NMI is taken between handlers. INTA is a
 // question whose answer the controller decides when it arrives, so a line that fell meanwhile gives
-// the spurious vector, which is returned from without EOI. Not modelled yet: nested handlers (IF =
-// 1 inside one), HLT and its wake-up time, the shadow of STI and MOV SS, SMM.
+// the spurious vector, which is returned from without EOI.
+//
+// Not modelled yet: nested handlers (IF = 1 inside one), HLT and its wake-up time, the shadow of
+// STI and MOV SS, SMM.
 #pragma once
 
 #include <array>

@@ -6,8 +6,10 @@
 // messages) and the usual swizzle of device and pin to four wires (PCI-to-PCI Bridge
 // Architecture 1.2, 9.1). Every function's change is passed on under its own driver id: the OR over
 // functions is taken at the pin, where it is known whether an interrupt is waiting or already in
-// service. Not modelled: bridges below, requester-id aliases, reads by functions (refused as an
-// Unsupported Request is), relaxed ordering.
+// service.
+//
+// Not modelled: bridges below, requester-id aliases, reads by functions (refused as an Unsupported
+// Request is), relaxed ordering.
 #pragma once
 
 #include <array>

@@ -2,8 +2,9 @@
 //
 // Models: SDM vol. 3, 11.3: messages of I/O APICs, of devices and of remapping units reach the
 // local APICs over the system interconnect, in order. It is a component of its own so that the time
-// of the flight passes before the state of a local APIC changes, not after. Not modelled: IPIs,
-// which the bank of local APICs delivers itself; topology between sockets.
+// of the flight passes before the state of a local APIC changes, not after.
+//
+// Not modelled: IPIs, which the bank of local APICs delivers itself; topology between sockets.
 #pragma once
 
 #include <array>

@@ -5,8 +5,9 @@
 // Format". The names of modes are those of the interrupt command register (11.6.1).
 // Destinations of more than 8 bits, which a device's message cannot hold: 15 bits in the extended
 // destination id of hypervisors, 32 bits in the form that crosses the interconnect behind a
-// remapping unit here, and in KVM's KVM_CAP_X2APIC_API (api.rst). Not modelled: the remappable
-// format (VT-d 5.1.2.2), which a remapping unit turns into this one.
+// remapping unit here, and in KVM's KVM_CAP_X2APIC_API (api.rst).
+//
+// Not modelled: the remappable format (VT-d 5.1.2.2), which a remapping unit turns into this one.
 #pragma once
 
 #include <cstdint>

@@ -1,13 +1,13 @@
 // What else a recording in text form may be, damaged or meant to harm: events or an error with its
 // place come of it, in bounded memory. tests/fabric/recording has the ordinary damage.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <sstream>
 #include <string>
 
 #include "fabric/recording/reconstruct.hpp"
 #include "fabric/recording/text_reader.hpp"
+#include "tests/fabric/recording/recordings.hpp"
 
 namespace irqfab::recording {
 namespace {
@@ -36,20 +36,6 @@ ReadBack read(const std::string& text) {
     if (!*event) return back;
     ++back.events;
   }
-}
-
-std::string compressed(const std::string& text) {
-  z_stream stream{};
-  deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, static_cast<uLong>(text.size())), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
 }
 
 TEST(HostileRecordings, TheEventOfTheseTestsIsOne) { EXPECT_EQ(read(kEvent).events, 1u); }
@@ -96,7 +82,7 @@ TEST(HostileRecordings, TimesThatRunBackwardsAreNotedAndLoseNothing) {
 }
 
 TEST(HostileRecordings, ASmallFileThatGrowsToAHugeLineEndsAtTheLongestLine) {
-  const std::string bomb = compressed(kEvent + std::string(64u << 20, 'A'));
+  const std::string bomb = test::gzip(kEvent + std::string(64u << 20, 'A'));
   EXPECT_LT(bomb.size(), 128u << 10);
   const ReadBack back = read(bomb);
   EXPECT_EQ(back.events, 1u);
@@ -104,12 +90,12 @@ TEST(HostileRecordings, ASmallFileThatGrowsToAHugeLineEndsAtTheLongestLine) {
 }
 
 TEST(HostileRecordings, CompressedDataCutAnywhereIsNoRecording) {
-  const std::string whole = compressed(kEvent);
+  const std::string whole = test::gzip(kEvent);
   for (std::size_t length = 3; length < whole.size(); ++length) {
     EXPECT_NE(read(whole.substr(0, length)).problem, "") << length;
   }
   EXPECT_NE(read(whole + "no gzip member").problem, "");
-  EXPECT_NE(read(compressed(whole)).problem, "") << "compressed twice";
+  EXPECT_NE(read(test::gzip(whole)).problem, "") << "compressed twice";
 }
 
 }  // namespace

@@ -117,6 +117,14 @@ class Records final : public RecordSink {
     for (const auto& item : sorted) records.push_back(item.second);
     return records;
   }
+  /// A span's own records.
+  std::vector<std::pair<Time, Event>> life_of(SpanId span) const {
+    std::vector<std::pair<Time, Event>> found;
+    for (const TraceRecord& r : in_order()) {
+      if (r.span == span) found.emplace_back(r.time, r.event);
+    }
+    return found;
+  }
   void clear() { all_.clear(); }
 
  private:

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "fabric/scenario/reader.hpp"
-#include "fabric/topology/x86_build.hpp"
+#include "tests/fabric/topology/built.hpp"
 
 namespace irqfab::topology {
 namespace {
@@ -26,16 +25,10 @@ workload:
   - { source: uart0, at: 5us }
 )";
 
-/// A scenario and the machine that was built from it, to be broken.
-struct Built {
-  explicit Built(const std::string& text, Remapping remapping = Remapping::Off) {
-    auto read = scenario::read(text, "test.yaml");
-    if (!read) throw std::runtime_error(format(read.errors().front()));
-    scenario = std::move(*read);
-    auto built = build_x86(scenario, remapping, {});
-    if (!built) throw std::runtime_error(format(built.errors().front()));
-    machine = std::move(*built);
-  }
+/// To be broken.
+struct Built : test::Built {
+  explicit Built(const std::string& text, Remapping remapping = Remapping::Off)
+      : test::Built(text, remapping) {}
   Topology& topology() { return machine.topology; }
   Diagnostics check() const { return topology::check(machine.topology, machine.plan, scenario); }
 
@@ -59,9 +52,6 @@ struct Built {
     edges.erase(rest, edges.end());
     return removed;
   }
-
-  scenario::Scenario scenario;
-  X86Machine machine;
 };
 
 std::vector<std::string> codes(const Diagnostics& found) {

@@ -4,10 +4,9 @@
 
 #include <string>
 
-#include "fabric/scenario/reader.hpp"
 #include "fabric/topology/checks.hpp"
 #include "fabric/topology/drawing.hpp"
-#include "fabric/topology/x86_build.hpp"
+#include "tests/fabric/topology/built.hpp"
 
 namespace irqfab::topology {
 namespace {
@@ -48,21 +47,13 @@ std::string machine_of(bool counted) {
          spread + "handlers: { before: 2us }\nworkload:\n" + loads;
 }
 
-struct Built {
-  explicit Built(const std::string& text, Remapping remapping = Remapping::VtdOn) {
-    auto read = scenario::read(text, "test.yaml");
-    if (!read) throw std::runtime_error(format(read.errors().front()));
-    scenario = std::move(*read);
-    auto built = build_x86(scenario, remapping, {});
-    if (!built) throw std::runtime_error(format(built.errors().front()));
-    machine = std::move(*built);
-  }
+struct Built : test::Built {
+  explicit Built(const std::string& text, Remapping remapping = Remapping::VtdOn)
+      : test::Built(text, remapping) {}
   template <class Config>
   const Config& config() const {
     return std::get<Config>(find_component<Config>(machine.topology)->config);
   }
-  scenario::Scenario scenario;
-  X86Machine machine;
 };
 
 TEST(Count, FunctionsTakeThePlacesOfRowsThatAreWrittenOut) {

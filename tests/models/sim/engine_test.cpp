@@ -150,7 +150,7 @@ TEST_F(EngineRecords, InCanonicalOrderWhatHappenedComesBeforeWhatItCaused) {
   const SpanId span = begin_span(10);
   device->accept(kIn, write(0, span), 10, 0);
   engine.run();
-  EXPECT_EQ(life_of(span), (Life{{10, Event::Pended},
+  EXPECT_EQ(records.life_of(span), (Life{{10, Event::Pended},
                                  {110, Event::BridgeForwarded},
                                  {110, Event::Pended},
                                  {110, Event::BridgeForwarded}}));

@@ -25,7 +25,7 @@ TEST_F(StationOrder, OnAnOrderedEdgeAMessageThatIsReadyEarlyIsHeld) {
   relay->accept(kIn, write(1, early), 10, 0);
   engine.run();
   EXPECT_EQ(out.carried, (std::vector<Carried>{{600, 0, 0}, {600, 1, 0}}));
-  EXPECT_EQ(life_of(early),
+  EXPECT_EQ(records.life_of(early),
             (Life{{10, Event::Pended}, {110, Event::BridgeForwarded}, {600, Event::HeldForOrder}}));
   const HopStat* held = engine.ledger().hop(0, Event::HeldForOrder);
   ASSERT_NE(held, nullptr);
@@ -148,7 +148,7 @@ TEST_F(StationCredits, StallingIsTimeOfTheSpanAndNoWaitBeside) {
   send(1, 0);
   const SpanId span = send(2, 0);
   engine.run();
-  EXPECT_EQ(life_of(span), (Life{{0, Event::Pended},
+  EXPECT_EQ(records.life_of(span), (Life{{0, Event::Pended},
                                  {0, Event::BridgeForwarded},
                                  {100, Event::Stalled},
                                  {200, Event::Waited},

@@ -48,12 +48,12 @@ class StationRecords : public StationTest {
 
 TEST_F(StationRecords, AChangeInTheMiddleOfAPriceShowsAtItsEnd) {
   latch_then(Latch::kTakeBack);
-  EXPECT_EQ(life_of(span), (Life{{1100, Event::PinLatched}, {1100, Event::Cancelled}}));
+  EXPECT_EQ(records.life_of(span), (Life{{1100, Event::PinLatched}, {1100, Event::Cancelled}}));
 }
 
 TEST_F(StationRecords, APriceBeginsWhenTheSpansLastOneHasPassed) {
   latch_then(Latch::kSendOn);
-  EXPECT_EQ(life_of(span), (Life{{1100, Event::PinLatched}, {1105, Event::IoapicSent}}));
+  EXPECT_EQ(records.life_of(span), (Life{{1100, Event::PinLatched}, {1105, Event::IoapicSent}}));
   ASSERT_EQ(out->carried.size(), 1u);
   EXPECT_EQ(out->carried[0].time, 1105u);
 }

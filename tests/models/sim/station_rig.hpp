@@ -123,14 +123,6 @@ class StationTest : public ::testing::Test {
     }
     return found;
   }
-  /// A span's own records.
-  std::vector<std::pair<Time, Event>> life_of(SpanId span) const {
-    std::vector<std::pair<Time, Event>> found;
-    for (const TraceRecord& r : records.in_order()) {
-      if (r.span == span) found.emplace_back(r.time, r.event);
-    }
-    return found;
-  }
 
   PriceList prices{};
   Records records;

@@ -101,7 +101,7 @@ TEST_F(StationService, EveryPriceOfACallIsPaid) {
   relay->accept(kIn, write(0, span, kSlow), 10, 0);
   relay->accept(kIn, write(1), 10, 0);
   engine.run();
-  EXPECT_EQ(life_of(span),
+  EXPECT_EQ(records.life_of(span),
             (Life{{10, Event::Pended}, {210, Event::MemoryRead}, {310, Event::BridgeForwarded}}));
   EXPECT_EQ(times(Event::Pended, NodeId{1}), (Times{10, 80}));
   EXPECT_EQ(out.data(), (Data{0, 1}));
@@ -115,7 +115,7 @@ TEST_F(StationService, WaitingInTheQueueIsRecordedForTheSpan) {
   const SpanId span = begin_span(10);
   relay->accept(kIn, write(1, span), 10, 0);
   engine.run();
-  EXPECT_EQ(life_of(span),
+  EXPECT_EQ(records.life_of(span),
             (Life{{50, Event::Waited}, {50, Event::Pended}, {150, Event::BridgeForwarded}}));
 }
 
@@ -243,7 +243,7 @@ TEST_F(StationEnv, ADelayCountsOnTopOfThePricesAndIsNoWaiting) {
   relay->accept(kIn, write(0, span, kLater), 10, 0);
   engine.run();
   EXPECT_EQ(out.times(), Times{1110});
-  EXPECT_EQ(life_of(span), (Life{{10, Event::Pended}, {1110, Event::BridgeForwarded}}));
+  EXPECT_EQ(records.life_of(span), (Life{{10, Event::Pended}, {1110, Event::BridgeForwarded}}));
   EXPECT_EQ(engine.ledger().hop(0, Event::BridgeForwarded)->queue, 0u);
 }
 

@@ -253,7 +253,7 @@ TEST(ForeignPlatform, BetweenTwoStartsTheFabricIsNotInTheFuture) {
   EXPECT_EQ(p.rig.times(Event::HandlerEntered),
             (Times{900'000 + P::kToHandler, 1'000'000 + P::kToHandler}));
   EXPECT_EQ(p.rig.times(Event::Handled), (Times{900'000 + P::kToEnd, 1'000'000 + P::kToEnd}));
-  EXPECT_EQ(p.rig.life_of(foreign_span(1)).front().first, 1'000'000u);
+  EXPECT_EQ(p.rig.records.life_of(foreign_span(1)).front().first, 1'000'000u);
   p.expect_all_handled(2);
 }
 

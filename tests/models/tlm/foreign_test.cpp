@@ -40,7 +40,7 @@ void a_foreign_msi_is_handled(RunAhead run_ahead) {
   });
   device.socket.bind(p.first_link());
   sc_core::sc_start();
-  EXPECT_EQ(p.rig.life_of(foreign_span(0)), handled_life(1'000'000));
+  EXPECT_EQ(p.rig.records.life_of(foreign_span(0)), handled_life(1'000'000));
   p.expect_all_handled(1);
   EXPECT_TRUE(p.bridge->has_foreign());
   EXPECT_FALSE(p.lapics->has_foreign());
@@ -63,7 +63,7 @@ TEST(ForeignInitiator, TheDelayOfItsCallIsPartOfTheMessagesTime) {
   });
   device.socket.bind(p.first_link());
   sc_core::sc_start();
-  EXPECT_EQ(p.rig.life_of(foreign_span(0)), handled_life(1'070'000));
+  EXPECT_EQ(p.rig.records.life_of(foreign_span(0)), handled_life(1'070'000));
 }
 
 TEST(ForeignInitiator, ManyMsisOfTwoAreAllHandledOrMerged) {

@@ -117,13 +117,6 @@ class Rig {
     }
     return found;
   }
-  std::vector<std::pair<Time, Event>> life_of(SpanId span) const {
-    std::vector<std::pair<Time, Event>> found;
-    for (const TraceRecord& r : records.in_order()) {
-      if (r.span == span) found.emplace_back(r.time, r.event);
-    }
-    return found;
-  }
 
   PriceList prices{};
   test::Records records;
