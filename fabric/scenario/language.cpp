@@ -114,7 +114,7 @@ constexpr Key kLoadKeys[] = {
     choice("periodic", of(Kind::Period), "Evenly: the rate, or the time between two.")
         .needing("source"),
     choice("burst", map_of(kBurst), "Several at once, again and again.").needing("source"),
-    choice("closed-loop", map_of(kClosedLoop), "The next one when an earlier one has been handled.")
+    choice("closed-loop", map_of(kClosedLoop), "The next one when an earlier one has been served.")
         .needing("source"),
     choice("at", duration(0), "Once, at this time.").needing("source"),
     choice("replay", of(Kind::Text), "A trace file, relative to the scenario."),
@@ -133,7 +133,7 @@ constexpr Key kBurstKeys[] = {
 constexpr Key kClosedLoopKeys[] = {
     required("depth", number(1, 65536), "Requests of each source that are under way."),
     defaulted("think", duration(0), "0ns",
-              "From an interrupt's end to the next request's interrupt."),
+              "From the end of the interrupt that served a request to the next one's interrupt."),
 };
 
 constexpr Key kLevelKeys[] = {
@@ -165,8 +165,11 @@ constexpr Table kDevice = {"device", "in a device", "A PCI function, or several 
 constexpr Table kLoad = {"workload", "in a row of 'workload'", "One stream of interrupts.",
                          rows(kLoadKeys), "what is raised"};
 constexpr Table kBurst = {"burst", "in 'burst'", "Bursts of equal size.", rows(kBurstKeys)};
-constexpr Table kClosedLoop = {"closed-loop", "in 'closed-loop'",
-                               "A queue of requests of constant depth.", rows(kClosedLoopKeys)};
+constexpr Table kClosedLoop = {
+    "closed-loop", "in 'closed-loop'",
+    "A queue of requests of constant depth. Whoever handles an interrupt of "
+    "the source serves all that it has asked for.",
+    rows(kClosedLoopKeys)};
 constexpr Table kLevel = {"level", "in 'level'", "An INTx line.", rows(kLevelKeys)};
 constexpr Table kHandler = {"handler", "in a handler", "The steps of a handler.",
                             rows(kHandlerKeys)};

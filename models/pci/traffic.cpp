@@ -63,7 +63,8 @@ void Traffic::plan_next(std::uint32_t generator, Env& env) {
   env.after(gap, Tag{generator}, LaneId{generator});
 }
 
-/// The first loop of the source that waits for one; none does if something else asked for it.
+/// Whoever serves a source takes all that it has to offer, as a driver empties its queue: what was
+/// merged into the interrupt is done with it, and a loop keeps its depth.
 void Traffic::on_completion(SpanId span, Env& env) {
   auto at = std::lower_bound(
       closed_loops_.begin(), closed_loops_.end(), source_of(span),
@@ -71,9 +72,8 @@ void Traffic::on_completion(SpanId span, Env& env) {
   for (; at != closed_loops_.end(); ++at) {
     const Generator& g = config_.generators[*at];
     if (g.source != source_of(span)) return;
-    if (rows_[*at].outstanding == 0) continue;
-    --rows_[*at].outstanding;
-    return env.after(g.period, Tag{*at}, LaneId{*at});
+    unsigned& outstanding = rows_[*at].outstanding;
+    for (; outstanding > 0; --outstanding) env.after(g.period, Tag{*at}, LaneId{*at});
   }
 }
 

@@ -1,5 +1,6 @@
-// The world that makes devices ask for interrupts: one generator per source and row of the workload.
-// Every generator has its own random stream, so adding one changes nothing for the others.
+// The world that makes devices ask for interrupts: one generator per source and row of the
+// workload. Every generator has its own random stream, so adding one changes nothing for the
+// others.
 #pragma once
 
 #include <array>
@@ -16,7 +17,7 @@ enum class Pattern : std::uint8_t {
   Once,        // at `start`
   Periodic,    // at `start` and every `period` after it
   Poisson,     // the first gap begins at `start`; the mean gap is `period`
-  ClosedLoop,  // `depth` outstanding; the next `period` after one was handled
+  ClosedLoop,  // `depth` outstanding; each is followed by the next `period` after it was served
 };
 
 class Traffic final {
@@ -27,10 +28,10 @@ class Traffic final {
     std::uint32_t functions = 0;  // edge of kRaise: which host bridge's functions
     SourceId source{};            // of the spans it causes, for ClosedLoop
     Time start = 0;
-    Time end = 0;                 // asks at times before this; 0: only once
-    Duration period = 0;          // ps
-    unsigned depth = 1;           // ClosedLoop
-    std::uint64_t stream = 0;     // of its random numbers
+    Time end = 0;              // asks at times before this; 0: only once
+    Duration period = 0;       // ps
+    unsigned depth = 1;        // ClosedLoop
+    std::uint64_t stream = 0;  // of its random numbers
   };
   struct Config {
     std::uint64_t seed = 1;
@@ -49,10 +50,11 @@ class Traffic final {
   explicit Traffic(const Config& config);
 
   LaneId lane_of(PortId port, const Message& message) const;
-  /// HostCall on kCompletions says that the span `a` was handled.
+  /// HostCall on kCompletions says that the span `a` was handled, and with it all that its source
+  /// had asked for.
   void receive(PortId port, const Message& message, Env& env);
-  /// Called by the machine, no edge. HostCall with `call` kOpen sets generator `a` going, at its start
-  /// time; with kClose it ends a closed loop, which cannot know the time.
+  /// Called by the machine, no edge. HostCall with `call` kOpen sets generator `a` going, at its
+  /// start time; with kClose it ends a closed loop, which cannot know the time.
   static constexpr PortId kStart = port_of(2);
   static constexpr std::uint16_t kOpen = 0;
   static constexpr std::uint16_t kClose = 1;
@@ -64,7 +66,7 @@ class Traffic final {
   struct Row {
     Time next = 0;  // when it asks next
     Random random;
-    unsigned outstanding = 0;  // ClosedLoop: asked for and not handled
+    unsigned outstanding = 0;  // ClosedLoop: asked for and not served
     bool closed = false;
   };
 

@@ -224,22 +224,32 @@ TEST(TrafficClosedLoop, NeverHasMoreThanItsDepthOutstanding) {
   EXPECT_EQ(world.of(1), (Asks{{10, 1}, {10, 1}, {25, 1}, {25, 1}}));
 }
 
+TEST(TrafficClosedLoop, OneHandlerServesAllThatItsSourceAskedFor) {
+  World world({loop(1, 3, 5)});
+  world.complete(20, SourceId{101});  // of three interrupts that merged
+  world.complete(40, SourceId{101});
+  world.run();
+  EXPECT_EQ(
+      world.asks,
+      (Asks{{10, 1}, {10, 1}, {10, 1}, {25, 1}, {25, 1}, {25, 1}, {45, 1}, {45, 1}, {45, 1}}));
+}
+
 TEST(TrafficClosedLoop, TwoLoopsOfOneSourceAreBothServed) {
   World world({loop(1, 1, 5), loop(1, 1, 7)});
   world.complete(20, SourceId{101});
-  world.complete(21, SourceId{101});
+  world.complete(21, SourceId{101});  // nothing is outstanding
   world.run();
-  EXPECT_EQ(world.asks, (Asks{{10, 1}, {10, 1}, {25, 1}, {28, 1}}));
+  EXPECT_EQ(world.asks, (Asks{{10, 1}, {10, 1}, {25, 1}, {27, 1}}));
 }
 
 TEST(TrafficClosedLoop, EndsWhenItIsClosed) {
-  World world({loop(1, 2, 5), loop(4, 1, 5)});
+  World world({loop(1, 1, 5), loop(4, 1, 5)});
   world.close(32, 0);
   world.complete(20, SourceId{101});
   world.complete(30, SourceId{101});  // would ask at 35
   world.complete(30, SourceId{104});
   world.run();
-  EXPECT_EQ(world.of(1), (Asks{{10, 1}, {10, 1}, {25, 1}}));
+  EXPECT_EQ(world.of(1), (Asks{{10, 1}, {25, 1}}));
   EXPECT_EQ(world.of(4), (Asks{{10, 4}, {35, 4}}));
 }
 
