@@ -32,11 +32,13 @@ enum class DropReason : std::uint8_t {
   NoDecode,              // no window takes the address
   PresentedAlready,      // NMI, INIT and SMI latches hold one each
   NotWaiting,            // a SIPI for a CPU that does not wait for one (SDM vol. 3, 11.4.7.4)
+  WrongPolarity,         // the entry takes this level for inactive (82093AA 3.2.4, INTPOL)
 };
-constexpr std::array<std::string_view, 12> kDropReasonNames = {
+constexpr std::array<std::string_view, 13> kDropReasonNames = {
     "masked-not-latched", "target-disabled", "no-such-target",         "no-route",
     "illegal-vector",     "remap-fault",     "bus-master-off",         "messages-off",
-    "reserved-delivery",  "no-decode",       "presented-already",      "not-waiting"};
+    "reserved-delivery",  "no-decode",       "presented-already",      "not-waiting",
+    "wrong-polarity"};
 
 enum class CancelOp : std::uint8_t {
   LineLow,     // a level line fell before it was taken

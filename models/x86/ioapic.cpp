@@ -34,6 +34,7 @@ bool is_high_half(std::uint8_t index) { return index % 2 != 0; }
 IoApic::IoApic(const Config& config)
     : config_(config), ioapicid_(Id::set(0, config.id)), inputs_(config.pins) {
   assert(config.pins >= 1 && config.pins <= 120);
+  for (const Pin pin : config.active_low) inputs_[pin].active_low = true;
 }
 
 void IoApic::receive(PortId port, const Message& message, Env& env) {
@@ -65,18 +66,27 @@ void IoApic::on_pin(const PinChange& change, Env& env) {
     if (change.span != kNoSpan) env.drop(change.span, DropReason::NoRoute);
     return env.guest_error(GuestFault::TableIndexOutOfRange);
   }
-  WiredOr& line = inputs_[change.pin].line;
-  const Level before = line.level();
-  line.drive(change.driver, change.level);
-  if (change.level == Level::High && before == Level::Low) {
-    // A driver that names no span begins one here.
+  Input& input = inputs_[change.pin];
+  const bool before = active(input);
+  input.line.drive(change.driver, change.level);
+  const bool after = active(input);
+  if (after && !before) {
+    // A driver that names no span begins one here, and so does a line that is let go.
     const bool named = change.span != kNoSpan;
-    rise(change.pin, named ? change.span : env.open(Cause::Device, kNoSpan), env);
-  } else if (change.level == Level::High && change.span != kNoSpan) {
-    rise_again(change.pin, change.span, env);
-  } else if (before == Level::High && line.level() == Level::Low) {
-    fall(change.pin, env);
+    return rise(change.pin, named ? change.span : env.open(Cause::Device, kNoSpan), env);
   }
+  if (before && !after) fall(change.pin, env);
+  if (change.span == kNoSpan || change.level == Level::Low) return;
+  if (!after) return env.drop(change.span, DropReason::WrongPolarity);
+  rise_again(change.pin, change.span, env);
+}
+
+/// Is the input at the level that its entry takes for an assertion?
+bool IoApic::active(const Input& input) const {
+  const bool asserted = input.line.level() == Level::High;
+  if (config_.inputs == InputLevels::Asserted) return asserted;
+  const bool agreed = Rte::INTPOL::is_set(input.rte.bits) == input.active_low;
+  return asserted == agreed;
 }
 
 void IoApic::rise(Pin pin, SpanId span, Env& env) {
@@ -124,7 +134,7 @@ void IoApic::on_eoi(Vector vector, Env& env) {
 void IoApic::send_if_due(Pin pin, Env& env) {
   Input& input = inputs_[pin];
   if (!input.rte.level_sensitive() || input.rte.masked() || input.rte.remote_irr()) return;
-  if (input.line.level() == Level::Low) return;
+  if (!active(input)) return;
   SpanId span = input.waiting;
   input.waiting = kNoSpan;
   if (span == kNoSpan) {
@@ -213,13 +223,22 @@ std::uint64_t IoApic::writable_high() const {
 /// interrupt by hand on version 0x11. What waited for its level is then gone with it.
 void IoApic::write_entry(Pin pin, Rte written, Env& env) {
   Input& input = inputs_[pin];
+  const bool was_active = active(input);
   input.rte = written;
   if (!written.level_sensitive()) {
     input.rte.set_remote_irr(false);
     if (input.waiting != kNoSpan) env.cancel(input.waiting, CancelOp::RteRewrite);
     input.waiting = kNoSpan;
   }
+  follow_polarity(pin, was_active, env);
   send_if_due(pin, env);
+}
+
+/// The wire is as it was, but another of its levels is the active one now.
+void IoApic::follow_polarity(Pin pin, bool was_active, Env& env) {
+  const bool is_active = active(inputs_[pin]);
+  if (was_active && !is_active) fall(pin, env);
+  if (is_active && !was_active) rise(pin, env.open(Cause::Device, kNoSpan), env);
 }
 
 void IoApic::held_spans(std::vector<SpanId>& out) const {
@@ -229,8 +248,8 @@ void IoApic::held_spans(std::vector<SpanId>& out) const {
 }
 
 bool IoApic::Input::operator==(const Input& other) const {
-  return std::tie(rte, line, waiting, sent) ==
-         std::tie(other.rte, other.line, other.waiting, other.sent);
+  return std::tie(rte, line, active_low, waiting, sent) ==
+         std::tie(other.rte, other.line, other.active_low, other.waiting, other.sent);
 }
 
 bool operator==(const IoApic& a, const IoApic& b) {

@@ -1,25 +1,32 @@
 // The I/O APIC: input pins to interrupt messages, by a table that software writes.
 //
-// Models: Intel 82093AA data sheet (version 0x11), and the EOI register at offset 0x40 of version
-// 0x20 (I/O controller hubs; there also bits 55:48 of an entry can be written, see rte.hpp).
-// Messages are memory writes (SDM vol. 3, 11.11), not cycles of the serial APIC bus. Not modelled:
-// that bus with its arbitration and its delivery status (a message leaves at once, so DELIVS always
-// reads 0); an inverted input (whoever drives a pin says whether it is asserted, and the polarity
-// bit is only storage); 8- and 16-bit accesses, which do nothing.
+// Models: Intel 82093AA data sheet (290566, version 0x11), and the EOI register at offset 0x40 of
+// version 0x20 (I/O controller hubs; there also bits 55:48 of an entry can be written, see
+// rte.hpp). Messages are memory writes (SDM vol. 3, 11.11), not cycles of the serial APIC bus.
 //
-// Where a span is. An input that asserts brings one. It stays with the pin while an assertion waits
-// (a level input that is masked or awaits an EOI) and travels with the message once that is sent;
-// then the pin holds nothing, and Remote IRR stands for the interrupt in service. Further drivers
-// that assert a line that is high already:
+// Delivery status always reads 0. It says that a message waits for the bus; here the one server of
+// an IOAPIC sends a message before it looks at the next access, so whoever could read the bit finds
+// the message gone: while the output is stalled the read waits behind it.
+//
+// Not modelled: the serial bus with its arbitration; 8- and 16-bit accesses, which do nothing (both
+// documents ask for 32 bits).
+//
+// Polarity. Usually whoever drives a pin says whether the input is asserted, and the polarity bit
+// is storage. With InputLevels::Wired a pin has a voltage: an assertion pulls the pins of
+// Config::active_low down and drives the others up, and the entry's bit says which level is active.
+// An entry that has it wrong takes an idle wire for an assertion, and an assertion for its end.
+//
+// Where a span is. An input that becomes active brings one. It stays with the pin while an
+// assertion waits (a level input that is masked or awaits an EOI) and travels with the message once
+// that is sent; then the pin holds nothing, and Remote IRR stands for the interrupt in service.
+// Further drivers that assert a line that is active already:
 //   level   merge into the waiting assertion. If none waits, theirs begins to wait: the handler
-//   under
-//           way may have looked at that device before, so it must not count as part of the
+//           under way may have looked at that device before, so it must not count as part of the
 //           interrupt in service. The EOI sends it, or it is cancelled when the line falls.
 //   edge    cause no edge: they merge into the interrupt that the line's rise sent, or are dropped
-//   if
-//           the mask swallowed that edge.
-// A level line found high with nothing waiting (after EOI, unmasking, or a change to level) opens a
-// span of its own, with cause resample.
+//           if the mask swallowed that edge.
+// A level line found active with nothing waiting (after EOI, unmasking, or a change to level) opens
+// a span of its own, with cause resample. What asserts an input whose polarity is wrong is dropped.
 #pragma once
 
 #include <array>
@@ -39,11 +46,16 @@ enum class IoApicVersion : std::uint8_t {
   V20 = 0x20,  // has an EOI register
 };
 
+/// What an input is: told by its drivers, or a voltage that the polarity bit judges.
+enum class InputLevels : std::uint8_t { Asserted, Wired };
+
 class IoApic final {
  public:
   struct Config {
     unsigned pins = 24;   // 1..120, as many entries as the index register reaches
     std::uint8_t id = 0;  // IOAPICID after reset, 0..15
+    InputLevels inputs = InputLevels::Asserted;
+    std::vector<Pin> active_low;  // with InputLevels::Wired: an assertion is a low level on these
     IoApicVersion version = IoApicVersion::V20;
     Requester requester{};  // who its messages come from
     Mutants mutants{};
@@ -82,6 +94,7 @@ class IoApic final {
 
   /// `pin` must exist.
   const Rte& rte(Pin pin) const { return inputs_[pin].rte; }
+  /// High while anybody asserts the wire, whatever the entry thinks of it.
   Level level(Pin pin) const { return inputs_[pin].line.level(); }
   std::size_t pins() const { return inputs_.size(); }
 
@@ -94,14 +107,17 @@ class IoApic final {
   struct Input {
     Rte rte;
     WiredOr line;
+    bool active_low = false;
     SpanId waiting = kNoSpan;  // of a level assertion that is not sent yet
     SpanId sent = kNoSpan;     // of the last message since the line rose
     bool operator==(const Input& other) const;
   };
 
+  bool active(const Input& input) const;
   void rise(Pin pin, SpanId span, Env& env);
   void rise_again(Pin pin, SpanId span, Env& env);
   void fall(Pin pin, Env& env);
+  void follow_polarity(Pin pin, bool was_active, Env& env);
   void send_if_due(Pin pin, Env& env);
   void transmit(Pin pin, SpanId span, Env& env);
   void write_entry(Pin pin, Rte written, Env& env);
