@@ -87,7 +87,7 @@ void X86Steps::mask_function(const ValueMap& args) {
 
 void X86Steps::raise(const ValueMap& args) {
   const auto vector = static_cast<unsigned>(number(args, "vector"));
-  raise(function(args), has(args, "intx") ? RaiseKind::IntxPulse : RaiseKind::Msix, vector);
+  raise(function(args), has(args, "intx") ? RaiseKind::IntxPulse : RaiseKind::Message, vector);
 }
 
 void X86Steps::drive_line(const ValueMap& args) {

@@ -23,11 +23,16 @@ enum class Event : std::uint16_t {
   Cancelled,
   // PCI function
   MsixPended,
+  MsiPended,
+  Moderated,
   MsiSent,
   IntxAsserted,
   IntxDeasserted,
   DeviceRead,
-  // Host bridge, bus and memory
+  // Bridges, bus and memory
+  RootPortForwarded,
+  PciBridgeForwarded,
+  IntxSwizzled,
   BridgeForwarded,
   IntxForwarded,
   BusRouted,
@@ -122,6 +127,8 @@ constexpr bool is_instant(Event event) {
     case Event::Dropped:
     case Event::Cancelled:
     case Event::MsixPended:
+    case Event::MsiPended:
+    case Event::Moderated:
     case Event::Pended:
     case Event::Accepted:
     case Event::EoiBroadcast:

@@ -96,7 +96,12 @@ struct EoiMessage {
   Vector vector;
 };
 
-enum class RaiseKind : std::uint8_t { Msix, IntxHigh, IntxLow, IntxPulse };
+enum class RaiseKind : std::uint8_t {
+  Message,  // by MSI-X or MSI, whichever is enabled
+  IntxHigh,
+  IntxLow,
+  IntxPulse,
+};
 /// The world outside asks a function for an interrupt.
 struct Raise {
   FunctionRow row;

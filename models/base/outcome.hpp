@@ -57,10 +57,12 @@ enum class GuestFault : std::uint8_t {
   EoiWithoutInterrupt,
   UnclaimedAddress,
   GeneralProtection,
+  ForbiddenValue,
 };
-constexpr std::array<std::string_view, 6> kGuestFaultNames = {
+constexpr std::array<std::string_view, 7> kGuestFaultNames = {
     "unknown-register",      "wrong-access-size", "table-index-out-of-range",
-    "eoi-without-interrupt", "unclaimed-address", "general-protection"};
+    "eoi-without-interrupt", "unclaimed-address", "general-protection",
+    "forbidden-value"};
 
 template <class E, std::size_t N>
 constexpr std::string_view name_in(const std::array<std::string_view, N>& names, E value) {

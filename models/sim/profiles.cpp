@@ -26,6 +26,12 @@ std::vector<PriceRow> device_and_bridge_rows() {
        "no figure found: from the decision to the TLP on the link"},
       {E::IntxAsserted, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},
       {E::IntxDeasserted, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},
+      {E::RootPortForwarded, ns(100), ns(4), 32, kFree, K::Assumed,
+       "no figure found for a port of the root complex, nor for one of a switch"},
+      {E::PciBridgeForwarded, ns(300), ns(15), 8, kFree, K::Assumed,
+       "no figure found: arbitration and an address phase on a bus of 66 MHz, then as "
+       "RootPortForwarded"},
+      {E::IntxSwizzled, ns(100), ns(4), 0, kFree, K::Assumed, "as RootPortForwarded"},
       {E::BridgeForwarded, ns(193), ns(4), 32, kFree, K::Assumed,
        std::string(kPcieBench) + "half of the 386 ns minimal read round trip, if the path is "
                                  "symmetric; no one-way figure exists"},

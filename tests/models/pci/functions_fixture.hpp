@@ -24,10 +24,7 @@ constexpr RequesterId kNicId{0x0108};
 constexpr RequesterId kOldId{0x0110};
 constexpr RequesterId kOtherId{0x0118};
 
-constexpr std::uint16_t kBusMaster = 1u << 2;
-constexpr std::uint16_t kInterruptDisable = 1u << 10;
-constexpr std::uint16_t kMsixEnable = 1u << 15;
-constexpr std::uint16_t kFunctionMask = 1u << 14;
+constexpr std::uint16_t kFunctionMask = kMsixFunctionMask;
 
 inline PciFunctions::Config config() {
   PciFunctions::Config config;
@@ -74,9 +71,9 @@ class PciFunctionsTest : public ::testing::Test {
     write(config_of(rid, kConfigCommand), value, 2);
   }
   void raise(FunctionRow row, unsigned vector) {
-    functions.receive(PciFunctions::kStimulus,
-                      Raise{row, VectorIndex(static_cast<std::uint16_t>(vector)), RaiseKind::Msix},
-                      env);
+    functions.receive(
+        PciFunctions::kStimulus,
+        Raise{row, VectorIndex(static_cast<std::uint16_t>(vector)), RaiseKind::Message}, env);
   }
   void intx(FunctionRow row, RaiseKind kind) {
     functions.receive(PciFunctions::kStimulus, Raise{row, VectorIndex{0}, kind}, env);

@@ -102,7 +102,7 @@ TEST_F(PciConfigTest, CommandReadsBackItsImplementedBits) {
   set_command(kNicId, 0xFFFF);
   EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 2), kBusMaster | kInterruptDisable | 0x3u);
   set_command(kNicId, 0);
-  EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 4), 0u);
+  EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 2), 0u);
 }
 
 TEST_F(PciConfigTest, InterruptStatusShowsTheDeviceWhateverTheWire) {
@@ -124,10 +124,10 @@ TEST_F(PciConfigTest, MessageControlShowsTableSizeMaskAndEnable) {
 
 TEST_F(PciConfigTest, UnimplementedRegistersReadZeroAndTakeNoWrite) {
   const PciFunctions before = functions;
-  EXPECT_EQ(value_at(config_of(kNicId, 0x3C), 4), 0u);
+  EXPECT_EQ(value_at(config_of(kNicId, 0x60), 4), 0u);
   EXPECT_EQ(value_at(config_of(kOldId, kConfigMsixControl), 2), 0u);
   EXPECT_FALSE(env.noted(Event::GuestError));
-  write(config_of(kNicId, 0x3C), 5, 2);
+  write(config_of(kNicId, 0x60), 5, 2);
   EXPECT_TRUE(faulted(GuestFault::UnknownRegister));
   set_control(kOldId, kMsixEnable);
   EXPECT_EQ(env.count(Event::GuestError), 2u);
@@ -142,15 +142,36 @@ TEST_F(PciConfigTest, ADwordWriteReachesBothOfItsRegisters) {
   EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 2), kInterruptDisable);
 }
 
-TEST_F(PciConfigTest, ByteAndMisalignedWritesAreGuestErrors) {
-  const PciFunctions before = functions;
+TEST_F(PciConfigTest, ByteWritesReachTheirByteOnly) {
+  write(config_of(kNicId, kConfigCommand + 1), kInterruptDisable >> 8, 1);
+  EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 2),
+            kMemorySpace | kBusMaster | kInterruptDisable);
   write(config_of(kNicId, kConfigCommand), 0, 1);
+  EXPECT_EQ(value_at(config_of(kNicId, kConfigCommand), 2), kInterruptDisable);
+  EXPECT_FALSE(env.noted(Event::GuestError));
+}
+
+TEST_F(PciConfigTest, MisalignedAndWideWritesAreGuestErrors) {
+  const PciFunctions before = functions;
   write(config_of(kNicId, kConfigCommand + 1), 0, 2);
   write(config_of(kNicId, kConfigCommand + 2), 0, 4);
   write(config_of(kNicId, kConfigCommand), 0, 8);
+  write(config_of(kNicId, kConfigCommand), 0, 3);
   EXPECT_EQ(env.count(Event::GuestError), 4u);
   EXPECT_TRUE(faulted(GuestFault::WrongAccessSize));
   EXPECT_EQ(functions, before);
+}
+
+TEST_F(PciConfigTest, WithoutMemorySpaceTheWindowIsNobodys) {
+  set_entry(kNic, 1, 0xFEE01000, 0x41, Mask::Off);
+  const std::uint64_t at = window_of(kNic, 16);
+  set_command(kNicId, kBusMaster);
+  EXPECT_EQ(read(at, 4).status, BusStatus::NoDecode);
+  write(at, 0, 4);
+  EXPECT_EQ(env.count(Event::GuestError), 2u);
+  set_command(kNicId, kMemorySpace);
+  EXPECT_EQ(value_at(at, 4), 0xFEE01000u);
+  EXPECT_EQ(env.count(Event::GuestError), 2u);
 }
 
 }  // namespace

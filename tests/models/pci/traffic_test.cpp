@@ -18,7 +18,7 @@ using Asks = std::vector<std::pair<Time, std::uint16_t>>;  // when, and for whic
 Generator generator(Pattern pattern, std::uint16_t vector, Time start, Time end, Duration period) {
   Generator g;
   g.pattern = pattern;
-  g.raise = {FunctionRow{0}, VectorIndex{vector}, RaiseKind::Msix};
+  g.raise = {FunctionRow{0}, VectorIndex{vector}, RaiseKind::Message};
   g.source = SourceId{100u + vector};
   g.start = start;
   g.end = end;
