@@ -12,6 +12,7 @@
 #include "models/kvm/kvm_host.hpp"
 #include "models/mem/memory.hpp"
 #include "models/mem/system_bus.hpp"
+#include "models/pci/bridge.hpp"
 #include "models/pci/functions.hpp"
 #include "models/pci/host_bridge.hpp"
 #include "models/pci/traffic.hpp"
@@ -26,7 +27,7 @@ namespace irqfab {
 /// What a component is configured with says which model it is. The order is that of catalog().
 using ModelConfig =
     std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
-                 pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config,
+                 pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config,
                  x86::VtdRemapper::Config, x86::IoApic::Config, x86::ApicBus::Config,
                  x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config>;
 
@@ -39,6 +40,8 @@ template <>
 struct CoreOf<cpu::Driver::Config> { using type = cpu::Driver; };
 template <>
 struct CoreOf<pci::PciFunctions::Config> { using type = pci::PciFunctions; };
+template <>
+struct CoreOf<pci::Bridge::Config> { using type = pci::Bridge; };
 template <>
 struct CoreOf<pci::HostBridge::Config> { using type = pci::HostBridge; };
 template <>

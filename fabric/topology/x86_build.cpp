@@ -131,9 +131,9 @@ class Builder {
     const BridgePlan& bridge = plan_.bridges[b];
     pci::HostBridge::Config config;
     config.intx_pins = bridge.pins;
-    config.device_of_row.reserve(bridge.functions);
+    config.below.of_row.reserve(bridge.functions);
     for_each_function(bridge, [&](const FunctionPlan& function) {
-      config.device_of_row.push_back((raw(function.rid) >> 3) & 0x1F);
+      config.below.of_row.push_back((raw(function.rid) >> 3) & 0x1F);
     });
     bridges_.push_back(add(bridge.bridge->id, std::move(config), {}, 1));
     topology_.components.back().where = bridge.bridge->where;

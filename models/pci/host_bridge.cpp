@@ -6,13 +6,11 @@ void HostBridge::receive(PortId port, const Message& message, Env& env) {
   if (spec_of(port) == spec_of(kSecondary)) {
     if (std::holds_alternative<BusWrite>(message)) return on_upstream_write(message, env);
     if (const auto* read = std::get_if<BusRead>(&message)) refuse_read(port, *read, env);
-  } else if (port == kIntx) {
-    if (const auto* change = std::get_if<PinChange>(&message)) on_intx(*change, env);
+  } else if (spec_of(port) == spec_of(kIntx)) {
+    if (const auto* change = std::get_if<PinChange>(&message)) on_intx(port, *change, env);
   } else if (port == kPrimary) {
-    // Registers of the functions below; the CPU's span rides along, so the crossing is on its way.
-    env.note(Event::BusRouted, span_of(message));
-    env.send(kDownstream, message);
-  } else if (port == kDownstream) {
+    send_down(message, env);
+  } else if (spec_of(port) == spec_of(kDownstream)) {
     // A completion takes the link like a posted message, so it cannot arrive before a Deassert_INTx
     // that the function sent first.
     env.note(Event::CompletionForwarded, span_of(message));
@@ -45,13 +43,20 @@ void HostBridge::begin_interrupt(BusWrite write, Env& env) {
   env.send(kInterrupts, write);
 }
 
-void HostBridge::on_intx(const PinChange& change, Env& env) {
-  const std::uint32_t row = change.driver;
-  const unsigned device = row < config_.device_of_row.size() ? config_.device_of_row[row] : 0;
-  const unsigned wire = (device + raw(change.pin)) % 4;
-  const Pin pin = config_.intx_pins[wire];
+void HostBridge::on_intx(PortId port, const PinChange& change, Env& env) {
+  const unsigned device = config_.below.device(edge_of(port), change.driver);
+  const Pin pin = config_.intx_pins[swizzled(device, raw(change.pin))];
   env.note(Event::IntxForwarded, change.span, raw(pin));
-  env.send(kPins, PinChange{pin, change.level, row, change.span});
+  env.send(kPins, PinChange{pin, change.level, change.driver, change.span});
+}
+
+/// Registers of what is below; the CPU's span rides along, so the crossing is on its way.
+void HostBridge::send_down(const Message& message, Env& env) {
+  std::uint64_t address = 0;
+  if (const auto* write = std::get_if<BusWrite>(&message)) address = write->address;
+  if (const auto* read = std::get_if<BusRead>(&message)) address = read->address;
+  env.note(Event::BusRouted, span_of(message));
+  env.send(port_of(spec_of(kDownstream), edge_to(config_.routes, address)), message);
 }
 
 }  // namespace irqfab::pci

@@ -8,8 +8,9 @@
 // functions is taken at the pin, where it is known whether an interrupt is waiting or already in
 // service.
 //
-// Not modelled: bridges below, requester-id aliases, reads by functions (refused as an Unsupported
-// Request is), relaxed ordering.
+// Bridges may be below it (bridge.hpp); what they send comes on links of their own.
+//
+// Not modelled: reads by functions (refused as an Unsupported Request is), relaxed ordering.
 #pragma once
 
 #include <array>
@@ -18,6 +19,7 @@
 
 #include "models/base/env.hpp"
 #include "models/base/port.hpp"
+#include "models/pci/below.hpp"
 
 namespace irqfab::pci {
 
@@ -27,7 +29,8 @@ class HostBridge final {
     std::uint64_t interrupt_base = 0xFEE00000;  // writes in here are interrupts (SDM vol. 3, 11.11)
     std::uint64_t interrupt_size = 0x100000;
     std::array<Pin, 4> intx_pins{Pin{16}, Pin{17}, Pin{18}, Pin{19}};
-    std::vector<std::uint8_t> device_of_row;  // PCI device number of each function row, 0..31
+    DevicesBelow below;
+    std::vector<Route> routes;
   };
 
   static constexpr PortId kSecondary = port_of(0);
@@ -38,13 +41,13 @@ class HostBridge final {
   static constexpr PortId kPrimary = port_of(5);
   static constexpr PortId kDownstream = port_of(6);
   static constexpr std::array<PortSpec, 7> kPorts = {{
-      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 64},
-      {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1},
+      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 1024},
+      {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1024},
       {"interrupts", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
       {"memory", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
       {"pins", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1},
       {"primary", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
-      {"downstream", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
+      {"downstream", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1024},
   }};
 
   explicit HostBridge(const Config& config) : config_(config) {}
@@ -60,7 +63,8 @@ class HostBridge final {
   void on_upstream_write(const Message& message, Env& env);
   void begin_interrupt(BusWrite write, Env& env);
   void refuse_read(PortId port, const BusRead& read, Env& env);
-  void on_intx(const PinChange& change, Env& env);
+  void on_intx(PortId port, const PinChange& change, Env& env);
+  void send_down(const Message& message, Env& env);
 
   Config config_;
 };

@@ -68,8 +68,8 @@ TEST(Count, FunctionsTakeThePlacesOfRowsThatAreWrittenOut) {
     EXPECT_EQ(a[i].msix_entries, b[i].msix_entries) << i;
     EXPECT_EQ(a[i].intx, b[i].intx) << i;
   }
-  EXPECT_EQ(one.config<pci::HostBridge::Config>().device_of_row,
-            many.config<pci::HostBridge::Config>().device_of_row);
+  EXPECT_EQ(one.config<pci::HostBridge::Config>().below.of_row,
+            many.config<pci::HostBridge::Config>().below.of_row);
 }
 
 TEST(Count, SourcesGetTheCpusAndVectorsOfRowsThatAreWrittenOut) {

@@ -39,7 +39,7 @@ class HostBridgeTest : public ::testing::Test {
     config.interrupt_base = 0xFEE00000;
     config.interrupt_size = 0x100000;
     config.intx_pins = {Pin{16}, Pin{17}, Pin{18}, Pin{19}};
-    config.device_of_row = {0, 1, 2, 31};
+    config.below.of_row = {0, 1, 2, 31};
     return config;
   }()};
 };
