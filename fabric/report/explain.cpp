@@ -95,6 +95,9 @@ Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches
   quiet.during.clear();
   quiet.setup.clear();
   quiet.steps.clear();
+  quiet.afterwards.clear();
+  quiet.machine.tick = 0;
+  quiet.machine.off_every = 0;
   quiet.actors.clear();
   quiet.expect.clear();
   quiet.workload.clear();
@@ -153,7 +156,7 @@ void add_price(const run::Prepared& prepared, ExplainedHop& hop) {
   if (is_waiting(hop.event)) {
     return set_price(hop, "waiting", std::string(row_of(hop.event).meaning));
   }
-  if (hop.event == Event::HandlerStep) return set_price(hop, "scenario", "the scenario's handler");
+  if (is_of_handler(hop.event)) return set_price(hop, "scenario", "the scenario's handler");
   if (is_instant(hop.event)) {
     return set_price(hop, "none", "takes no time: a change of state");
   }

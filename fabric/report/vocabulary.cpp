@@ -8,7 +8,7 @@ namespace {
 
 void add_price(const Profile& profile, Event event, VocabularyRow& row) {
   row.price_kind = "none";
-  if (event == Event::HandlerStep) {
+  if (is_of_handler(event)) {
     row.price_kind = "scenario";
     row.price_source = "the scenario's handler";
     return;

@@ -72,6 +72,9 @@ class KvmSession final : public Session {
     const Time start = machine_.engine().now();
     for (const TraceRecord& call : plan_.recorded.calls) put(call, start + call.time);
     machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
+    for (const scenario::Step& step : scenario.afterwards) {
+      if (auto row = steps_.perform(step)) outcome.expect.push_back(std::move(*row));
+    }
     fill(outcome);
     return outcome;
   }

@@ -57,7 +57,7 @@ std::size_t KvmNames::irqfd_numbered(std::uint64_t number) const {
 
 KvmNames names_in(const scenario::Scenario& scenario) {
   KvmNames names;
-  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     for (const Step& step : *steps) {
       if (step.op == "kvm.irq_line") {
         names.lines.push_back(Gsi(static_cast<std::uint32_t>(number(step.args, "gsi"))));

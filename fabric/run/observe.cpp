@@ -12,14 +12,6 @@ namespace {
 using scenario::ValueList;
 using scenario::ValueMap;
 
-std::string vector_list(const std::vector<unsigned>& vectors) {
-  std::string text = "[";
-  for (const unsigned vector : vectors) {
-    text += (text.size() > 1 ? ", " : "") + hexadecimal(vector);
-  }
-  return text + "]";
-}
-
 std::vector<unsigned> vectors_in(const x86::VectorSet& set) {
   std::vector<unsigned> vectors;
   for (unsigned v = 0; v < 256; ++v) {
@@ -29,13 +21,7 @@ std::vector<unsigned> vectors_in(const x86::VectorSet& set) {
 }
 
 std::vector<unsigned> vectors_in(const ValueList* list) {
-  std::vector<unsigned> vectors;
-  if (list == nullptr) return vectors;
-  for (const scenario::Value& value : *list) {
-    if (const auto* number = std::get_if<std::uint64_t>(&value.held)) {
-      vectors.push_back(static_cast<unsigned>(*number));
-    }
-  }
+  std::vector<unsigned> vectors = numbers_in(list);
   std::sort(vectors.begin(), vectors.end());
   return vectors;
 }
@@ -80,6 +66,25 @@ std::string hexadecimal(std::uint64_t value) {
     value /= 16;
   } while (value != 0);
   return "0x" + digits;
+}
+
+std::vector<unsigned> numbers_in(const ValueList* list) {
+  std::vector<unsigned> numbers;
+  if (list == nullptr) return numbers;
+  for (const scenario::Value& value : *list) {
+    if (const auto* number = std::get_if<std::uint64_t>(&value.held)) {
+      numbers.push_back(static_cast<unsigned>(*number));
+    }
+  }
+  return numbers;
+}
+
+std::string vector_list(const std::vector<unsigned>& vectors) {
+  std::string text = "[";
+  for (const unsigned vector : vectors) {
+    text += (text.size() > 1 ? ", " : "") + hexadecimal(vector);
+  }
+  return text + "]";
 }
 
 void compare(ExpectationRow& row, const std::string& what, const std::string& expected,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "fabric/run/outcome.hpp"
 #include "models/x86/ioapic.hpp"
@@ -24,5 +25,10 @@ std::uint64_t entry_of(const scenario::ValueMap& args);
 std::string place_of(const scenario::Step& step);
 
 std::string hexadecimal(std::uint64_t value);
+
+/// The numbers of a list, in its order; none of an absent one.
+std::vector<unsigned> numbers_in(const scenario::ValueList* list);
+/// "[0x41, 0x51]".
+std::string vector_list(const std::vector<unsigned>& vectors);
 
 }  // namespace irqfab::run

@@ -20,7 +20,7 @@ HopRow hop_row(const HopStat& stat, const std::string& component, Event event) {
 }  // namespace
 
 PriceLabel price_label(const Profile& profile, Event event) {
-  if (event == Event::HandlerStep) return {"the scenario's handler", "scenario"};
+  if (is_of_handler(event)) return {"the scenario's handler", "scenario"};
   const PriceRow* row = profile.find(event);
   if (row == nullptr) return {"free: no row in the timing table", "none"};
   return {row->source, std::string(name_of(row->kind))};

@@ -2,6 +2,7 @@
 
 #include "fabric/run/setup_env.hpp"
 #include "fabric/topology/reconfigure.hpp"
+#include "fabric/topology/workload.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/rte.hpp"
 #include "models/x86/vtd_registers.hpp"
@@ -14,12 +15,38 @@ using topology::FunctionPlan;
 using topology::PinPlan;
 using topology::X86Machine;
 
-void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
-  constexpr std::uint32_t kSvr = 0xF0;
-  auto& lapics = machine.core<x86::LapicBank>(
+using Register = x86::LapicRegister;
+
+x86::LapicBank& lapics_of(Machine& machine, const X86Machine& x86) {
+  return machine.core<x86::LapicBank>(
       topology::index_of<x86::LapicBank::Config>(x86.topology));
+}
+
+void choose_mode(Machine& machine, const X86Machine& x86, Env& env) {
+  if (x86.plan.apic != scenario::ApicMode::X2apic) return;
+  auto& lapics = lapics_of(machine, x86);
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
-    lapics.write(CpuId{cpu}, kSvr, 0x1FF, env);
+    const std::uint64_t base = x86::ApicBase::Extd::set(lapics.apic_base(CpuId{cpu}), 1);
+    lapics.wrmsr(CpuId{cpu}, x86::LapicMsr::kApicBase, base, env);
+  }
+}
+
+void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
+  auto& lapics = lapics_of(machine, x86);
+  choose_mode(machine, x86, env);
+  const auto write = [&](CpuId cpu, std::uint32_t offset, std::uint32_t value) {
+    lapics.receive(x86::LapicBank::kCpu,
+                   RegisterWrite{cpu, topology::place_of_register(x86.plan.apic, offset), value},
+                   env);
+  };
+  constexpr std::uint32_t kUndivided = 0xB;
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    write(CpuId{cpu}, Register::kSvr, 0x1FF);
+    if (x86.plan.tick_vectors.empty()) continue;
+    const auto periodic = static_cast<std::uint32_t>(x86::TimerMode::Periodic);
+    write(CpuId{cpu}, Register::kLvtTimer,
+          x86::Lvt::TimerMode::set(raw(x86.plan.tick_vectors[cpu]), periodic));
+    write(CpuId{cpu}, Register::kDivideConfiguration, kUndivided);
   }
 }
 
@@ -122,11 +149,39 @@ void program_everything(Machine& machine, const X86Machine& x86) {
   enable_messages(machine, x86, env);
 }
 
+void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Scenario& scenario,
+                Time start) {
+  const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
+  const std::size_t cpus = topology::index_of<cpu::Cpus::Config>(x86.topology);
+  const Time end =
+      start + (scenario.until != 0 ? scenario.until : topology::end_of_workload(scenario));
+  const scenario::Machine& wanted = scenario.machine;
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    if (wanted.tick > 0) {
+      const std::uint32_t place =
+          topology::place_of_register(x86.plan.apic, Register::kInitialCount);
+      const std::uint64_t count = wanted.tick / topology::kTimerTick;
+      machine.put(lapics, x86::LapicBank::kCpu, RegisterWrite{CpuId{cpu}, place, count}, start);
+      machine.put(lapics, x86::LapicBank::kCpu, RegisterWrite{CpuId{cpu}, place, 0}, end);
+    }
+    if (wanted.off_every == 0) continue;
+    // Spread over the period, so that the CPUs do not move as one.
+    const Time first = start + wanted.off_every / x86.plan.cpus * cpu;
+    const auto disable = static_cast<std::uint16_t>(cpu::Call::DisableForWhile);
+    if (first < end) {
+      machine.put(cpus, cpu::Cpus::kController, HostCall{disable, {}, cpu, end}, first);
+    }
+  }
+}
+
 void program_reset_state(Machine& machine, const X86Machine& x86) {
   SetupEnv env;
+  choose_mode(machine, x86, env);
   enable_messages(machine, x86, env);
   auto& cpus = machine.core<cpu::Cpus>(topology::index_of<cpu::Cpus::Config>(x86.topology));
-  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) cpus.stop(CpuId{cpu});
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    cpus.set_interrupts(CpuId{cpu}, cpu::Interrupts::Disabled);
+  }
 }
 
 }  // namespace irqfab::run

@@ -27,7 +27,8 @@ class X86Session final : public Session {
              RecordSink* sink)
       : prepared_(prepared),
         x86_(std::move(x86)),
-        machine_(x86_.topology, prices.everywhere, prices.by_node, sink) {
+        log_(make_log(sink)),
+        machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink) {
     if (is_story_of_steps(prepared_.scenario)) {
       program_reset_state(machine_, x86_);
     } else {
@@ -38,17 +39,21 @@ class X86Session final : public Session {
   Result<Outcome> run() override {
     const Scenario& scenario = prepared_.scenario;
     Outcome outcome;
-    X86Steps steps(machine_, x86_);
-    for (const auto* list : {&scenario.setup, &scenario.steps}) {
-      for (const scenario::Step& step : *list) {
+    X86Steps steps(machine_, x86_, log_ ? &*log_ : nullptr);
+    const auto perform = [&](const std::vector<scenario::Step>& list) {
+      for (const scenario::Step& step : list) {
         if (auto row = steps.perform(step)) outcome.expect.push_back(std::move(*row));
       }
-    }
+    };
+    perform(scenario.setup);
+    perform(scenario.steps);
     // Times of the workload count from where the steps ended.
     const Time start = machine_.engine().now();
     start_traffic(start);
     start_driver(start);
+    start_cpus(machine_, x86_, prepared_.scenario, start);
     machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
+    perform(scenario.afterwards);
     fill(outcome);
     return outcome;
   }
@@ -57,6 +62,14 @@ class X86Session final : public Session {
   const topology::Topology& topology() const override { return x86_.topology; }
 
  private:
+  /// Only where an order is expected: it keeps all of it.
+  std::optional<HandlerLog> make_log(RecordSink* sink) const {
+    if (!expects_order(prepared_.scenario)) return std::nullopt;
+    const auto cpus = topology::index_of<cpu::Cpus::Config>(x86_.topology);
+    const auto first = topology::first_nodes(x86_.topology)[cpus];
+    return HandlerLog(NodeId{first}, x86_.plan.cpus, sink);
+  }
+
   void start_traffic(Time start) {
     const auto at = topology::index_of<pci::Traffic::Config>(x86_.topology);
     const auto& config = std::get<pci::Traffic::Config>(x86_.topology.components[at].config);
@@ -74,8 +87,7 @@ class X86Session final : public Session {
     const auto at = topology::index_of<cpu::Driver::Config>(x86_.topology);
     const auto& driver = machine_.core<cpu::Driver>(at);
     for (std::size_t e = 0; e < driver.episodes(); ++e) {
-      machine_.put(at, cpu::Driver::kStart, HostCall{0, {}, e, 0},
-                   start + driver.time_of(e));
+      machine_.put(at, cpu::Driver::kStart, HostCall{0, {}, e, 0}, start + driver.time_of(e));
     }
   }
 
@@ -90,6 +102,7 @@ class X86Session final : public Session {
 
   const Prepared& prepared_;
   topology::X86Machine x86_;
+  std::optional<HandlerLog> log_;
   Machine machine_;
 };
 

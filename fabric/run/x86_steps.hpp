@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "fabric/run/cpu_steps.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
 #include "fabric/topology/x86_build.hpp"
@@ -11,7 +12,8 @@ namespace irqfab::run {
 
 class X86Steps {
  public:
-  X86Steps(Machine& machine, const topology::X86Machine& x86);
+  /// `log` may be null if no step expects an order of handlers.
+  X86Steps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log);
 
   /// Does the step and waits until nothing moves any more. A row if the step expects something.
   std::optional<ExpectationRow> perform(const scenario::Step& step);
@@ -19,10 +21,10 @@ class X86Steps {
  private:
   void access(std::uint64_t address, std::uint64_t value, std::uint8_t size);
   void write_ioapic(std::uint64_t index, std::uint64_t value);
-  void write_lapic(const scenario::ValueMap& args);
   void write_rte(const scenario::ValueMap& args);
   void write_entry(const scenario::ValueMap& args);
   void mask_function(const scenario::ValueMap& args);
+  void write_message(const scenario::ValueMap& args);
   void raise(const scenario::ValueMap& args);
   void drive_line(const scenario::ValueMap& args);
   ExpectationRow observe(const scenario::Step& step);
@@ -32,6 +34,7 @@ class X86Steps {
 
   Machine& machine_;
   const topology::X86Machine& x86_;
+  CpuSteps cpu_steps_;
   std::size_t driver_, lapics_, ioapic_;
 };
 

@@ -187,6 +187,29 @@ std::string list_ids(const Machine& machine, std::vector<std::string_view>& ids)
   return "one of " + text + (ids.size() > 8 ? ", ..." : "");
 }
 
+/// What the CPUs do apart from handling interrupts.
+void build_cpus(const Node& map, Building& to) {
+  Machine& machine = to.scenario.machine;
+  if (text_at(map, "apic") == "x2apic") machine.apic = ApicMode::X2apic;
+  if (text_at(map, "idle") == "halt") machine.idle = Idle::Halt;
+  machine.tick = duration_or_zero(map, "tick");
+  const Node* off = map.find("interrupts_off");
+  if (off == nullptr) return;
+  machine.off_every = duration_at(*off, "every");
+  machine.off_length = duration_at(*off, "for");
+  if (machine.off_length >= machine.off_every) {
+    to.findings.error(off->find("for")->place, "out-of-range",
+                      "a stretch of " + write_duration(machine.off_length) + " every " +
+                          write_duration(machine.off_every) + " leaves no time for interrupts",
+                      "less than 'every'");
+  }
+  if (machine.idle == Idle::Halt) {
+    to.findings.error(off->place, "two-choices",
+                      "'interrupts_off' is work, and a CPU with 'idle: halt' has none",
+                      "one of them");
+  }
+}
+
 SourceRange place_of_path(const Node& machine, const Building& to) {
   for (const std::string_view key : {"path", "arch"}) {
     if (const Node* named = machine.find(key)) return to.lines.range(named->place);
@@ -211,6 +234,7 @@ void build_machine(const Node& root, Building& to) {
                           std::to_string(machine.sockets) + " sockets",
                       "a number of sockets that divides the number of CPUs");
   }
+  build_cpus(map, to);
   build_bridges(map, to);
 }
 

@@ -9,6 +9,8 @@
 namespace irqfab::scenario {
 namespace {
 
+constexpr std::size_t kMostInstructions = 16;
+
 ValueMap build_fields(const Node& map, const Table& table, Building& to);
 
 Value build_value(const Node& node, const Shape& shape, Building& to) {
@@ -105,6 +107,14 @@ void check_line(const Node& fields, Building& to) {
                     "a device with 'intx:'");
 }
 
+void check_code(const Node& fields, Building& to) {
+  const Node* code = fields.find("code");
+  if (code == nullptr || code->items.size() <= kMostInstructions) return;
+  to.findings.error(code->place, "out-of-range",
+                    std::to_string(code->items.size()) + " instructions in one step",
+                    "at most " + std::to_string(kMostInstructions));
+}
+
 Step build_step(const Node& map, Building& to) {
   const auto& [key, body] = map.entries.front();
   Step step;
@@ -118,6 +128,7 @@ Step build_step(const Node& map, Building& to) {
   } else {
     step.args = build_fields(body, *shape.table, to);
     if (step.op == "line") check_line(body, to);
+    if (step.op == "cpu.execute") check_code(body, to);
     check_entry(body, to);
   }
   return step;
@@ -133,7 +144,7 @@ void build_steps(const Node* list, std::vector<Step>& steps, Building& to) {
 void check_eventfds(const Node& root, Building& to) {
   std::set<std::string, std::less<>> bound;
   const auto each_step = [&root](auto&& visit) {
-    for (const std::string_view section : {"setup", "steps"}) {
+    for (const std::string_view section : {"setup", "steps", "afterwards"}) {
       const Node* list = root.find(section);
       if (list == nullptr) continue;
       for (const Node& map : list->items) visit(map.entries.front());

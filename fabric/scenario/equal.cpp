@@ -45,9 +45,11 @@ struct Same {
   }
 
   static bool same(const Machine& a, const Machine& b) {
-    return std::tie(a.arch, a.path, a.cpus, a.sockets) ==
-               std::tie(b.arch, b.path, b.cpus, b.sockets) &&
-           same(a.host_bridges, b.host_bridges) && same(a.host, b.host);
+    const auto plain = [](const Machine& m) {
+      return std::tie(m.arch, m.path, m.cpus, m.sockets, m.apic, m.idle, m.tick, m.off_every,
+                      m.off_length);
+    };
+    return plain(a) == plain(b) && same(a.host_bridges, b.host_bridges) && same(a.host, b.host);
   }
 
   static bool same(const Affinity& a, const Affinity& b) {
@@ -122,8 +124,9 @@ bool same(const Scenario& a, const Scenario& b) {
          Same::same(a.machine, b.machine) && Same::same(a.affinity, b.affinity) &&
          Same::same(a.workload, b.workload) && Same::same(a.handlers, b.handlers) &&
          Same::same(a.during, b.during) && Same::same(a.setup, b.setup) &&
-         Same::same(a.steps, b.steps) && Same::same(a.actors, b.actors) &&
-         Same::same(a.expect, b.expect) && Same::same(a.prices, b.prices);
+         Same::same(a.steps, b.steps) && Same::same(a.afterwards, b.afterwards) &&
+         Same::same(a.actors, b.actors) && Same::same(a.expect, b.expect) &&
+         Same::same(a.prices, b.prices);
 }
 
 }  // namespace irqfab::scenario

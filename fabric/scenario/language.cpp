@@ -4,14 +4,16 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kHostBridge, kDevice, kLoad, kBurst, kClosedLoop, kLevel, kHandler,
-    kChange;
+extern const Table kMachine, kInterruptsOff, kHostBridge, kDevice, kLoad, kBurst, kClosedLoop,
+    kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
     {"emulated"},
     {"vhost", "the kernel worker of vhost"},
     {"assigned", "device assignment"},
 };
+constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
+constexpr Word kIdles[] = {{"poll"}, {"halt"}};
 constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
 constexpr Word kUntils[] = {{"handled"}, {"pulse"}};
 constexpr Word kBehaviours[] = {
@@ -61,6 +63,7 @@ constexpr Key kScenarioKeys[] = {
     optional("during", list_of(kChangeMap), "none", "What is reconfigured under traffic."),
     optional("setup", list_of(kStepMap), "none", "Steps before time 0."),
     optional("steps", list_of(kStepMap), "none", "Steps from time 0 on, one after the other."),
+    optional("afterwards", list_of(kStepMap), "none", "Steps once the workload has ended."),
     later("actors", "the explorer"),
     later("schedule", "the explorer"),
     optional("expect", list_of(kExpectation), "none",
@@ -79,10 +82,24 @@ constexpr Key kMachineKeys[] = {
     optional("path", of(Kind::Path), "the fabric's default", "How an interrupt gets to its CPU."),
     defaulted("cpus", number(1, 4096), "1", "CPUs, numbered from 0."),
     defaulted("sockets", number(1, 64), "1", "The CPUs are divided evenly among them."),
+    defaulted("apic", one_of(kApicModes), "xapic",
+              "The mode that firmware leaves the local APICs in."),
+    defaulted("idle", one_of(kIdles), "poll",
+              "What a CPU does that has nothing to do: `halt` takes time to wake up from."),
+    optional("tick", duration(1), "none",
+             "A timer interrupt of each CPU, this often, as long as the workload lasts."),
+    optional(
+        "interrupts_off", map_of(kInterruptsOff), "never",
+        "What else the CPUs do: work with interrupts disabled, as long as the workload lasts."),
     optional("devices", list_of(kDeviceMap), "none",
              "Devices on the one host bridge that exists when none is declared."),
     optional("host_bridges", list_of(kBridgeMap), "one, `hb0`", "PCI host bridges."),
     later("host", "paths through a modelled host"),
+};
+
+constexpr Key kInterruptsOffKeys[] = {
+    required("every", duration(1), "From the start of one such stretch to the next."),
+    required("for", duration(1), "How long one lasts."),
 };
 
 constexpr Key kHostBridgeKeys[] = {
@@ -158,6 +175,9 @@ constexpr Key kChangeKeys[] = {
 };
 
 constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMachineKeys)};
+constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
+                                  "Stretches in which a CPU takes no interrupt.",
+                                  rows(kInterruptsOffKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
 constexpr Table kDevice = {"device", "in a device", "A PCI function, or several equal ones.",

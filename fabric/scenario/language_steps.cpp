@@ -7,7 +7,8 @@ namespace {
 
 extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
     kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi, kIrqLine, kEventfdWrite, kRoute,
-    kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter;
+    kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
+    kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers;
 
 constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
@@ -20,6 +21,10 @@ constexpr Word kTriggers[] = {{"edge"}, {"level"}};
 constexpr Word kPolarities[] = {{"high"}, {"low"}};
 constexpr Word kChips[] = {{"ioapic"}, {"pic_master"}, {"pic_slave"}};
 
+constexpr Word kLocalPins[] = {{"LINT0"}, {"LINT1"}, {"thermal"}, {"performance"}, {"CMCI"}};
+constexpr Word kInstructions[] = {{"nop"}, {"sti"}, {"cli"}, {"hlt"}, {"mov ss"}};
+constexpr Word kCpuStates[] = {{"running"}, {"in handler"}, {"halted"}, {"waiting for SIPI"}};
+
 constexpr Shape kVector = bits(255);
 constexpr Shape kFlag = of(Kind::Flag);
 constexpr Shape kCpu = of(Kind::Cpu);
@@ -30,6 +35,17 @@ constexpr Shape kRouteMap = map_of(kRoute);
 
 constexpr Key kSteps[] = {
     choice("lapic.write", map_of(kRegisterWrite), "A CPU writes a register of its local APIC."),
+    choice("lapic.pin", map_of(kLapicPin), "An input of a CPU's local APIC changes its level."),
+    choice("msr.write", map_of(kMsrWrite),
+           "A CPU writes a model-specific register of its local APIC."),
+    choice("cpu.write", map_of(kCpuWrite),
+           "A CPU stores to a physical address: its own local APIC's page, or the bus."),
+    choice("cpu.execute", map_of(kCpuExecute),
+           "A CPU executes these instructions, one after the other."),
+    choice(
+        "cpu.accept", map_of(kCpuAccept),
+        "A CPU takes an interrupt, whatever its IF says; its handler are the steps that follow."),
+    choice("msi.write", map_of(kMsiWrite), "A device writes to memory, as its messages do."),
     choice("ioapic.write", map_of(kIoapicWrite), "A write of an indirect register of the IOAPIC."),
     choice("ioapic.rte", map_of(kIoapicRte),
            "Software writes a redirection entry, high half first."),
@@ -66,6 +82,38 @@ constexpr Key kRegisterWriteKeys[] = {
     required("cpu", kCpu, "Whose local APIC."),
     required("reg", of(Kind::LapicRegister), "The register."),
     required("value", bits(kMax32), "What is written."),
+};
+constexpr Key kLapicPinKeys[] = {
+    required("cpu", kCpu, "Whose local APIC."),
+    required("pin", one_of(kLocalPins), "Which input."),
+    required("level", one_of(kLevels), "The level from now on."),
+};
+constexpr Key kMsrWriteKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("msr", bits(kMax32),
+             "IA32_APIC_BASE (0x1b), IA32_TSC_DEADLINE (0x6e0), or a register "
+             "of x2APIC mode (0x800 on)."),
+    required("value", bits(kMax64), "What is written."),
+    optional("faults", kFlag, "not checked", "Whether the write must give #GP."),
+};
+constexpr Key kCpuWriteKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("address", bits(kMax64), "Where."),
+    required("value", bits(kMax32), "What is written, four bytes."),
+};
+constexpr Shape kInstruction = one_of(kInstructions);
+constexpr Key kCpuExecuteKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("code", list_of(kInstruction), "At most 16 of them. Interrupts come in between."),
+};
+constexpr Key kCpuAcceptKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    optional("vector", kVector, "not checked", "The vector that it must be given."),
+};
+constexpr Key kMsiWriteKeys[] = {
+    required("device", kDevice, "Who writes."),
+    required("address", bits(kMax64), "Where."),
+    required("data", bits(kMax32), "What is written, four bytes."),
 };
 constexpr Key kIoapicWriteKeys[] = {
     required("reg", of(Kind::IoapicRegister), "The register."),
@@ -146,6 +194,11 @@ constexpr Key kObservableKeys[] = {
     optional("lapic.IRR", map_of(kVectors), "not checked", "Interrupt requests of a local APIC."),
     optional("lapic.ISR", map_of(kVectors), "not checked", "Vectors in service."),
     optional("lapic.TMR", map_of(kVectors), "not checked", "Vectors that came as level."),
+    optional("lapic.reg", map_of(kRegisterState), "not checked", "A register of a local APIC."),
+    optional("msr", map_of(kMsrState), "not checked", "A model-specific register of a local APIC."),
+    optional("cpu.state", map_of(kCpuState), "not checked", "What a CPU does."),
+    optional("cpu.handlers", map_of(kCpuHandlers), "not checked",
+             "Which handlers have begun and acknowledged on a CPU, in their order."),
     optional("ioapic.RTE", map_of(kRteState), "not checked", "A redirection entry."),
     optional("msix.PBA", map_of(kPba), "not checked", "The pending bits of a device."),
     optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
@@ -154,6 +207,26 @@ constexpr Shape kVectorList = list_of(kVector);
 constexpr Key kVectorsKeys[] = {
     required("cpu", kCpu, "Whose local APIC."),
     required("vectors", kVectorList, "Exactly the vectors whose bits are set."),
+};
+constexpr Key kRegisterStateKeys[] = {
+    required("cpu", kCpu, "Whose local APIC."),
+    required("reg", of(Kind::LapicRegister), "The register."),
+    required("value", bits(kMax32), "What the CPU would read."),
+};
+constexpr Key kMsrStateKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("msr", bits(kMax32), "The register."),
+    choice("value", bits(kMax64), "What the CPU would read."),
+    choice("faults", kFlag, "Whether the read would give #GP."),
+};
+constexpr Key kCpuStateKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("state", one_of(kCpuStates), "What it does."),
+};
+constexpr Key kCpuHandlersKeys[] = {
+    required("cpu", kCpu, "Which CPU."),
+    required("entered", kVectorList, "The vectors of the handlers that began, 2 for an NMI's."),
+    required("acknowledged", kVectorList, "The vectors whose EOI was written, 2 for an NMI's end."),
 };
 constexpr Key kRteStateKeys[] = {
     required("pin", number(0, kLastIoapicPin), "Whose entry."),
@@ -169,6 +242,12 @@ constexpr Key kCounterKeys[] = {
 };
 
 constexpr Table kRegisterWrite = {"lapic.write", "in 'lapic.write'", "", rows(kRegisterWriteKeys)};
+constexpr Table kLapicPin = {"lapic.pin", "in 'lapic.pin'", "", rows(kLapicPinKeys)};
+constexpr Table kMsrWrite = {"msr.write", "in 'msr.write'", "", rows(kMsrWriteKeys)};
+constexpr Table kCpuWrite = {"cpu.write", "in 'cpu.write'", "", rows(kCpuWriteKeys)};
+constexpr Table kCpuExecute = {"cpu.execute", "in 'cpu.execute'", "", rows(kCpuExecuteKeys)};
+constexpr Table kCpuAccept = {"cpu.accept", "in 'cpu.accept'", "", rows(kCpuAcceptKeys)};
+constexpr Table kMsiWrite = {"msi.write", "in 'msi.write'", "", rows(kMsiWriteKeys)};
 constexpr Table kIoapicWrite = {"ioapic.write", "in 'ioapic.write'", "", rows(kIoapicWriteKeys)};
 constexpr Table kIoapicRte = {"ioapic.rte", "in 'ioapic.rte'", "", rows(kIoapicRteKeys),
                               "how the entry is given"};
@@ -195,6 +274,10 @@ constexpr Table kObservables = {
     1};
 constexpr Table kVectors = {"lapic.IRR, lapic.ISR, lapic.TMR", "in a set of vectors",
                             "A 256-bit register of a local APIC.", rows(kVectorsKeys)};
+constexpr Table kRegisterState = {"lapic.reg", "in 'lapic.reg'", "", rows(kRegisterStateKeys)};
+constexpr Table kMsrState = {"msr", "in 'msr'", "", rows(kMsrStateKeys), "what a read gives"};
+constexpr Table kCpuState = {"cpu.state", "in 'cpu.state'", "", rows(kCpuStateKeys)};
+constexpr Table kCpuHandlers = {"cpu.handlers", "in 'cpu.handlers'", "", rows(kCpuHandlersKeys)};
 constexpr Table kRteState = {"ioapic.RTE", "in 'ioapic.RTE'", "", rows(kRteStateKeys)};
 constexpr Table kPba = {"msix.PBA", "in 'msix.PBA'", "", rows(kPbaKeys)};
 constexpr Table kCounter = {"eventfd.counter", "in 'eventfd.counter'", "", rows(kCounterKeys)};

@@ -29,6 +29,41 @@ void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnost
   }
 }
 
+/// What only the machine itself has: CPUs whose every instruction counts.
+bool is_of_bare_metal(std::string_view name) {
+  return starts_with(name, "cpu.") || starts_with(name, "msr") || name == "lapic.pin" ||
+         name == "lapic.reg" || name == "msi.write";
+}
+
+void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
+  const auto refuse = [&](const SourceRange& where, const std::string& name) {
+    found.push_back(
+        diagnostic(where, "not-yet",
+                   quote(name) + " on the path '" + std::string(path) + "' is not supported yet",
+                   "'path: bare-metal', or another step"));
+  };
+  for (const Step& step : steps) {
+    if (is_of_bare_metal(step.op)) refuse(step.where, step.op);
+    if (step.op != "expect") continue;
+    for (const auto& [name, value] : step.args) {
+      if (is_of_bare_metal(name)) refuse(value.where, name);
+    }
+  }
+}
+
+void check_cpus(const Machine& machine, std::string_view path, Diagnostics& found) {
+  const auto refuse = [&](const char* key) {
+    found.push_back(diagnostic(
+        machine.where, "not-yet",
+        "'" + std::string(key) + "' on the path '" + std::string(path) + "' is not supported yet",
+        "'path: bare-metal'"));
+  };
+  if (machine.apic != ApicMode::Xapic) refuse("apic: x2apic");
+  if (machine.idle != Idle::Poll) refuse("idle: halt");
+  if (machine.tick > 0) refuse("tick");
+  if (machine.off_every > 0) refuse("interrupts_off");
+}
+
 }  // namespace
 
 Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::string_view path) {
@@ -59,8 +94,15 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
                      "'steps' on this path"));
     }
   }
+  if (row->path != "bare-metal") {
+    check_bare_metal(scenario.setup, row->path, found);
+    check_bare_metal(scenario.steps, row->path, found);
+    check_bare_metal(scenario.afterwards, row->path, found);
+    check_cpus(machine, row->path, found);
+  }
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);
+  check_calls(scenario.afterwards, row->path, found);
   return found;
 }
 

@@ -13,12 +13,15 @@ struct StepPhrase {
   std::string_view words;
   bool has_length;
 };
-constexpr std::array<StepPhrase, 5> kStepPhrases = {{
+constexpr std::array<StepPhrase, 8> kStepPhrases = {{
     {HandlerStepKind::Busy, "busy", true},
     {HandlerStepKind::ReadDevice, "read device", true},
     {HandlerStepKind::Mask, "mask", false},
     {HandlerStepKind::Poll, "poll", true},
     {HandlerStepKind::Unmask, "unmask", false},
+    {HandlerStepKind::EnableInterrupts, "enable interrupts", false},
+    {HandlerStepKind::DisableInterrupts, "disable interrupts", false},
+    {HandlerStepKind::Acknowledge, "acknowledge", false},
 }};
 
 struct Operator {

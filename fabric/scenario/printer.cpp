@@ -52,6 +52,17 @@ std::string write_device(const Device& device) {
   return text + ", attach: emulated }";
 }
 
+std::string write_cpus(const Machine& machine) {
+  std::string text = machine.apic == ApicMode::X2apic ? "  apic: x2apic\n" : "  apic: xapic\n";
+  text += machine.idle == Idle::Halt ? "  idle: halt\n" : "  idle: poll\n";
+  if (machine.tick > 0) text += "  tick: " + write_duration(machine.tick) + '\n';
+  if (machine.off_every > 0) {
+    text += "  interrupts_off: { every: " + write_duration(machine.off_every) +
+            ", for: " + write_duration(machine.off_length) + " }\n";
+  }
+  return text;
+}
+
 std::string write_machine(const Machine& machine) {
   const std::string arch = machine.arch.empty() ? std::string(kDefaultArch) : machine.arch;
   std::string text = "machine:\n";
@@ -59,7 +70,8 @@ std::string write_machine(const Machine& machine) {
   text += machine.path.empty() ? "  # path: " + std::string(default_path(arch)) + '\n'
                                : "  path: " + machine.path + '\n';
   text += "  cpus: " + number(machine.cpus) + '\n';
-  text += "  sockets: " + number(machine.sockets) + "\n  host_bridges:\n";
+  text +=
+      "  sockets: " + number(machine.sockets) + '\n' + write_cpus(machine) + "  host_bridges:\n";
   for (const HostBridge& bridge : machine.host_bridges) {
     text += "    - id: " + id_text(bridge.id) + '\n';
     text += "      segment: " + number(bridge.segment) + '\n';
@@ -258,7 +270,8 @@ std::string fill(const Scenario& s) {
   text += write_machine(s.machine) + write_affinity(s.affinity);
   text += section("workload", s.workload, write_load) + write_handlers(s.handlers);
   text += section("during", s.during, write_change);
-  text += section("setup", s.setup, write_step) + section("steps", s.steps, write_step);
+  text += section("setup", s.setup, write_step) + section("steps", s.steps, write_step) +
+          section("afterwards", s.afterwards, write_step);
   text += section("expect", s.expect,
                   [](const Expectation& e) { return "  - " + quoted(e.text) + '\n'; });
   text += given("until", s.until > 0 ? write_duration(s.until) : "", "nothing is in flight");

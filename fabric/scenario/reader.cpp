@@ -40,6 +40,7 @@ void build(const Node& root, const Chosen& chosen, Building& to) {
   build_during(root, to);
   build_steps(root.find("setup"), to.scenario.setup, to);
   build_steps(root.find("steps"), to.scenario.steps, to);
+  build_steps(root.find("afterwards"), to.scenario.afterwards, to);
   check_eventfds(root, to);
   build_expectations(root, to);
   build_prices(root, to);

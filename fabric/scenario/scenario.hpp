@@ -58,11 +58,19 @@ struct Host {
   SourceRange where;
 };
 
+enum class ApicMode : std::uint8_t { Xapic, X2apic };
+enum class Idle : std::uint8_t { Poll, Halt };
+
 struct Machine {
   std::string arch;  // empty: the default
   std::string path;  // empty: the fabric's default
   unsigned cpus = 1;
   unsigned sockets = 1;
+  ApicMode apic = ApicMode::Xapic;
+  Idle idle = Idle::Poll;                // what a CPU does that has nothing to do
+  Duration tick = 0;                     // between two timer interrupts of each CPU; 0: none
+  Duration off_every = 0;                // each CPU disables interrupts this often; 0: never
+  Duration off_length = 0;               // for so long
   std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
   std::optional<Host> host;
   SourceRange where;
@@ -110,7 +118,16 @@ struct Load {
   SourceRange where;
 };
 
-enum class HandlerStepKind : std::uint8_t { Busy, ReadDevice, Mask, Poll, Unmask };
+enum class HandlerStepKind : std::uint8_t {
+  Busy,
+  ReadDevice,
+  Mask,
+  Poll,
+  Unmask,
+  EnableInterrupts,
+  DisableInterrupts,
+  Acknowledge,
+};
 struct HandlerStep {
   HandlerStepKind kind = HandlerStepKind::Busy;
   Duration length = 0;
@@ -198,6 +215,7 @@ struct Scenario {
   std::vector<Change> during;
   std::vector<Step> setup;  // before time 0
   std::vector<Step> steps;
+  std::vector<Step> afterwards;  // once the workload has ended
   std::vector<Actor> actors;
   std::vector<Expectation> expect;
   std::vector<PriceOverride> prices;

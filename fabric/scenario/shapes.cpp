@@ -146,8 +146,12 @@ const std::vector<KindRow>& kind_rows() {
        "(\\[(0|[1-9][0-9]*|0x[0-9a-fA-F]+)(\\.\\.(0|[1-9][0-9]*|0x[0-9a-fA-F]+))?\\])?"
        "(:((0|[1-9][0-9]*|0x[0-9a-fA-F]+)(\\.\\.(0|[1-9][0-9]*|0x[0-9a-fA-F]+))?|INT[ABCD]))?$",
        "nvme0:1..8"},
-      {Kind::HandlerStep, "handler step", "busy TIME, read device TIME, mask, poll TIME or unmask",
-       "^((busy|read device|poll) (0|[1-9][0-9]*)(\\.[0-9]+)?(ps|ns|us|ms|s)|mask|unmask)$",
+      {Kind::HandlerStep, "handler step",
+       "busy TIME, read device TIME, mask, poll TIME, unmask, enable interrupts, disable "
+       "interrupts "
+       "or acknowledge",
+       "^((busy|read device|poll) (0|[1-9][0-9]*)(\\.[0-9]+)?(ps|ns|us|ms|s)|mask|unmask"
+       "|enable interrupts|disable interrupts|acknowledge)$",
        "read device 400ns"},
       {Kind::Expectation, "expectation", "a comparison such as 'lost == 0' or 'nvme0.p99 < 20us'",
        "^ *[A-Za-z0-9_.-]+ *(==|!=|<=|>=|<|>) *[0-9][0-9a-zA-Z.]* *$", "nvme0.handler.p99 < 5us"},

@@ -16,6 +16,12 @@ cpu::HandlerStep lower(const scenario::HandlerStep& step) {
       return {cpu::StepKind::MaskSource, step.length};
     case From::Unmask:
       return {cpu::StepKind::UnmaskSource, step.length};
+    case From::EnableInterrupts:
+      return {cpu::StepKind::EnableInterrupts, 0};
+    case From::DisableInterrupts:
+      return {cpu::StepKind::DisableInterrupts, 0};
+    case From::Acknowledge:
+      return {cpu::StepKind::Acknowledge, 0};
     case From::Busy:
     case From::Poll:
       break;

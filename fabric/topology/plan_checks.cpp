@@ -229,6 +229,7 @@ void check_messages(const X86Plan& plan, const Scenario& scenario, Findings& fin
   if (!scenario.workload.empty() || scenario.steps.empty()) tables.program_everything();
   for (const scenario::Step& step : scenario.setup) tables.write(step);
   for (const scenario::Step& step : scenario.steps) tables.write(step);
+  for (const scenario::Step& step : scenario.afterwards) tables.write(step);
   senders.report(findings);
 }
 
@@ -263,7 +264,7 @@ std::vector<Use> uses_in(const Scenario& scenario) {
   for (const scenario::Load& load : scenario.workload) {
     uses.push_back({load.sources.device, load.sources.intx, load.where});
   }
-  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     for (const scenario::Step& step : *steps) {
       const bool wire = step.op == "line" || step.find("intx") != nullptr;
       const scenario::Value* device = step.find("device");

@@ -25,6 +25,7 @@ class Builder {
 
   Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver) {
     add_device_sources();
+    set_habits(cpus);
     cpus_ = add("cpus", std::move(cpus), lanes("cpu", plan_.cpus, {}), 0);
     lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
     ioapic_ = add("ioapic0", ioapic(), {}, 1);
@@ -93,9 +94,19 @@ class Builder {
     }
   }
 
+  /// What the CPUs do apart from handling interrupts, and how they acknowledge them.
+  void set_habits(cpu::Cpus::Config& cpus) const {
+    const scenario::Machine& machine = scenario_.machine;
+    if (machine.idle == scenario::Idle::Halt) cpus.idle = cpu::Idle::Halt;
+    cpus.stretch = machine.off_length;
+    cpus.stretch_every = machine.off_every;
+    cpus.eoi_register = place_of_register(plan_.apic, x86::LapicRegister::kEoi);
+  }
+
   x86::LapicBank::Config lapics() const {
     x86::LapicBank::Config config;
     for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu) config.ids.push_back(ApicId{cpu});
+    config.ipi_flight = x86::IpiFlight::Priced;
     config.mutants = mutants_;
     return config;
   }
@@ -238,6 +249,23 @@ Diagnostic refuse(const Scenario& scenario, const char* code, std::string messag
           ""};
 }
 
+/// Timers count 32 bits of kTimerTick, while there is a workload.
+std::optional<Diagnostic> check_tick(const Scenario& scenario) {
+  const scenario::Machine& machine = scenario.machine;
+  const bool alone = scenario.workload.empty() && (machine.tick > 0 || machine.off_every > 0);
+  if (alone) {
+    return refuse(scenario, "no-workload",
+                  "'tick' and 'interrupts_off' last as long as the workload, and there is none",
+                  "a 'workload', or steps that program the timer");
+  }
+  constexpr Duration kLongest = kTimerTick * 0xFFFFFFFF;
+  if (machine.tick % kTimerTick == 0 && machine.tick <= kLongest) return std::nullopt;
+  return refuse(scenario, "bad-tick",
+                "'tick: " + scenario::write_duration(machine.tick) +
+                    "': the timers of the local APICs count 32 bits of 10 ns",
+                "a multiple of 10ns, at most " + scenario::write_duration(kLongest));
+}
+
 }  // namespace
 
 Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants) {
@@ -251,6 +279,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
                   std::to_string(scenario.machine.host_bridges.size()) + " host bridges",
                   "at most " + std::to_string(kMostBridges));
   }
+  if (auto refused = check_tick(scenario)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
   if (machine.plan.remapped && machine.plan.device_sources + 24 > kMostIrtes) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "models/x86/irte.hpp"
+#include "models/x86/lapic.hpp"
 #include "models/x86/msi_format.hpp"
 
 namespace irqfab::topology {
@@ -189,7 +190,16 @@ X86Plan plan_x86(const Scenario& scenario, bool remapped) {
   place(plan);
   give_vectors(wishes_in(scenario), plan);
   give_pins(plan);
+  plan.apic = scenario.machine.apic;
+  for (std::uint32_t cpu = 0; cpu < plan.cpus && scenario.machine.tick > 0; ++cpu) {
+    plan.tick_vectors.push_back(plan.take_slot(CpuId{cpu}).vector);
+  }
   return plan;
+}
+
+std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset) {
+  if (apic == scenario::ApicMode::Xapic) return offset;
+  return x86::LapicBank::kMsrSpace + x86::LapicMsr::kFirst + offset / 16;
 }
 
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index) {

@@ -95,11 +95,16 @@ struct PinPlan {
   std::vector<FunctionPlan> functions;  // those whose INTx drives it
 };
 
+/// What the timers of the local APICs count in.
+constexpr Duration kTimerTick = 10 * kPsPerNs;
+
 struct X86Plan {
   std::vector<BridgePlan> bridges;  // by segment, then first bus
   std::vector<PinPlan> pins;        // ascending, those that something drives
   std::uint32_t cpus = 1;
   bool remapped = false;
+  scenario::ApicMode apic = scenario::ApicMode::Xapic;
+  std::vector<Vector> tick_vectors;  // by CPU, of its timer; none without `tick`
   std::uint32_t device_sources = 0;   // SourceIds below this are of devices
   std::vector<Slot> slots;            // by SourceId: where each vector's interrupt goes
   std::vector<unsigned> next_vector;  // by CPU: how many vectors were given out
@@ -136,6 +141,9 @@ X86Plan plan_x86(const scenario::Scenario& scenario, bool remapped);
 constexpr std::uint64_t window_of(const BridgePlan& bridge, FunctionRow row) {
   return bridge.window_base + raw(row) * pci::kFunctionWindowBytes;
 }
+
+/// Where a CPU reaches the register at `offset` of the page: there, or as an MSR.
+std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset);
 
 /// The message that makes `slot` pending: directly, or through entry `index` of the remapping table.
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index);

@@ -87,6 +87,9 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
     {E::RemoteIrrCleared, "RemoteIrrCleared", R::Controller, kNone,
      "An EOI cleared the Remote IRR of a level entry.", "pin"},
 
+    {E::IpiSent, "IpiSent", R::Controller, kMoves,
+     "An interprocessor interrupt crossed the interconnect to the other local APICs.",
+     "ICR bits 31..0"},
     {E::Pended, "Pended", R::Controller, kMoves,
      "A local APIC set the vector in its IRR.", "CPU << 8 | vector"},
     {E::Accepted, "Accepted", R::Deliver, kMoves,
@@ -94,8 +97,13 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
     {E::EoiBroadcast, "EoiBroadcast", R::Acknowledge, kNone,
      "The EOI of a level vector was broadcast to the IOAPICs.", "vector"},
 
+    {E::CpuWoken, "CpuWoken", R::Cpu, kMoves, "The CPU left its halt (HLT).", "CPU"},
     {E::HandlerEntered, "HandlerEntered", R::Cpu, kMoves,
      "The first instruction of the handler.", "vector"},
+    {E::HandlerPreempted, "HandlerPreempted", R::Cpu, kMoves,
+     "The handler was interrupted by another, after it had worked up to here.", "vector"},
+    {E::HandlerResumed, "HandlerResumed", R::Cpu, kMoves,
+     "The handlers that interrupted this one have ended, and it goes on.", "vector"},
     {E::HandlerStep, "HandlerStep", R::Cpu, kMoves,
      "A step of the handler ended.", "index of the step"},
     {E::EoiWritten, "EoiWritten", R::Acknowledge, kMoves,

@@ -52,11 +52,15 @@ enum class Event : std::uint16_t {
   IoapicSent,
   RemoteIrrCleared,
   // Local APIC
+  IpiSent,
   Pended,
   Accepted,
   EoiBroadcast,
   // CPU
+  CpuWoken,
   HandlerEntered,
+  HandlerPreempted,
+  HandlerResumed,
   HandlerStep,
   EoiWritten,
   // Calls into the modelled host, by its threads and its guest
@@ -132,6 +136,8 @@ constexpr bool is_instant(Event event) {
     case Event::Pended:
     case Event::Accepted:
     case Event::EoiBroadcast:
+    case Event::HandlerPreempted:
+    case Event::HandlerResumed:
     case Event::HandlerStep:
     case Event::RunEnded:
     case Event::TimeStoodStill:
@@ -142,6 +148,10 @@ constexpr bool is_instant(Event event) {
     default:
       return false;
   }
+}
+/// True for events that end what the scenario gives the length of.
+constexpr bool is_of_handler(Event event) {
+  return event == Event::HandlerStep || event == Event::HandlerPreempted;
 }
 inline std::string_view name_of(Event event) { return row_of(event).name; }
 std::optional<Event> event_named(std::string_view name);

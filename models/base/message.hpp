@@ -65,6 +65,8 @@ struct CpuLineChange {
   Level level;
   SpanId span;      // for lines that are messages of their own (NMI, INIT, SIPI)
   Vector vector{};  // of a SIPI: the page that the CPU starts at
+  SpanId raised_by = kNoSpan;  // INTR: the interrupt that raised it, if one arrived; it stays where
+                               // it is, pending in the controller
 };
 /// The CPU asks which interrupt to take; the controller decides when the question arrives. Asking
 /// lowers the CPU's INTR line at both ends: whatever may interrupt the answer's handler raises it

@@ -1,26 +1,32 @@
 #include "models/cpu/cpus.hpp"
 
-#include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace irqfab::cpu {
 namespace {
 
-Tag tag_of(CpuId cpu) { return Tag{raw(cpu)}; }
-CpuId cpu_of(Tag tag) { return CpuId{raw(tag)}; }
+// Delays of a CPU. Tags from kFirstGeneration on are those of steps.
+constexpr Tag kLook{0};
+constexpr Tag kStretch{1};
+constexpr std::uint32_t kFirstGeneration = 2;
 
 }  // namespace
 
 Cpus::Cpus(const Config& config) : config_(config), rows_(config.cpus) {
   if (config_.programs.empty()) config_.programs.push_back({});
+  for (CpuState& cpu : rows_) {
+    cpu.generation = kFirstGeneration;
+    if (config_.idle == Idle::Halt) cpu.doing = Doing::Halted;
+  }
 }
 
 LaneId Cpus::lane_of(PortId, const Message& message) const {
   if (const auto* m = std::get_if<CpuLineChange>(&message)) return LaneId{raw(m->cpu)};
   if (const auto* m = std::get_if<IntaAnswer>(&message)) return LaneId{raw(m->cpu)};
-  if (const auto* m = std::get_if<BusData>(&message)) return LaneId{raw(m->tag)};
-  if (const auto* m = std::get_if<Elapsed>(&message)) return LaneId{raw(m->tag)};
+  if (const auto* m = std::get_if<BusData>(&message)) {
+    return LaneId{raw(cpu_of(m->tag))};
+  }
+  if (const auto* m = std::get_if<Elapsed>(&message)) return LaneId{m->lane};
   if (const auto* m = std::get_if<HostCall>(&message)) return LaneId(m->a);
   return LaneId{0};
 }
@@ -31,154 +37,267 @@ void Cpus::receive(PortId, const Message& message, Env& env) {
   } else if (const auto* answer = std::get_if<IntaAnswer>(&message)) {
     if (exists(raw(answer->cpu))) return on_answer(*answer, env);
   } else if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
-    if (exists(raw(elapsed->tag))) return end_step(cpu_of(elapsed->tag), env);
+    if (exists(elapsed->lane)) return on_elapsed(*elapsed, env);
   } else if (const auto* data = std::get_if<BusData>(&message)) {
-    if (exists(raw(data->tag))) return on_data(*data, env);
+    if (exists(raw(cpu_of(data->tag)))) return on_data(*data, env);
   } else if (const auto* call = std::get_if<HostCall>(&message)) {
-    if (exists(call->a)) return on_stop(CpuId(call->a), env);
+    if (exists(call->a)) return on_call(*call, env);
   } else {
     return;
   }
   env.guest_error(GuestFault::TableIndexOutOfRange);
 }
 
-/// The device has answered; the rest of the step is the CPU's own.
-void Cpus::on_data(const BusData& data, Env& env) {
-  const Row& row = rows_[raw(data.tag)];
-  const HandlerStep& step = config_.programs[row.program][row.step];
-  if (step.length > 0) return env.after(step.length, data.tag);
-  end_step(cpu_of(data.tag), env);
+void Cpus::on_call(const HostCall& call, Env& env) {
+  const auto id = CpuId(call.a);
+  switch (static_cast<Call>(call.call)) {
+    case Call::Stop:
+      env.note(Event::VcpuStopped, kNoSpan, raw(id));
+      return stop(id);
+    case Call::Execute:
+      row(id).code = Code(call.b);
+      if (row(id).doing == Doing::Runs && row(id).depth == 0) go_on(id, env);
+      return;
+    case Call::Accept:
+      row(id).accepted.reset();
+      if (row(id).doing != Doing::Runs) return;
+      row(id).accepting = true;
+      return ask(id, env);
+    case Call::DisableForWhile:
+      row(id).stretches_end = call.b;
+      return on_stretch(id, env);
+  }
 }
 
-void Cpus::on_stop(CpuId cpu, Env& env) {
-  env.note(Event::VcpuStopped, kNoSpan, raw(cpu));
-  stop(cpu);
+void Cpus::stop(CpuId cpu) { row(cpu).stopping = true; }
+
+void Cpus::set_interrupts(CpuId cpu, Interrupts interrupts) {
+  row(cpu).interrupts = interrupts;
+  if (interrupts == Interrupts::Disabled) row(cpu).doing = Doing::Runs;  // nobody halts like this
 }
 
-void Cpus::stop(CpuId cpu) { rows_[raw(cpu)].stopping = true; }
+bool Cpus::in_handler(CpuId cpu) const {
+  const CpuState& state = rows_[raw(cpu)];
+  return state.depth > 0 && state.top().kind != FrameKind::Stretch;
+}
 
 void Cpus::held_spans(std::vector<SpanId>& out) const {
-  for (const Row& row : rows_) {
-    if (row.nmi != kNoSpan) out.push_back(row.nmi);
-    if (row.handling_nmi) out.push_back(row.span);
+  for (const CpuState& cpu : rows_) {
+    if (cpu.nmi != kNoSpan) out.push_back(cpu.nmi);
+    if (cpu.smi != kNoSpan) out.push_back(cpu.smi);
+    for (std::uint32_t i = 0; i < cpu.depth; ++i) {
+      if (cpu.frames[i].kind == FrameKind::Nmi) out.push_back(cpu.frames[i].span);
+    }
   }
 }
 
+// ---- what arrives -----------------------------------------------------------------------------
+
 void Cpus::on_line(const CpuLineChange& change, Env& env) {
-  Row& row = rows_[raw(change.cpu)];
   switch (change.line) {
     case CpuLine::Intr:
-      row.intr = change.level == Level::High;
-      return look(change.cpu, env);
+      row(change.cpu).intr = change.level == Level::High;
+      return notice(change.cpu, change.raised_by, env);
     case CpuLine::Nmi:
-      if (row.nmi != kNoSpan) return env.coalesce(change.span, row.nmi);
-      row.nmi = change.span;
-      return look(change.cpu, env);
+      return on_nmi(change, env);
     case CpuLine::Init:
+      return on_init(change, env);
     case CpuLine::Sipi:
+      return on_sipi(change, env);
     case CpuLine::Smi:
-      // Taken at once, with nothing to acknowledge.
-      if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
+      return on_smi(change, env);
   }
+}
+
+void Cpus::on_nmi(const CpuLineChange& change, Env& env) {
+  SpanId& latch = row(change.cpu).nmi;
+  if (latch != kNoSpan) return env.coalesce(change.span, latch);
+  latch = change.span;
+  notice(change.cpu, change.span, env);
+}
+
+void Cpus::on_smi(const CpuLineChange& change, Env& env) {
+  CpuState& cpu = row(change.cpu);
+  if (cpu.doing == Doing::WaitsForSipi) {
+    if (cpu.smi != kNoSpan) return env.coalesce(change.span, cpu.smi);
+    cpu.smi = change.span;
+    return;
+  }
+  if (cpu.doing == Doing::Halted) env.note(Event::CpuWoken, change.span, raw(change.cpu));
+  if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
+}
+
+/// What was under way is abandoned (SDM vol. 3, 9.1.1): the controller's reset ends the spans of
+/// its interrupts, those of NMIs end here. IF is 0 afterwards.
+void Cpus::on_init(const CpuLineChange& change, Env& env) {
+  CpuState& cpu = row(change.cpu);
+  for (std::uint32_t i = 0; i < cpu.depth; ++i) {
+    if (cpu.frames[i].kind == FrameKind::Nmi) env.cancel(cpu.frames[i].span, CancelOp::Reset);
+  }
+  if (cpu.nmi != kNoSpan) env.cancel(cpu.nmi, CancelOp::Reset);
+  CpuState fresh;
+  fresh.interrupts = Interrupts::Disabled;
+  if (change.cpu != config_.bootstrap) fresh.doing = Doing::WaitsForSipi;
+  fresh.intr = cpu.intr;
+  fresh.smi = cpu.smi;
+  fresh.stopping = cpu.stopping;
+  fresh.will_look = cpu.will_look;
+  fresh.stretches_end = cpu.stretches_end;
+  fresh.generation = cpu.generation + 1;
+  fresh.handled = cpu.handled;
+  cpu = fresh;
+  if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
+}
+
+void Cpus::on_sipi(const CpuLineChange& change, Env& env) {
+  CpuState& cpu = row(change.cpu);
+  if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
+  if (cpu.doing != Doing::WaitsForSipi) return;
+  cpu.doing = Doing::Runs;
+  const SpanId smi = std::exchange(cpu.smi, kNoSpan);
+  if (smi != kNoSpan) env.note(Event::Handled, smi, 0);
+  go_on(change.cpu, env);
 }
 
 void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
-  Row& row = rows_[raw(answer.cpu)];
-  row.state = State::Running;
-  if (answer.spurious) return look(answer.cpu, env);
-  begin(answer.cpu, answer.vector, answer.span, env);
-}
-
-void Cpus::ask(CpuId cpu, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  row.state = State::Asking;
-  row.intr = false;
-  env.send(kController, Inta{cpu});
-}
-
-void Cpus::begin_nmi(CpuId cpu, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  const SpanId span = std::exchange(row.nmi, kNoSpan);
-  row.handling_nmi = true;
-  begin(cpu, Vector{2}, span, env);
-}
-
-void Cpus::begin(CpuId cpu, Vector vector, SpanId span, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  row.state = State::Handling;
-  row.vector = vector;
-  row.span = span;
-  row.served = row.handling_nmi ? Config::Served{} : served_by(cpu, vector);
-  row.source = 0;
-  row.step = 0;
-  choose_program(row);
-  env.note(Event::HandlerEntered, span, raw(vector));
-  proceed(cpu, env);
-}
-
-void Cpus::proceed(CpuId cpu, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  for (;;) {
-    const std::vector<HandlerStep>& program = config_.programs[row.program];
-    for (; row.step < program.size(); ++row.step) {
-      const HandlerStep& step = program[row.step];
-      if (step.kind != StepKind::Busy && reach_source(step.kind, cpu, env)) return;
-      if (step.length > 0) return env.after(step.length, tag_of(cpu));
-    }
-    row.step = 0;
-    if (++row.source >= row.served.count) break;
-    choose_program(row);
+  CpuState& cpu = row(answer.cpu);
+  if (cpu.doing != Doing::Asks) return;  // an INIT came between question and answer
+  cpu.doing = Doing::Runs;
+  if (cpu.accepting) {
+    cpu.accepting = false;
+    cpu.accepted = answer.vector;
+    if (!answer.spurious) env.note(Event::HandlerEntered, answer.span, raw(answer.vector));
+  } else if (!answer.spurious) {
+    enter(answer.cpu, FrameKind::Interrupt, answer.vector, answer.span, env);
   }
-  finish(cpu, env);
+  go_on(answer.cpu, env);
 }
 
-/// True if the CPU waits for an answer.
-bool Cpus::reach_source(StepKind kind, CpuId cpu, Env& env) {
-  const Row& row = rows_[raw(cpu)];
-  const ServedSource* source = current_source(row);
-  if (source == nullptr) return false;
-  if (kind == StepKind::ReadDevice) {
-    if (source->device_register == 0) return false;
-    env.send(kBus, BusRead{source->device_register, tag_of(cpu), row.span, {}, 4});
-    return true;
-  }
-  if (source->vector_control == 0) return false;
-  const std::uint64_t mask = kind == StepKind::MaskSource ? 1 : 0;
-  env.send(kBus, BusWrite{source->vector_control, mask, kNoSpan, {}, 4});
-  return false;
+/// The device has answered; the rest of the step is the CPU's own.
+void Cpus::on_data(const BusData& data, Env& env) {
+  const CpuId id = cpu_of(data.tag);
+  CpuState& cpu = row(id);
+  const bool awaited = cpu.doing == Doing::AwaitsData && data.tag == read_tag(id, cpu.generation);
+  if (!awaited) return;
+  cpu.doing = Doing::Runs;
+  Frame& frame = cpu.top();
+  frame.left = config_.programs[frame.program][frame.step].length;
+  frame.in_step = frame.left > 0;
+  if (!frame.in_step) end_step(id, env);
+  go_on(id, env);
 }
 
-void Cpus::end_step(CpuId cpu, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  env.note(Event::HandlerStep, row.span, row.step);
-  ++row.step;
-  proceed(cpu, env);
-}
-
-void Cpus::finish(CpuId cpu, Env& env) {
-  Row& row = rows_[raw(cpu)];
-  row.state = State::Running;
-  ++row.handled;
-  const SpanId span = row.span;
-  if (row.handling_nmi) {
-    row.handling_nmi = false;  // IRET; an NMI has no EOI
-    env.note(Event::Handled, span, raw(row.vector));
+void Cpus::on_elapsed(const Elapsed& elapsed, Env& env) {
+  const CpuId id{elapsed.lane};
+  CpuState& cpu = row(id);
+  if (elapsed.tag == kLook) {
+    cpu.will_look = false;
+    if (cpu.doing != Doing::Wakes) return notice(id, kNoSpan, env);
+    cpu.doing = Doing::Runs;
+  } else if (elapsed.tag == kStretch) {
+    return on_stretch(id, env);
   } else {
-    env.note(Event::EoiWritten, span, raw(row.vector));
-    env.send(kController, RegisterWrite{cpu, config_.eoi_register, 0});
+    if (raw(elapsed.tag) != cpu.generation) return;  // of a step that was interrupted
+    end_step(id, env);
   }
-  if (config_.completions == Completions::Told) {
-    env.send(kCompletions, HostCall{0, TaskId{0}, raw(span), 0});
-  }
-  look(cpu, env);
+  go_on(id, env);
 }
 
-bool Cpus::Row::operator==(const Row& other) const {
-  const auto all = [](const Row& r) {
-    return std::tie(r.state, r.intr, r.handling_nmi, r.vector, r.span, r.nmi, r.served.first,
-                    r.served.count, r.source, r.program, r.step, r.handled, r.stopping);
-  };
-  return all(*this) == all(other);
+void Cpus::on_stretch(CpuId id, Env& env) {
+  CpuState& cpu = row(id);
+  cpu.stretch_due = true;
+  if (env.now() + config_.stretch_every < cpu.stretches_end) {
+    env.after(config_.stretch_every, kStretch);
+  }
+  if (cpu.doing == Doing::Runs && cpu.depth == 0) go_on(id, env);
+}
+
+// ---- what it may take, and when ---------------------------------------------------------------
+
+/// At an instruction boundary: an NMI first, then the controller's line (SDM vol. 3, table
+/// "Priority Among Simultaneous Exceptions and Interrupts").
+Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
+  if (cpu.stopping) return Arrival::None;
+  const bool nmi = cpu.nmi != kNoSpan && !cpu.nmi_blocked && cpu.depth < kMostFrames;
+  if (nmi) return Arrival::Nmi;
+  const bool interrupt = cpu.intr && cpu.interrupts == Interrupts::Enabled &&
+                         cpu.shadow == Shadow::None && cpu.depth < kMostInterruptFrames;
+  return interrupt ? Arrival::Interrupt : Arrival::None;
+}
+
+/// Something arrived that the CPU did not ask for, `span` if it is known.
+void Cpus::notice(CpuId id, SpanId span, Env& env) {
+  CpuState& cpu = row(id);
+  if (cpu.doing != Doing::Runs && cpu.doing != Doing::Halted) return;  // it looks afterwards
+  const Arrival arrival = takeable(cpu);
+  if (arrival == Arrival::None) return;
+  if (cpu.doing == Doing::Halted) {
+    if (env.now() >= cpu.boundary) return wake(id, span, env);
+    cpu.doing = Doing::Runs;  // it has not come to its HLT yet
+  }
+  // What an idle CPU asks its controller cannot overtake its EOI.
+  const bool at_once = cpu.depth == 0 && arrival == Arrival::Interrupt;
+  const Time now = env.now();
+  if (!at_once && now < cpu.boundary) {
+    if (!std::exchange(cpu.will_look, true)) env.after(cpu.boundary - now, kLook);
+    return;
+  }
+  if (cpu.depth > 0) interrupt_step(id, env);
+  go_on(id, env);
+}
+
+/// The delay that is under way becomes stale.
+void Cpus::interrupt_step(CpuId id, Env& env) {
+  CpuState& cpu = row(id);
+  cpu.top().left = cpu.due - env.now();
+  ++cpu.generation;
+}
+
+void Cpus::wake(CpuId id, SpanId span, Env& env) {
+  CpuState& cpu = row(id);
+  cpu.doing = Doing::Wakes;
+  env.note(Event::CpuWoken, span, raw(id));
+  env.after(0, kLook);
+}
+
+void Cpus::ask(CpuId id, Env& env) {
+  CpuState& cpu = row(id);
+  note_preemption(cpu, env);
+  cpu.doing = Doing::Asks;
+  cpu.intr = false;
+  env.send(kController, Inta{id});
+}
+
+void Cpus::enter_nmi(CpuId id, Env& env) {
+  CpuState& cpu = row(id);
+  note_preemption(cpu, env);
+  cpu.nmi_blocked = true;
+  enter(id, FrameKind::Nmi, Vector{2}, std::exchange(cpu.nmi, kNoSpan), env);
+}
+
+void Cpus::enter(CpuId id, FrameKind kind, Vector vector, SpanId span, Env& env) {
+  CpuState& cpu = row(id);
+  Frame& frame = cpu.frames[cpu.depth++];
+  frame = Frame{};
+  frame.kind = kind;
+  frame.vector = vector;
+  frame.span = span;
+  frame.outer = std::exchange(cpu.interrupts, Interrupts::Disabled);
+  if (kind == FrameKind::Interrupt) frame.served = served_by(id, vector);
+  choose_program(frame);
+  env.note(Event::HandlerEntered, span, raw(vector));
+  cpu.boundary = env.now();
+}
+
+/// What a handler that is left for another has done so far is a hop of its own, and what it waits
+/// then is another.
+void Cpus::note_preemption(CpuState& cpu, Env& env) {
+  if (cpu.depth == 0) return;
+  Frame& frame = cpu.top();
+  frame.preempted = true;
+  if (frame.span != kNoSpan) {
+    env.note(Event::HandlerPreempted, frame.span, raw(frame.vector));
+  }
 }
 
 }  // namespace irqfab::cpu

@@ -1,13 +1,21 @@
 // The CPUs of a machine as the interrupt fabric sees them, a row each: take an interrupt when the
 // controller's line and the CPU's state allow it, ask which (INTA), run its handler, write EOI.
 //
-// Models: the processor side of SDM vol. 3, 6.8.1 (IF), 11.8.4 (acceptance) and 11.8.5 (EOI):
-// handlers run with IF = 0 and end with EOI then IRET; NMI is taken between handlers. INTA is a
-// question whose answer the controller decides when it arrives, so a line that fell meanwhile gives
-// the spurious vector, which is returned from without EOI.
+// Models: the processor side of SDM vol. 3, 6.7.1 (an NMI comes at any instruction boundary and
+// blocks further ones until the next IRET, whoever's it is; one more is latched), 6.8.1 (IF), 6.8.3
+// (the shadow of MOV SS), 11.8.4 (acceptance), 11.8.5 (EOI), 9.1 and 11.4.7.3 (INIT,
+// wait-for-SIPI), and of vol. 2 STI (its shadow) and HLT. Handlers begin with IF = 0; one that
+// enables interrupts is preempted by what the controller offers, up to kMostInterruptFrames deep,
+// and goes on afterwards with what was left of its step. INTA is a question whose answer the
+// controller decides when it arrives, so a line that fell meanwhile gives the spurious vector,
+// which is returned from without EOI.
 //
-// Not modelled yet: nested handlers (IF = 1 inside one), HLT and its wake-up time, the shadow of
-// STI and MOV SS, SMM.
+// Choices the manual leaves open: the shadow of STI does not hold back NMIs, and instructions take
+// no time, so none comes into that of MOV SS; nothing holds back an SMI but waiting for a SIPI; an
+// SMI wakes a halted CPU, which then halts again. Not modelled: SMM (an SMI is handled in no time),
+// faults, and what software does apart from interrupts. Up to 65,536 CPUs.
+//
+// Where a span is: a fixed interrupt's rests in the controller, an NMI's here.
 #pragma once
 
 #include <array>
@@ -16,27 +24,21 @@
 
 #include "models/base/env.hpp"
 #include "models/base/port.hpp"
+#include "models/cpu/cpu_state.hpp"
+#include "models/cpu/program.hpp"
 
 namespace irqfab::cpu {
 
-enum class StepKind : std::uint8_t {
-  Busy,        // the handler computes for `length`
-  ReadDevice,  // it reads the device's register and waits for the answer, then computes for
-               // `length`
-  MaskSource,  // it sets the source's mask bit in the MSI-X table (posted)
-  UnmaskSource,
-};
+/// What a CPU does when nothing is left to do.
+enum class Idle : std::uint8_t { Poll, Halt };
 
-struct HandlerStep {
-  StepKind kind = StepKind::Busy;
-  Duration length = 0;
-};
-
-/// A device that a vector serves. A shared vector's handler visits each.
-struct ServedSource {
-  std::uint64_t device_register = 0;  // address that acknowledges the device; 0: none
-  std::uint64_t vector_control = 0;   // address of its MSI-X Vector Control; 0: none
-  std::uint32_t program = 0;          // index into Config::programs
+/// What a HostCall asks of CPU `a`.
+enum class Call : std::uint16_t {
+  Stop,             // to leave for good
+  Execute,          // to execute the Code `b`, once it is outside of handlers
+  Accept,           // to make an INTA now, whatever IF says, and run no handler
+  DisableForWhile,  // to work with interrupts disabled for Config::stretch, and again every
+                    // Config::stretch_every until time `b`
 };
 
 class Cpus final {
@@ -49,12 +51,13 @@ class Cpus final {
     std::vector<std::vector<HandlerStep>> programs;
     /// What vector v of CPU c serves: sources[served[c * 256 + v].first ...]. Empty: every vector
     /// of every CPU runs program 0 with no device.
-    struct Served {
-      std::uint32_t first = 0;
-      std::uint32_t count = 0;
-    };
+    using Served = cpu::Served;
     std::vector<Served> served;
     std::vector<ServedSource> sources;
+    Idle idle = Idle::Poll;
+    CpuId bootstrap{0};  // the one that an INIT does not leave waiting for a SIPI
+    Duration stretch = 0;
+    Duration stretch_every = 0;
   };
 
   static constexpr PortId kController = port_of(0);
@@ -73,69 +76,93 @@ class Cpus final {
 
   /// The CPU leaves for good (its thread stopped running the guest): it takes nothing any more.
   void stop(CpuId cpu);
+  /// As firmware leaves it; before anything else happens.
+  void set_interrupts(CpuId cpu, Interrupts interrupts);
 
+  // State, for reports. `cpu` must exist.
   std::size_t size() const { return rows_.size(); }
-  bool in_handler(CpuId cpu) const { return rows_[raw(cpu)].state == State::Handling; }
+  bool in_handler(CpuId cpu) const;
+  /// Handlers under way, of which each but the last was interrupted by the next.
+  std::uint32_t depth(CpuId cpu) const { return rows_[raw(cpu)].depth; }
+  bool halted(CpuId cpu) const { return rows_[raw(cpu)].doing == CpuState::Doing::Halted; }
+  bool waits_for_sipi(CpuId cpu) const {
+    return rows_[raw(cpu)].doing == CpuState::Doing::WaitsForSipi;
+  }
+  Interrupts interrupts(CpuId cpu) const { return rows_[raw(cpu)].interrupts; }
+  /// Has it executed all that Call::Execute gave it?
+  bool executed_all(CpuId cpu) const { return rows_[raw(cpu)].code.empty(); }
+  /// The vector that the last Call::Accept was answered, the spurious one too.
+  std::optional<Vector> accepted(CpuId cpu) const { return rows_[raw(cpu)].accepted; }
   std::uint64_t handled(CpuId cpu) const { return rows_[raw(cpu)].handled; }
-  /// NMIs and other messages that are latched but not taken. Fixed interrupts rest in the
-  /// controller.
+  /// Of NMIs and SMIs that are latched, and of NMIs that are being handled.
   void held_spans(std::vector<SpanId>& out) const;
 
   friend bool operator==(const Cpus& a, const Cpus& b) { return a.rows_ == b.rows_; }
 
  private:
-  enum class State : std::uint8_t { Running, Asking, Handling };
-  struct Row {
-    State state = State::Running;
-    bool intr = false;
-    bool handling_nmi = false;
-    Vector vector{};
-    SpanId span = kNoSpan;
-    SpanId nmi = kNoSpan;       // latched, one deep (SDM vol. 3, 6.7.1)
-    Config::Served served;      // what the vector serves
-    std::uint32_t source = 0;   // which of that is being served
-    std::uint32_t program = 0;  // by which program
-    std::uint32_t step = 0;     // and at which of its steps
-    std::uint64_t handled = 0;
-    bool stopping = false;  // it takes nothing more; a handler under way ends first
-    bool operator==(const Row& other) const;
-  };
+  using Doing = CpuState::Doing;
+  /// What the CPU would take at this boundary.
+  enum class Arrival : std::uint8_t { None, Nmi, Interrupt };
+  /// Can the CPU go on at once, or does it wait for a delay or an answer?
+  enum class Progress : std::uint8_t { GoesOn, Waits };
 
+  static constexpr std::uint32_t kCpuBits = 16;  // of a read's tag; the others tell reads apart
+  static CpuId cpu_of(Tag read) { return CpuId{raw(read) & ((1u << kCpuBits) - 1)}; }
+  static Tag read_tag(CpuId cpu, std::uint32_t generation) {
+    return Tag{raw(cpu) | generation << kCpuBits};
+  }
   bool exists(std::uint64_t cpu) const { return cpu < rows_.size(); }
+  CpuState& row(CpuId cpu) { return rows_[raw(cpu)]; }
+
+  // What arrives: cpus.cpp.
+  void on_call(const HostCall& call, Env& env);
   void on_line(const CpuLineChange& change, Env& env);
+  void on_nmi(const CpuLineChange& change, Env& env);
+  void on_smi(const CpuLineChange& change, Env& env);
+  void on_init(const CpuLineChange& change, Env& env);
+  void on_sipi(const CpuLineChange& change, Env& env);
   void on_answer(const IntaAnswer& answer, Env& env);
   void on_data(const BusData& data, Env& env);
-  void on_stop(CpuId cpu, Env& env);
-  /// At an instruction boundary with interrupts enabled: NMI first, then the controller's line.
-  void look(CpuId cpu, Env& env) {
-    const Row& row = rows_[raw(cpu)];
-    if (row.state != State::Running || row.stopping) return;
-    if (row.nmi != kNoSpan) return begin_nmi(cpu, env);
-    if (row.intr) ask(cpu, env);
-  }
+  void on_elapsed(const Elapsed& elapsed, Env& env);
+  void on_stretch(CpuId cpu, Env& env);
+
+  // What it may take, and when.
+  static Arrival takeable(const CpuState& cpu);
+  void notice(CpuId cpu, SpanId span, Env& env);
+  void interrupt_step(CpuId cpu, Env& env);
+  void wake(CpuId cpu, SpanId span, Env& env);
   void ask(CpuId cpu, Env& env);
-  void begin_nmi(CpuId cpu, Env& env);
-  void begin(CpuId cpu, Vector vector, SpanId span, Env& env);
-  /// Runs steps from the current one until one takes time; writes EOI after the last.
-  void proceed(CpuId cpu, Env& env);
-  void end_step(CpuId cpu, Env& env);
-  void finish(CpuId cpu, Env& env);
-  Config::Served served_by(CpuId cpu, Vector vector) const {
-    const std::size_t at = std::size_t{raw(cpu)} * 256 + raw(vector);
-    return at < config_.served.size() ? config_.served[at] : Config::Served{};
-  }
-  const ServedSource* current_source(const Row& row) const {
-    const bool any = row.source < row.served.count;
-    return any ? &config_.sources[row.served.first + row.source] : nullptr;
-  }
-  void choose_program(Row& row) const {
-    const ServedSource* source = current_source(row);
-    row.program = source == nullptr ? 0 : source->program;
-  }
+  void enter_nmi(CpuId cpu, Env& env);
+  void enter(CpuId cpu, FrameKind kind, Vector vector, SpanId span, Env& env);
+  static void note_preemption(CpuState& cpu, Env& env);
+
+  // What it does meanwhile: cpus_programs.cpp.
+  void go_on(CpuId cpu, Env& env);
+  Progress go_on_handling(CpuId cpu, Env& env);
+  Progress go_on_outside(CpuState& cpu, Shadow covered) const;
+  static Progress halt(CpuState& cpu);
+  static void set_if(CpuState& cpu);
+  Progress perform(CpuId cpu, const HandlerStep& step, Env& env);
   bool reach_source(StepKind kind, CpuId cpu, Env& env);
+  void end_step(CpuId cpu, Env& env);
+  void acknowledge(CpuId cpu, Env& env);
+  void leave(CpuId cpu, Env& env);
+
+  Served served_by(CpuId cpu, Vector vector) const {
+    const std::size_t at = std::size_t{raw(cpu)} * 256 + raw(vector);
+    return at < config_.served.size() ? config_.served[at] : Served{};
+  }
+  const ServedSource* current_source(const Frame& frame) const {
+    const bool any = frame.source < frame.served.count;
+    return any ? &config_.sources[frame.served.first + frame.source] : nullptr;
+  }
+  void choose_program(Frame& frame) const {
+    const ServedSource* source = current_source(frame);
+    frame.program = source == nullptr ? 0 : source->program;
+  }
 
   Config config_;
-  std::vector<Row> rows_;
+  std::vector<CpuState> rows_;
 };
 
 }  // namespace irqfab::cpu

@@ -108,7 +108,9 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   }
   assert(live->last <= key.time);
   HopStat& hop = hop_at(record.node, record.event);
-  if (when.begin > live->last) {
+  // A handler works until it is preempted, which is announced by nothing.
+  const bool worked = record.event == Event::HandlerPreempted;
+  if (when.begin > live->last && !worked) {
     const Duration waited = when.begin - live->last;
     hop.queue += waited;
     const Time shown = when.begin < when.now ? key.time : when.begin;

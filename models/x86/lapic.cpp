@@ -67,6 +67,7 @@ void LapicBank::on_rest(PortId port, const Message& message, Env& env) {
     return extint_answered(*answer, env);
   }
   if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
+    if (elapsed->lane == 0) return arrive(elapsed->tag, env);
     return on_timer(CpuId{elapsed->lane - 1}, elapsed->tag, env);
   }
   on_question(port, message, env);
@@ -133,7 +134,7 @@ void LapicBank::pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId 
   env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
   // A low line means that nothing older could be delivered.
   const bool rises = row.intr == Level::Low && deliverable(row, class_of(raw(vector)));
-  if (rises) set_intr(cpu, Level::High, env);
+  if (rises) set_intr(cpu, Level::High, span, env);
 }
 
 IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
@@ -208,9 +209,9 @@ void LapicBank::reset(CpuId cpu, Env& env) {
   update_extint(cpu, env);
 }
 
-void LapicBank::set_intr(CpuId cpu, Level level, Env& env) {
+void LapicBank::set_intr(CpuId cpu, Level level, SpanId raised_by, Env& env) {
   rows_[cpu].intr = level;
-  env.send(kCpu, CpuLineChange{cpu, CpuLine::Intr, level, kNoSpan});
+  env.send(kCpu, CpuLineChange{cpu, CpuLine::Intr, level, kNoSpan, {}, raised_by});
 }
 
 /// PPR (SDM vol. 3, 11.8.3.1): the TPR, or the class of the highest vector in service if that is
@@ -244,6 +245,9 @@ void LapicBank::held_spans(std::vector<SpanId>& out) const {
     }
     if (local.extint_span != kNoSpan) out.push_back(local.extint_span);
   }
+  for (const Flight& flight : flights_) {
+    if (flight.span != kNoSpan) out.push_back(flight.span);
+  }
 }
 
 bool LapicBank::Row::operator==(const Row& other) const {
@@ -255,7 +259,17 @@ bool LapicBank::Row::operator==(const Row& other) const {
 }
 
 bool operator==(const LapicBank& a, const LapicBank& b) {
-  return std::tie(a.rows_, a.spans_, a.locals_) == std::tie(b.rows_, b.spans_, b.locals_);
+  return std::tie(a.rows_, a.spans_, a.locals_, a.flights_) ==
+         std::tie(b.rows_, b.spans_, b.locals_, b.flights_);
+}
+
+bool LapicBank::Request::operator==(const Request& other) const {
+  const auto all = [](const Request& r) {
+    const ApicMessage& m = r.message;
+    return std::tie(m.destination, m.format, m.destination_mode, m.redirection_hint,
+                    m.delivery_mode, m.vector, m.trigger_mode, m.level, r.shorthand, r.sender);
+  };
+  return all(*this) == all(other);
 }
 
 }  // namespace irqfab::x86

@@ -7,13 +7,14 @@
 // disabling, the ICR and SELF IPI, error status and its interrupt, the local vector table (timer,
 // LINT pins, thermal sensor, performance counter, CMCI), ExtINT from a pair of 8259s, INIT and
 // start-up.
-// Not modelled: the base address of the page (a CPU's accesses arrive here by offset); remote
-// reads; focus processor checking (SVR bit 9 reads 0, as since the Pentium 4); the latches of NMI
-// and SMI, which are the CPU's.
+// A CPU's accesses to its page arrive by offset, wherever IA32_APIC_BASE has put the page; `claims`
+// tells which they are.
+// Not modelled: remote reads; focus processor checking (SVR bit 9 reads 0, as since the Pentium 4);
+// the latches of NMI and SMI, which are the CPU's.
 //
 // Choices the manual leaves open. Equal priority: the lower CPU index wins. A multi-target message:
-// the lowest index keeps its span and forked ones go to the others. Delivery of an IPI takes place
-// within the write to the ICR, so its delivery status is always idle. An ExtINT goes before the
+// the lowest index keeps its span and forked ones go to the others. The ICR can be written again at
+// once, so its delivery status is always idle. An ExtINT goes before the
 // LAPIC's own interrupts. 0xFF from somebody who has 8 bits for a destination is everybody, those
 // in x2APIC mode included; 0xFFFFFFFF is everybody, those in xAPIC mode included. LINT1 is an edge
 // input. A CPU that was not told INIT ignores SIPIs; after reset all run, as firmware leaves them.
@@ -48,6 +49,9 @@ enum class Cmci : std::uint8_t { Absent, Present };
 /// Is there a pair of 8259s to ask for vectors?
 enum class ExternalPic : std::uint8_t { Absent, Present };
 
+/// Does an IPI to other LAPICs take the time of IpiSent, or arrive within the write that sends it?
+enum class IpiFlight : std::uint8_t { None, Priced };
+
 enum class LapicMode : std::uint8_t { Disabled, Xapic, X2apic };
 
 /// What RDMSR or WRMSR comes to. `value` is 0 unless one was read.
@@ -69,6 +73,7 @@ class LapicBank final {
     unsigned ioapics = 1;                                             // edges of kEoi
     EoiSuppression eoi_suppression = EoiSuppression::Supported;       // SVR bit 12 and what says so
     LowestPriorityIpi lowest_priority_ipi = LowestPriorityIpi::Sent;  // model-specific (SDM 11.6.1)
+    IpiFlight ipi_flight = IpiFlight::None;
     Cmci cmci = Cmci::Absent;
     ExternalPic pic = ExternalPic::Absent;  // Present: kPic is joined
     MsiDestination msi_destination = MsiDestination::Bits8;
@@ -146,6 +151,11 @@ class LapicBank final {
   std::uint32_t esr(CpuId cpu) const { return rows_[cpu].esr; }
   bool software_enabled(CpuId cpu) const { return Svr::SoftwareEnable::is_set(rows_[cpu].svr); }
   LapicMode mode(CpuId cpu) const { return mode_of(rows_[cpu].apic_base); }
+  /// Is a CPU's own access to this physical address one to its page, and not to the bus (SDM 11.4.1)?
+  bool claims(CpuId cpu, std::uint64_t address) const {
+    return mode(cpu) == LapicMode::Xapic &&
+           ApicBase::Address::get(address) == ApicBase::Address::get(apic_base(cpu));
+  }
   std::uint64_t apic_base(CpuId cpu) const { return rows_[cpu].apic_base; }
   /// Did an INIT stop it, and no SIPI start it since (SDM 11.4.7.4)?
   bool waits_for_sipi(CpuId cpu) const { return rows_[cpu].run_state == RunState::WaitForSipi; }
@@ -153,7 +163,7 @@ class LapicBank final {
   Level intr(CpuId cpu) const { return rows_[cpu].intr; }
   std::size_t cpus() const { return rows_.size(); }
 
-  /// Spans whose only home is here: of IRR and ISR bits, waiting levels and ExtINT messages.
+  /// Spans whose only home is here: of IRR and ISR bits, waiting levels, ExtINT messages and IPIs.
   void held_spans(std::vector<SpanId>& out) const;
 
   friend bool operator==(const LapicBank& a, const LapicBank& b);
@@ -212,6 +222,15 @@ class LapicBank final {
     ApicMessage message;
     Shorthand shorthand = Shorthand::None;
     CpuId sender{};
+    bool operator==(const Request& other) const;
+  };
+  /// An IPI on its way; its slot is free if it has no span.
+  struct Flight {
+    Request request;
+    SpanId span = kNoSpan;
+    friend bool operator==(const Flight& a, const Flight& b) {
+      return a.request == b.request && a.span == b.span;
+    }
   };
   /// CPUs `begin` to `end` - 1.
   struct Range {
@@ -283,9 +302,9 @@ class LapicBank final {
     const Row& row = rows_[cpu];
     const bool asks = deliverable(row) || row.extint == Level::High;
     const Level level = asks ? Level::High : Level::Low;
-    if (level != row.intr) set_intr(cpu, level, env);
+    if (level != row.intr) set_intr(cpu, level, kNoSpan, env);
   }
-  void set_intr(CpuId cpu, Level level, Env& env);
+  void set_intr(CpuId cpu, Level level, SpanId raised_by, Env& env);
   /// SDM vol. 3, 11.5.2: vectors 0-15 are reserved and cannot be sent or received.
   bool legal(Vector vector) const {
     return raw(vector) >= 16 || config_.quirks.has(Quirk::IllegalVectorAccepted);
@@ -314,6 +333,8 @@ class LapicBank final {
   void send_ipi(CpuId cpu, Env& env);
   void send_self_ipi(CpuId cpu, Vector vector, Env& env);
   void send(const Request& request, Env& env);
+  void depart(const Request& request, SpanId span, Env& env);
+  void arrive(Tag flight, Env& env);
   void refuse_register(CpuId cpu, Env& env);
   void record_error(CpuId cpu, std::uint32_t error, Env& env);
   std::uint32_t version() const;
@@ -358,6 +379,7 @@ class LapicBank final {
   Indexed<CpuId, Row> rows_;
   Indexed<CpuId, Spans> spans_;
   Indexed<CpuId, Local> locals_;
+  std::vector<Flight> flights_;
   std::vector<Range> with_id_;  // for each APIC id, the CPUs among which all that have it lie
 };
 

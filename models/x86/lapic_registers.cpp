@@ -1,6 +1,9 @@
 // A local APIC's registers as its CPU reads and writes them (SDM vol. 3, 11.4 to 11.9): the page of
 // xAPIC mode, and what both modes have alike.
 
+#include <algorithm>
+#include <utility>
+
 #include "models/x86/lapic.hpp"
 
 namespace irqfab::x86 {
@@ -227,7 +230,25 @@ void LapicBank::send(const Request& request, Env& env) {
     env.drop(span, DropReason::ReservedDeliveryMode);
     return record_error(request.sender, Esr::RedirectableIpi::kMask, env);
   }
+  const bool leaves = request.shorthand != Shorthand::Self;
+  if (leaves && config_.ipi_flight == IpiFlight::Priced) return depart(request, span, env);
   deliver(request, span, env);
+}
+
+/// The state of the others is what it is when the IPI arrives.
+void LapicBank::depart(const Request& request, SpanId span, Env& env) {
+  const auto is_free = [](const Flight& flight) { return flight.span == kNoSpan; };
+  auto slot = std::find_if(flights_.begin(), flights_.end(), is_free);
+  if (slot == flights_.end()) slot = flights_.insert(slot, Flight{});
+  *slot = {request, span};
+  env.note(Event::IpiSent, span, rows_[request.sender].icr_low);
+  env.after(0, Tag(slot - flights_.begin()), LaneId{0});
+}
+
+void LapicBank::arrive(Tag flight, Env& env) {
+  if (raw(flight) >= flights_.size() || flights_[raw(flight)].span == kNoSpan) return;
+  const Flight landed = std::exchange(flights_[raw(flight)], Flight{});
+  deliver(landed.request, landed.span, env);
 }
 
 }  // namespace irqfab::x86

@@ -195,6 +195,11 @@ class Check(CliTest):
             with self.subTest(path=path):
                 self.run_ok("check", path)
 
+    def test_every_scenario_about_x86_holds(self):
+        for path in sorted((ROOT / "scenarios/x86").glob("*.yaml")):
+            with self.subTest(path=path):
+                self.run_ok("run", path)
+
     def test_notes_have_their_place_and_do_not_fail(self):
         path = self.scenario(TWO_DEVICES.replace("  - { source: uart0, at: 900us }\n", ""))
         done = self.run_ok("check", path)

@@ -32,7 +32,9 @@ struct MadeBridge {
 class Maker {
  public:
   Maker(Purpose purpose, std::uint64_t seed)
-      : random_(seed, static_cast<std::uint64_t>(purpose)), purpose_(purpose) {}
+      : random_(seed, static_cast<std::uint64_t>(purpose)),
+        habits_(seed, 100 + static_cast<std::uint64_t>(purpose)),
+        purpose_(purpose) {}
 
   void make() {
     remapped_ = chance(3);
@@ -42,6 +44,7 @@ class Maker {
     if (chance(2)) make_changes();
     make_handlers();
     if (purpose_ == Purpose::Anything) make_prices();
+    make_habits();
   }
 
   MadeScenario write(Arrangement arrangement);
@@ -201,14 +204,23 @@ class Maker {
   }
 
   std::string make_handler() {
-    if (chance(2)) return ps(make_length());
+    const bool nests = habits_.below(2) == 0;
+    if (chance(2) && !nests) return ps(make_length());
     std::string steps;
     const auto add = [&](const std::string& step) { steps += (steps.empty() ? "" : ", ") + step; };
+    const auto perhaps = [&](const char* step) {
+      if (nests && habits_.below(3) == 0) add(step);
+    };
+    perhaps("enable interrupts");
+    perhaps("acknowledge");
     if (chance(2)) add("read device " + ps(make_length()));
     const bool masks = chance(2);
     if (masks) add("mask");
     if (chance(2)) add("busy " + ps(make_length()));
+    perhaps("enable interrupts");
+    perhaps("acknowledge");
     if (chance(3)) add("poll " + ps(make_length()));
+    perhaps("disable interrupts");
     if (masks && !chance(4)) add("unmask");
     return "{ steps: [ " + steps + " ] }";
   }
@@ -217,6 +229,21 @@ class Maker {
     for (const MadeDevice& device : devices_) {
       if (chance(3)) handlers_.push_back(id_ref(device.id) + ": " + make_handler());
     }
+  }
+
+  /// What the CPUs do besides. A stream of its own: the rest of a scenario is what it was.
+  void make_habits() {
+    if (habits_.below(2) == 0) cpu_habits_ += "  apic: x2apic\n";
+    const bool halts = habits_.below(2) == 0;
+    if (halts) cpu_habits_ += "  idle: halt\n";
+    if (habits_.below(2) == 0) {
+      const std::uint64_t ticks = 50 + habits_.below(5'000);  // of 10 ns
+      cpu_habits_ += "  tick: " + ps(ticks * 10 * kPsPerNs) + '\n';
+    }
+    if (halts || habits_.below(2) == 0) return;
+    const Duration every = (1 + habits_.below(40)) * kPsPerUs;
+    cpu_habits_ += "  interrupts_off: { every: " + ps(every) +
+                   ", for: " + ps(every / (2 + habits_.below(8))) + " }\n";
   }
 
   void make_prices() {
@@ -233,6 +260,7 @@ class Maker {
   }
 
   Random random_;
+  Random habits_;
   Purpose purpose_;
   bool remapped_ = false;
   unsigned cpus_ = 1;
@@ -242,6 +270,7 @@ class Maker {
   std::vector<MadeDevice> devices_;
   Rows affinity_, workload_, handlers_, during_, prices_;
   std::string handler_;
+  std::string cpu_habits_;
   Time end_ = 0;
 };
 
@@ -297,7 +326,7 @@ MadeScenario Maker::write(Arrangement arrangement) {
   Writer writer(arrangement, ids_);
   writer.line("irqfab: 1");
   writer.line(std::string("machine:\n  arch: ") + (remapped_ ? "x86-ir" : "x86"));
-  writer.line("  cpus: " + std::to_string(cpus_) + "\n  host_bridges:");
+  writer.line("  cpus: " + std::to_string(cpus_) + '\n' + cpu_habits_ + "  host_bridges:");
   std::vector<MadeBridge> bridges = bridges_;
   writer.shuffle(bridges);
   for (MadeBridge& bridge : bridges) {
