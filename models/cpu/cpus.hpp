@@ -8,7 +8,8 @@
 // enables interrupts is preempted by what the controller offers, up to kMostInterruptFrames deep,
 // and goes on afterwards with what was left of its step. INTA is a question whose answer the
 // controller decides when it arrives, so a line that fell meanwhile gives the spurious vector,
-// which is returned from without EOI.
+// which is returned from without EOI. An EOI to a controller outside of the package is a posted
+// write here; an OUT instruction would wait for it.
 //
 // Choices the manual leaves open: the shadow of STI does not hold back NMIs, and instructions take
 // no time, so none comes into that of MOV SS; nothing holds back an SMI but waiting for a SIPI; an
@@ -54,6 +55,7 @@ class Cpus final {
     using Served = cpu::Served;
     std::vector<Served> served;
     std::vector<ServedSource> sources;
+    std::vector<EndOverBus> ends;  // of few vectors, on every CPU
     Idle idle = Idle::Poll;
     CpuId bootstrap{0};  // the one that an INIT does not leave waiting for a SIPI
     Duration stretch = 0;
@@ -146,6 +148,7 @@ class Cpus final {
   bool reach_source(StepKind kind, CpuId cpu, Env& env);
   void end_step(CpuId cpu, Env& env);
   void acknowledge(CpuId cpu, Env& env);
+  void tell_end(CpuId cpu, Vector vector, Env& env);
   void leave(CpuId cpu, Env& env);
 
   Served served_by(CpuId cpu, Vector vector) const {

@@ -110,11 +110,22 @@ void Cpus::acknowledge(CpuId id, Env& env) {
     env.note(Event::Handled, span, raw(frame.vector));
   } else {
     env.note(Event::EoiWritten, span, raw(frame.vector));
-    env.send(kController, RegisterWrite{id, config_.eoi_register, 0});
+    tell_end(id, frame.vector, env);
   }
   if (config_.completions == Completions::Told) {
     env.send(kCompletions, HostCall{0, TaskId{0}, raw(span), 0});
   }
+}
+
+void Cpus::tell_end(CpuId id, Vector vector, Env& env) {
+  for (const EndOverBus& end : config_.ends) {
+    if (end.vector != vector) continue;
+    for (const EndWrite& write : end.writes) {
+      env.send(kBus, BusWrite{write.address, write.data, kNoSpan, {}, 1});
+    }
+    return;
+  }
+  env.send(kController, RegisterWrite{id, config_.eoi_register, 0});
 }
 
 /// IRET, which ends the blocking of NMIs even if it is not the NMI handler's; or the end of a

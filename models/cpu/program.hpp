@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "models/base/ids.hpp"
 #include "models/base/time.hpp"
@@ -64,6 +65,18 @@ class Code {
 
  private:
   std::uint64_t word_ = 0;
+};
+
+/// An access of a handler to the bus.
+struct EndWrite {
+  std::uint64_t address = 0;
+  std::uint8_t data = 0;
+};
+/// How the handler of a vector that another controller than the CPU's own names tells that
+/// controller of its end: byte by byte, instead of the usual EOI.
+struct EndOverBus {
+  Vector vector{};
+  std::vector<EndWrite> writes;
 };
 
 }  // namespace irqfab::cpu

@@ -15,9 +15,10 @@ using test::RecordingEnv;
 
 constexpr CpuId kCpu{0};
 constexpr CpuId kNext{1};
-constexpr Vector kVector{0x41};  // serves one device
-constexpr Vector kShared{0x51};  // serves three
-constexpr Vector kBare{0x61};    // serves nobody: program 0
+constexpr Vector kVector{0x41};     // serves one device
+constexpr Vector kShared{0x51};     // serves three
+constexpr Vector kBare{0x61};       // serves nobody: program 0
+constexpr Vector kElsewhere{0x2A};  // the same; its end is told over the bus
 constexpr std::uint32_t kEoi = 0xB0;
 
 SpanId span(std::uint64_t n) { return make_span(SourceId{7}, n); }
@@ -40,6 +41,7 @@ Cpus::Config config() {
   config.served.resize(2 * 256);
   config.served[raw(kVector)] = {0, 1};
   config.served[raw(kShared)] = {1, 3};
+  config.ends = {{kElsewhere, {{0x1A0, 0x62}, {0x120, 0x61}}}};
   return config;
 }
 
@@ -177,6 +179,22 @@ TEST_F(CpusTest, ACpuThatDoesNotExistIsAGuestError) {
 }
 
 // ---- the handler ------------------------------------------------------------------------------
+
+TEST_F(CpusHandler, EndOfAVectorOfAnotherControllerIsToldOverTheBus) {
+  take(kElsewhere, span(1));
+  EXPECT_EQ(noted(Event::EoiWritten, span(1)), raw(kElsewhere));
+  EXPECT_EQ(eois(), 0u);
+  const auto writes = env.messages<BusWrite>();
+  ASSERT_EQ(writes.size(), 2u);
+  EXPECT_EQ(writes[0].address, 0x1A0u);
+  EXPECT_EQ(writes[0].data, 0x62u);
+  EXPECT_EQ(writes[0].size, 1);
+  EXPECT_EQ(writes[1].address, 0x120u);
+  EXPECT_EQ(writes[1].data, 0x61u);
+  take(kBare, span(2));
+  EXPECT_EQ(eois(), 1u);
+  EXPECT_EQ(env.messages<BusWrite>().size(), 2u);
+}
 
 TEST_F(CpusHandler, SaysThatItIsDoneOnlyIfSomebodyWaitsForIt) {
   Cpus::Config quiet = config();
