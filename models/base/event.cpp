@@ -86,6 +86,10 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
      "The IOAPIC sent the message of a redirection entry.", "pin"},
     {E::RemoteIrrCleared, "RemoteIrrCleared", R::Controller, kNone,
      "An EOI cleared the Remote IRR of a level entry.", "pin"},
+    {E::PirqRouted, "PirqRouted", R::Bridge, kMoves,
+     "The PCI interrupt router passed the change of a PIRQ on.", "PIRQ, 0 for A"},
+    {E::PicAcknowledged, "PicAcknowledged", R::Controller, kMoves,
+     "An 8259 saw the INTA, or a poll, that takes this interrupt.", "input"},
 
     {E::IpiSent, "IpiSent", R::Controller, kMoves,
      "An interprocessor interrupt crossed the interconnect to the other local APICs.",

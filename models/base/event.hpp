@@ -51,6 +51,9 @@ enum class Event : std::uint16_t {
   PinLatched,
   IoapicSent,
   RemoteIrrCleared,
+  // 8259 pair and PCI interrupt router
+  PirqRouted,
+  PicAcknowledged,
   // Local APIC
   IpiSent,
   Pended,

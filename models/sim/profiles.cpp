@@ -57,6 +57,10 @@ std::vector<PriceRow> controller_and_cpu_rows() {
       {E::PinLatched, ns(10), ns(2), 0, kFree, K::Assumed, "no figure found"},
       {E::IoapicSent, ns(60), ns(10), 0, kFree, K::Assumed,
        "no figure found for a part with a memory-mapped message path"},
+      {E::PirqRouted, ns(10), ns(2), 0, kFree, K::Assumed, "as PinLatched"},
+      {E::PicAcknowledged, ns(630), ns(0), 0, kFree, K::Derived,
+       "8259A data sheet (231468), A.C. characteristics: two INTA pulses of at least 235 ns (TRLRH) "
+       "with 160 ns between (TRHRL); a hub's own time is not published"},
       {E::MessageRouted, core(235), core(4), 64, kFree, K::Derived, kSgxStep},
       {E::IpiSent, core(235), core(0), 0, kFree, K::Derived, kSgxStep},
       {E::CpuWoken, ns(2000), ns(0), 0, kFree, K::Published,

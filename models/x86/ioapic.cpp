@@ -1,5 +1,6 @@
 #include "models/x86/ioapic.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <tuple>
 
@@ -41,7 +42,9 @@ void IoApic::receive(PortId port, const Message& message, Env& env) {
   if (const auto* change = std::get_if<PinChange>(&message)) {
     PinChange named = *change;
     named.driver = driver_on(port, change->driver);
-    on_pin(named, env);
+    const auto& shared = config_.shared;
+    const bool elsewhere = std::find(shared.begin(), shared.end(), edge_of(port)) != shared.end();
+    change_pin(named, elsewhere ? Unnamed::RestsElsewhere : Unnamed::BeginsHere, env);
   } else if (const auto* eoi = std::get_if<EoiMessage>(&message)) {
     on_eoi(eoi->vector, env);
   } else if (const auto* access = std::get_if<BusWrite>(&message)) {
@@ -61,7 +64,7 @@ void IoApic::receive(PortId port, const Message& message, Env& env) {
   }
 }
 
-void IoApic::on_pin(const PinChange& change, Env& env) {
+void IoApic::change_pin(const PinChange& change, Unnamed unnamed, Env& env) {
   if (!inputs_.contains(change.pin)) {
     if (change.span != kNoSpan) env.drop(change.span, DropReason::NoRoute);
     return env.guest_error(GuestFault::TableIndexOutOfRange);
@@ -71,9 +74,11 @@ void IoApic::on_pin(const PinChange& change, Env& env) {
   input.line.drive(change.driver, change.level);
   const bool after = active(input);
   if (after && !before) {
-    // A driver that names no span begins one here, and so does a line that is let go.
-    const bool named = change.span != kNoSpan;
-    return rise(change.pin, named ? change.span : env.open(Cause::Device, kNoSpan), env);
+    if (change.span != kNoSpan) return rise(change.pin, change.span, env);
+    const bool elsewhere = unnamed == Unnamed::RestsElsewhere;
+    if (elsewhere && !sends_at_rise(input)) return;
+    // A line that is let go names no span either.
+    return rise(change.pin, env.open(elsewhere ? Cause::Fork : Cause::Device, kNoSpan), env);
   }
   if (before && !after) fall(change.pin, env);
   if (change.span == kNoSpan || change.level == Level::Low) return;
@@ -87,6 +92,11 @@ bool IoApic::active(const Input& input) const {
   if (config_.inputs == InputLevels::Asserted) return asserted;
   const bool agreed = Rte::INTPOL::is_set(input.rte.bits) == input.active_low;
   return asserted == agreed;
+}
+
+bool IoApic::sends_at_rise(const Input& input) const {
+  if (input.rte.masked()) return false;
+  return !input.rte.level_sensitive() || !input.rte.remote_irr();
 }
 
 void IoApic::rise(Pin pin, SpanId span, Env& env) {

@@ -27,6 +27,9 @@
 //           if the mask swallowed that edge.
 // A level line found active with nothing waiting (after EOI, unmasking, or a change to level) opens
 // a span of its own, with cause resample. What asserts an input whose polarity is wrong is dropped.
+// An assertion that names no span begins one, unless it comes over an edge of Config::shared: then
+// the span is with another controller that the wire leads to (the 8259s), and one begins here, as
+// its fork, only if the message is sent.
 #pragma once
 
 #include <array>
@@ -57,7 +60,8 @@ class IoApic final {
     InputLevels inputs = InputLevels::Asserted;
     std::vector<Pin> active_low;  // with InputLevels::Wired: an assertion is a low level on these
     IoApicVersion version = IoApicVersion::V20;
-    Requester requester{};  // who its messages come from
+    std::vector<unsigned> shared;  // edges of kPins whose spans rest elsewhere
+    Requester requester{};         // who its messages come from
     Mutants mutants{};
   };
 
@@ -85,7 +89,7 @@ class IoApic final {
 
   /// A driver's contribution to a pin changed. Drivers on different edges of kPins are told apart
   /// by receive; here `driver` alone names one.
-  void on_pin(const PinChange& change, Env& env);
+  void on_pin(const PinChange& change, Env& env) { change_pin(change, Unnamed::BeginsHere, env); }
   /// A local APIC ended a level interrupt: every level entry with this vector is open again.
   void on_eoi(Vector vector, Env& env);
   /// 32-bit accesses to the register page; `offset` is 0..0xFFF.
@@ -113,7 +117,11 @@ class IoApic final {
     bool operator==(const Input& other) const;
   };
 
+  /// Where the span of an assertion is that names none.
+  enum class Unnamed : std::uint8_t { BeginsHere, RestsElsewhere };
+  void change_pin(const PinChange& change, Unnamed unnamed, Env& env);
   bool active(const Input& input) const;
+  bool sends_at_rise(const Input& input) const;
   void rise(Pin pin, SpanId span, Env& env);
   void rise_again(Pin pin, SpanId span, Env& env);
   void fall(Pin pin, Env& env);

@@ -184,6 +184,7 @@ std::optional<Pic::Taken> Pic::take(PicRole role, CpuId cpu, Env& env) {
   input.waiting = kNoSpan;
   if (span == kNoSpan) return Taken{*ir, kNoSpan};
   const Vector vector = at(role).vector(*ir);
+  env.note(Event::PicAcknowledged, span, raw(pin_of(role, *ir)));
   env.note(Event::Accepted, span, cpu_and_vector(cpu, vector));
   if (at(role).automatic_eoi()) {
     env.note(Event::Handled, span, raw(vector));
