@@ -20,6 +20,8 @@
 #include "models/x86/apic_bus.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/lapic.hpp"
+#include "models/x86/pic.hpp"
+#include "models/x86/pirq_router.hpp"
 #include "models/x86/vtd_remapper.hpp"
 
 namespace irqfab {
@@ -27,40 +29,75 @@ namespace irqfab {
 /// What a component is configured with says which model it is. The order is that of catalog().
 using ModelConfig =
     std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
-                 pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config,
-                 x86::VtdRemapper::Config, x86::IoApic::Config, x86::ApicBus::Config,
+                 pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config,
+                 mem::Memory::Config, x86::VtdRemapper::Config, x86::IoApic::Config,
+                 x86::Pic::Config, x86::PirqRouter::Config, x86::ApicBus::Config,
                  x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
 struct CoreOf;
 template <>
-struct CoreOf<pci::Traffic::Config> { using type = pci::Traffic; };
+struct CoreOf<pci::Traffic::Config> {
+  using type = pci::Traffic;
+};
 template <>
-struct CoreOf<cpu::Driver::Config> { using type = cpu::Driver; };
+struct CoreOf<cpu::Driver::Config> {
+  using type = cpu::Driver;
+};
 template <>
-struct CoreOf<pci::PciFunctions::Config> { using type = pci::PciFunctions; };
+struct CoreOf<pci::PciFunctions::Config> {
+  using type = pci::PciFunctions;
+};
 template <>
-struct CoreOf<pci::Bridge::Config> { using type = pci::Bridge; };
+struct CoreOf<pci::Bridge::Config> {
+  using type = pci::Bridge;
+};
 template <>
-struct CoreOf<pci::HostBridge::Config> { using type = pci::HostBridge; };
+struct CoreOf<pci::HostBridge::Config> {
+  using type = pci::HostBridge;
+};
 template <>
-struct CoreOf<mem::SystemBus::Config> { using type = mem::SystemBus; };
+struct CoreOf<mem::SystemBus::Config> {
+  using type = mem::SystemBus;
+};
 template <>
-struct CoreOf<mem::Memory::Config> { using type = mem::Memory; };
+struct CoreOf<mem::Memory::Config> {
+  using type = mem::Memory;
+};
 template <>
-struct CoreOf<x86::VtdRemapper::Config> { using type = x86::VtdRemapper; };
+struct CoreOf<x86::VtdRemapper::Config> {
+  using type = x86::VtdRemapper;
+};
 template <>
-struct CoreOf<x86::IoApic::Config> { using type = x86::IoApic; };
+struct CoreOf<x86::IoApic::Config> {
+  using type = x86::IoApic;
+};
 template <>
-struct CoreOf<x86::ApicBus::Config> { using type = x86::ApicBus; };
+struct CoreOf<x86::Pic::Config> {
+  using type = x86::Pic;
+};
 template <>
-struct CoreOf<x86::LapicBank::Config> { using type = x86::LapicBank; };
+struct CoreOf<x86::PirqRouter::Config> {
+  using type = x86::PirqRouter;
+};
 template <>
-struct CoreOf<cpu::Cpus::Config> { using type = cpu::Cpus; };
+struct CoreOf<x86::ApicBus::Config> {
+  using type = x86::ApicBus;
+};
+template <>
+struct CoreOf<x86::LapicBank::Config> {
+  using type = x86::LapicBank;
+};
+template <>
+struct CoreOf<cpu::Cpus::Config> {
+  using type = cpu::Cpus;
+};
 
 template <>
-struct CoreOf<kvm::KvmHost::Config> { using type = kvm::KvmHost; };
+struct CoreOf<kvm::KvmHost::Config> {
+  using type = kvm::KvmHost;
+};
 
 struct ModelRow {
   std::string_view keyword;

@@ -18,8 +18,7 @@ using topology::X86Machine;
 using Register = x86::LapicRegister;
 
 x86::LapicBank& lapics_of(Machine& machine, const X86Machine& x86) {
-  return machine.core<x86::LapicBank>(
-      topology::index_of<x86::LapicBank::Config>(x86.topology));
+  return machine.core<x86::LapicBank>(topology::index_of<x86::LapicBank::Config>(x86.topology));
 }
 
 void choose_mode(Machine& machine, const X86Machine& x86, Env& env) {
@@ -50,27 +49,31 @@ void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
   }
 }
 
-std::uint32_t pin_index(const X86Machine& x86, Pin pin) {
-  return x86.plan.device_sources + raw(pin);
+/// Its entry of the remapping table.
+std::uint32_t pin_index(const X86Machine& x86, const PinPlan& pin) {
+  return x86.plan.device_sources + x86.plan.first_pins[pin.ioapic] + raw(pin.pin);
 }
 
 std::uint64_t rte_for(const X86Machine& x86, const PinPlan& pin) {
   using x86::Rte;
+  const std::size_t component = topology::ioapic_component(x86.topology, pin.ioapic);
+  const auto& config = std::get<x86::IoApic::Config>(x86.topology.components[component].config);
+  const bool wired = config.inputs == x86::InputLevels::Wired;
   std::uint64_t bits = Rte::INTVEC::set(0, raw(pin.slot.vector));
   bits = Rte::TriggerModeBit::set(bits, 1);
+  bits = Rte::INTPOL::set(bits, wired ? 1 : 0);  // PCI wires are low when asserted
   bits = Rte::DESTINATION::set(bits, raw(pin.slot.cpu));
   if (!x86.plan.remapped) return bits;
   // Remappable format (VT-d 5.1.5.1): the handle takes the place of the destination.
-  const pci::MsixEntry entry = topology::message_for(x86.plan, pin.slot, pin_index(x86, pin.pin));
+  const pci::MsixEntry entry = topology::message_for(x86.plan, pin.slot, pin_index(x86, pin));
   bits = Rte::DESTINATION::set(bits, x86::MsiAddress::DestinationId::get(entry.address));
   bits = Rte::EDID::set(bits, x86::MsiAddress::Edid::get(entry.address));
   return Rte::DESTMOD::set(bits, x86::MsiAddress::Dm::get(entry.address));
 }
 
 void program_ioapic(Machine& machine, const X86Machine& x86, Env& env) {
-  auto& ioapic =
-      machine.core<x86::IoApic>(topology::index_of<x86::IoApic::Config>(x86.topology));
   for (const PinPlan& pin : x86.plan.pins) {
+    auto& ioapic = machine.core<x86::IoApic>(topology::ioapic_component(x86.topology, pin.ioapic));
     const std::uint64_t bits = rte_for(x86, pin);
     const std::uint32_t index = 0x10 + 2u * raw(pin.pin);
     const std::uint32_t words[2] = {static_cast<std::uint32_t>(bits),
@@ -80,6 +83,48 @@ void program_ioapic(Machine& machine, const X86Machine& x86, Env& env) {
       ioapic.write(x86::IoApic::kIoWin, words[half], env);
     }
   }
+}
+
+/// Cascaded, 8086 mode, edges but for the IRQs of PIRQs; masked but for those and the cascade.
+void program_pic(Machine& machine, const X86Machine& x86, Env& env) {
+  using x86::Pic;
+  auto& pic = machine.core<Pic>(topology::index_of<Pic::Config>(x86.topology));
+  std::uint32_t used = 1u << raw(Pic::kCascade);
+  std::uint32_t levels = 0;
+  for (unsigned pirq = 0; pirq < x86::PirqRouter::kMostPirqs; ++pirq) {
+    levels |= 1u << raw(topology::irq_of_pirq(pirq));
+  }
+  used |= levels;
+  struct Chip {
+    std::uint16_t port, elcr;
+    unsigned first;
+    std::uint8_t cascade;
+  };
+  for (const Chip& chip : {Chip{Pic::kMasterCommand, Pic::kMasterElcr, 0, 0x04},
+                           Chip{Pic::kSlaveCommand, Pic::kSlaveElcr, x86::kIrCount, 0x02}}) {
+    const auto data = static_cast<std::uint16_t>(chip.port + 1);
+    pic.write(chip.elcr, static_cast<std::uint8_t>(levels >> chip.first), env);
+    pic.write(chip.port, 0x11, env);  // ICW1: edges, cascaded, ICW4 follows
+    pic.write(data, static_cast<std::uint8_t>(topology::kPicVectors + chip.first), env);
+    pic.write(data, chip.cascade, env);
+    pic.write(data, 0x01, env);  // ICW4: 8086 mode
+    pic.write(data, static_cast<std::uint8_t>(~used >> chip.first), env);
+  }
+}
+
+/// PIRQs to IRQs, and the 8259s to CPU 0 by virtual wire (MultiProcessor
+/// Specification 1.4, 3.6.2.2).
+void program_legacy(Machine& machine, const X86Machine& x86, Env& env) {
+  constexpr std::uint32_t kLvtLint0 = 0x350, kExtInt = 0x700;
+  program_pic(machine, x86, env);
+  auto& router =
+      machine.core<x86::PirqRouter>(topology::index_of<x86::PirqRouter::Config>(x86.topology));
+  for (std::uint8_t n = 0; n < x86::PirqRouter::kMostPirqs; ++n) {
+    router.write(x86::PirqRouter::register_of(x86::Pirq{n}),
+                 static_cast<std::uint8_t>(raw(topology::irq_of_pirq(n))), env);
+  }
+  machine.core<x86::LapicBank>(topology::index_of<x86::LapicBank::Config>(x86.topology))
+      .write(CpuId{0}, kLvtLint0, kExtInt, env);
 }
 
 void write_irte(mem::Memory& memory, std::uint32_t index, topology::IrteWords words) {
@@ -100,11 +145,12 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
     }
   });
   for (const PinPlan& pin : x86.plan.pins) {
-    write_irte(memory, pin_index(x86, pin.pin),
-               topology::irte_for(pin.slot, topology::kIoApicRequester, EntryTrigger::Level));
+    write_irte(
+        memory, pin_index(x86, pin),
+        topology::irte_for(pin.slot, topology::ioapic_requester(pin.ioapic), EntryTrigger::Level));
   }
-  auto& unit = machine.core<x86::VtdRemapper>(
-      topology::index_of<x86::VtdRemapper::Config>(x86.topology));
+  auto& unit =
+      machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
   constexpr std::uint32_t kTableOf65536 = 15;  // 2^(15 + 1) entries
   unit.write_register(vtd::IRTA_REG, topology::kRemapTable | kTableOf65536, env);
   unit.write_register(vtd::IRTA_REG + 4, 0, env);
@@ -117,7 +163,8 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
 
 void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
+    auto& functions =
+        machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
     for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
       for (std::uint32_t v = 0; v < function.device->msix; ++v) {
         const topology::Slot slot = x86.plan.slot_of(function, v);
@@ -131,7 +178,8 @@ void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
 
 void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
   for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions = machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
+    auto& functions =
+        machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
     for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
       if (function.messages_on) functions.set_msix_enable(function.row, true, env);
     });
@@ -143,7 +191,11 @@ void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
 void program_everything(Machine& machine, const X86Machine& x86) {
   SetupEnv env;
   program_lapics(machine, x86, env);
-  program_ioapic(machine, x86, env);
+  if (x86.plan.has_pic()) {
+    program_legacy(machine, x86, env);
+  } else {
+    program_ioapic(machine, x86, env);
+  }
   if (x86.plan.remapped) program_remapping(machine, x86, env);
   program_functions(machine, x86, env);
   enable_messages(machine, x86, env);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fabric/run/observe.hpp"
+#include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
 
 namespace irqfab::run {
@@ -12,9 +13,24 @@ using scenario::Step;
 using scenario::ValueMap;
 using topology::FunctionPlan;
 
-/// What a step drives or writes comes from no host bridge and from no function.
+/// What a step writes as a device comes from no function.
 constexpr PortId kStepsLink = port_of(spec_of(pci::HostBridge::kSecondary), 1023);
-constexpr PortId kStepsWire = port_of(spec_of(x86::IoApic::kPins), 1023);
+
+Level level_of(const ValueMap& args) {
+  return text(args, "level") == "high" ? Level::High : Level::Low;
+}
+
+/// Where the registers of the IOAPIC are that the step names.
+std::uint64_t page_of(const ValueMap& args) {
+  return topology::ioapic_page(number(args, "ioapic"));
+}
+
+/// The pin of the first IOAPIC that an ISA line drives (82093AA, 2.4): the timer's is pin 2.
+std::optional<std::uint64_t> pin_of_irq(std::uint64_t irq) {
+  if (irq == 0) return 2;
+  if (irq == 2) return std::nullopt;
+  return irq;
+}
 
 }  // namespace
 
@@ -23,8 +39,7 @@ X86Steps::X86Steps(Machine& machine, const topology::X86Machine& x86, const Hand
       x86_(x86),
       cpu_steps_(machine, x86, log),
       driver_(topology::index_of<cpu::Driver::Config>(x86.topology)),
-      lapics_(topology::index_of<x86::LapicBank::Config>(x86.topology)),
-      ioapic_(topology::index_of<x86::IoApic::Config>(x86.topology)) {}
+      lapics_(topology::index_of<x86::LapicBank::Config>(x86.topology)) {}
 
 std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
   const ValueMap& args = step.args;
@@ -34,8 +49,20 @@ std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
     machine_.run(machine_.engine().now() + number(args, "time"));
     return std::nullopt;
   }
-  if (step.op == "ioapic.write") write_ioapic(number(args, "reg"), number(args, "value"));
+  if (step.op == "ioapic.write") write_ioapic(args, number(args, "reg"), number(args, "value"));
   if (step.op == "ioapic.rte") write_rte(args);
+  if (step.op == "ioapic.eoi") {
+    access(page_of(args) + x86::IoApic::kEoiRegister, number(args, "vector"), 4);
+  }
+  if (step.op == "io.write") {
+    access(x86::kIoPortBase + number(args, "port"), number(args, "value"),
+           static_cast<std::uint8_t>(text(args, "size").front() - '0'));
+  }
+  if (step.op == "isa.line") drive_isa_line(args);
+  if (step.op == "pirq.route") {
+    const x86::Pirq pirq{static_cast<std::uint8_t>(text(args, "pirq").front() - 'A')};
+    access(topology::kPirqPage + x86::PirqRouter::register_of(pirq), number(args, "value"), 1);
+  }
   if (step.op == "msix.entry") write_entry(args);
   if (step.op == "msix.mask") access(table_of(args) + 12, 1, 4);
   if (step.op == "msix.unmask") access(table_of(args) + 12, 0, 4);
@@ -53,16 +80,16 @@ void X86Steps::access(std::uint64_t address, std::uint64_t value, std::uint8_t s
   machine_.run();
 }
 
-void X86Steps::write_ioapic(std::uint64_t index, std::uint64_t value) {
-  access(topology::kIoApicPage + x86::IoApic::kIoRegSel, index, 4);
-  access(topology::kIoApicPage + x86::IoApic::kIoWin, value & 0xFFFFFFFF, 4);
+void X86Steps::write_ioapic(const ValueMap& args, std::uint64_t index, std::uint64_t value) {
+  access(page_of(args) + x86::IoApic::kIoRegSel, index, 4);
+  access(page_of(args) + x86::IoApic::kIoWin, value & 0xFFFFFFFF, 4);
 }
 
 void X86Steps::write_rte(const ValueMap& args) {
   const std::uint64_t entry = entry_of(args);
   const std::uint64_t index = 0x10 + 2 * number(args, "pin");
-  write_ioapic(index + 1, entry >> 32);
-  write_ioapic(index, entry);
+  write_ioapic(args, index + 1, entry >> 32);
+  write_ioapic(args, index, entry);
 }
 
 void X86Steps::write_entry(const ValueMap& args) {
@@ -101,13 +128,28 @@ void X86Steps::raise(const ValueMap& args) {
 }
 
 void X86Steps::drive_line(const ValueMap& args) {
-  const bool high = text(args, "level") == "high";
+  const Level level = level_of(args);
   if (has(args, "device")) {
+    const bool high = level == Level::High;
     return raise(function(args), high ? RaiseKind::IntxHigh : RaiseKind::IntxLow, 0);
   }
-  machine_.put(ioapic_, kStepsWire,
-               PinChange{Pin(static_cast<std::uint16_t>(number(args, "pin"))),
-                         high ? Level::High : Level::Low, 0, kNoSpan});
+  drive_ioapic(number(args, "ioapic"), topology::kStepsWire, number(args, "pin"), level);
+}
+
+void X86Steps::drive_isa_line(const ValueMap& args) {
+  const std::uint64_t irq = number(args, "irq");
+  machine_.put(topology::index_of<x86::Pic::Config>(x86_.topology),
+               port_of(spec_of(x86::Pic::kPins), topology::kIsaLines),
+               PinChange{Pin(static_cast<std::uint16_t>(irq)), level_of(args), 0, kNoSpan});
+  if (const auto pin = pin_of_irq(irq)) {
+    drive_ioapic(0, topology::kIsaLines, *pin, level_of(args));
+  }
+}
+
+void X86Steps::drive_ioapic(std::uint64_t ioapic, unsigned edge, std::uint64_t pin, Level level) {
+  machine_.put(topology::ioapic_component(x86_.topology, ioapic),
+               port_of(spec_of(x86::IoApic::kPins), edge),
+               PinChange{Pin(static_cast<std::uint16_t>(pin)), level, 0, kNoSpan});
 }
 
 void X86Steps::raise(const FunctionPlan& plan, RaiseKind kind, unsigned vector) {
@@ -118,9 +160,12 @@ void X86Steps::raise(const FunctionPlan& plan, RaiseKind kind, unsigned vector) 
 
 ExpectationRow X86Steps::observe(const Step& step) {
   ExpectationRow row{"", true, ""};
+  const ValueMap* entry = map(step.args, "ioapic.RTE");
+  const std::uint64_t ioapic = entry == nullptr ? 0 : number(*entry, "ioapic");
   observe_x86(step.args, machine_.core<x86::LapicBank>(lapics_),
-              machine_.core<x86::IoApic>(ioapic_), row);
+              machine_.core<x86::IoApic>(topology::ioapic_component(x86_.topology, ioapic)), row);
   cpu_steps_.observe(step.args, row);
+  compare_board(step.args, row);
   if (const ValueMap* fields = map(step.args, "msix.PBA")) {
     const FunctionPlan plan = function(*fields);
     const auto& functions =
@@ -130,6 +175,32 @@ ExpectationRow X86Steps::observe(const Step& step) {
   }
   row.text = place_of(step) + " " + row.text;
   return row;
+}
+
+/// Registers of the IOAPICs below their tables, and of the 8259s.
+void X86Steps::compare_board(const ValueMap& args, ExpectationRow& row) {
+  if (const ValueMap* fields = map(args, "ioapic.reg")) {
+    // A look selects the register, so that it is made on a copy.
+    auto ioapic = machine_.core<x86::IoApic>(
+        topology::ioapic_component(x86_.topology, number(*fields, "ioapic")));
+    SetupEnv env;
+    ioapic.write(x86::IoApic::kIoRegSel, static_cast<std::uint32_t>(number(*fields, "reg")), env);
+    compare(row, "ioapic.reg", hexadecimal(number(*fields, "value")),
+            hexadecimal(ioapic.read(x86::IoApic::kIoWin, env)));
+  }
+  using Register = std::uint8_t (x86::PicChip::*)() const;
+  constexpr std::pair<const char*, Register> kRegisters[] = {{"pic.IRR", &x86::PicChip::irr},
+                                                             {"pic.ISR", &x86::PicChip::isr},
+                                                             {"pic.IMR", &x86::PicChip::imr},
+                                                             {"pic.ELCR", &x86::PicChip::elcr}};
+  for (const auto& [name, read] : kRegisters) {
+    const ValueMap* fields = map(args, name);
+    if (fields == nullptr) continue;
+    const bool master = text(*fields, "chip") == "master";
+    const auto& pic = machine_.core<x86::Pic>(topology::index_of<x86::Pic::Config>(x86_.topology));
+    const x86::PicChip& chip = pic.chip(master ? x86::PicRole::Master : x86::PicRole::Slave);
+    compare(row, name, hexadecimal(number(*fields, "value")), hexadecimal((chip.*read)()));
+  }
 }
 
 FunctionPlan X86Steps::function(const ValueMap& args) const {

@@ -1,4 +1,5 @@
-// Architectural steps on bare-metal x86: accesses of CPUs and of driver software, wires and devices.
+// Architectural steps on bare-metal x86: accesses of CPUs and of driver software, wires and
+// devices.
 #pragma once
 
 #include <optional>
@@ -20,13 +21,16 @@ class X86Steps {
 
  private:
   void access(std::uint64_t address, std::uint64_t value, std::uint8_t size);
-  void write_ioapic(std::uint64_t index, std::uint64_t value);
+  void write_ioapic(const scenario::ValueMap& args, std::uint64_t index, std::uint64_t value);
   void write_rte(const scenario::ValueMap& args);
   void write_entry(const scenario::ValueMap& args);
   void mask_function(const scenario::ValueMap& args);
   void write_message(const scenario::ValueMap& args);
   void raise(const scenario::ValueMap& args);
   void drive_line(const scenario::ValueMap& args);
+  void drive_isa_line(const scenario::ValueMap& args);
+  void drive_ioapic(std::uint64_t ioapic, unsigned edge, std::uint64_t pin, Level level);
+  void compare_board(const scenario::ValueMap& args, ExpectationRow& row);
   ExpectationRow observe(const scenario::Step& step);
   topology::FunctionPlan function(const scenario::ValueMap& args) const;
   std::uint64_t table_of(const scenario::ValueMap& args) const;
@@ -35,7 +39,7 @@ class X86Steps {
   Machine& machine_;
   const topology::X86Machine& x86_;
   CpuSteps cpu_steps_;
-  std::size_t driver_, lapics_, ioapic_;
+  std::size_t driver_, lapics_;
 };
 
 }  // namespace irqfab::run

@@ -175,6 +175,26 @@ void build_bridges(const Node& map, Building& to) {
   }
 }
 
+constexpr std::size_t kMostIoapics = 16;  // IOAPICID has 4 bits
+
+void build_ioapics(const Node& map, Building& to) {
+  std::vector<Ioapic>& ioapics = to.scenario.machine.ioapics;
+  const Node* list = map.find("ioapics");
+  if (list == nullptr) return void(ioapics.emplace_back());
+  for (const Node& row : list->items) {
+    Ioapic ioapic;
+    ioapic.pins = static_cast<unsigned>(number_at(row, "pins"));
+    if (text_at(row, "version") == "0x11") ioapic.version = IoapicVersion::V11;
+    if (text_at(row, "inputs") == "wired") ioapic.inputs = IoapicInputs::Wired;
+    ioapics.push_back(ioapic);
+  }
+  if (ioapics.empty() || ioapics.size() > kMostIoapics) {
+    to.findings.error(list->place, "out-of-range",
+                      "there are " + std::to_string(ioapics.size()) + " IOAPICs",
+                      "1 to " + std::to_string(kMostIoapics));
+  }
+}
+
 std::string list_ids(const Machine& machine, std::vector<std::string_view>& ids) {
   std::string text;
   for (const HostBridge& bridge : machine.host_bridges) {
@@ -235,6 +255,8 @@ void build_machine(const Node& root, Building& to) {
                       "a number of sockets that divides the number of CPUs");
   }
   build_cpus(map, to);
+  if (text_at(map, "interrupts") == "pic") machine.interrupts = Interrupts::Pic;
+  build_ioapics(map, to);
   build_bridges(map, to);
 }
 

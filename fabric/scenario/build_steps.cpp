@@ -115,6 +115,24 @@ void check_code(const Node& fields, Building& to) {
                     "at most " + std::to_string(kMostInstructions));
 }
 
+/// Does the board have what a step or an observation speaks of?
+void check_board(const Node& key, const Node& fields, Building& to) {
+  const Machine& machine = to.scenario.machine;
+  const auto starts = [&key](std::string_view start) {
+    return std::string_view(key.text).substr(0, start.size()) == start;
+  };
+  const bool legacy = starts("pic.") || starts("isa.") || starts("pirq.");
+  if (legacy && machine.interrupts != Interrupts::Pic) {
+    to.findings.error(key.place, "no-pic", "this board has no 8259s",
+                      "'interrupts: pic' in 'machine'");
+  }
+  const Node* ioapic = fields.find("ioapic");
+  if (ioapic == nullptr || number_at(fields, "ioapic") < machine.ioapics.size()) return;
+  to.findings.error(
+      ioapic->place, "no-such-ioapic", "there is no IOAPIC " + quote(ioapic->text),
+      "a number below " + std::to_string(machine.ioapics.size()) + ", the IOAPICs of 'machine'");
+}
+
 Step build_step(const Node& map, Building& to) {
   const auto& [key, body] = map.entries.front();
   Step step;
@@ -130,6 +148,9 @@ Step build_step(const Node& map, Building& to) {
     if (step.op == "line") check_line(body, to);
     if (step.op == "cpu.execute") check_code(body, to);
     check_entry(body, to);
+    check_board(key, body, to);
+    if (step.op != "expect") return step;
+    for (const auto& [name, fields] : body.entries) check_board(name, fields, to);
   }
   return step;
 }

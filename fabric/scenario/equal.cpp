@@ -44,12 +44,17 @@ struct Same {
     return std::tie(a->cpus, a->arch, a->overcommit) == std::tie(b->cpus, b->arch, b->overcommit);
   }
 
+  static bool same(const Ioapic& a, const Ioapic& b) {
+    return std::tie(a.pins, a.version, a.inputs) == std::tie(b.pins, b.version, b.inputs);
+  }
+
   static bool same(const Machine& a, const Machine& b) {
     const auto plain = [](const Machine& m) {
       return std::tie(m.arch, m.path, m.cpus, m.sockets, m.apic, m.idle, m.tick, m.off_every,
-                      m.off_length);
+                      m.off_length, m.interrupts);
     };
-    return plain(a) == plain(b) && same(a.host_bridges, b.host_bridges) && same(a.host, b.host);
+    return plain(a) == plain(b) && same(a.ioapics, b.ioapics) &&
+           same(a.host_bridges, b.host_bridges) && same(a.host, b.host);
   }
 
   static bool same(const Affinity& a, const Affinity& b) {

@@ -4,8 +4,8 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kInterruptsOff, kHostBridge, kDevice, kLoad, kBurst, kClosedLoop,
-    kLevel, kHandler, kChange;
+extern const Table kMachine, kInterruptsOff, kIoapic, kHostBridge, kDevice, kLoad, kBurst,
+    kClosedLoop, kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
     {"emulated"},
@@ -15,6 +15,9 @@ constexpr Word kAttachments[] = {
 constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
 constexpr Word kIdles[] = {{"poll"}, {"halt"}};
 constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
+constexpr Word kControllers[] = {{"ioapic"}, {"pic"}};
+constexpr Word kIoapicVersions[] = {{"0x11"}, {"0x20"}};
+constexpr Word kInputs[] = {{"asserted"}, {"wired"}};
 constexpr Word kUntils[] = {{"handled"}, {"pulse"}};
 constexpr Word kBehaviours[] = {
     {"spec"},
@@ -41,6 +44,7 @@ constexpr Shape kHandlerBody = either(kBusyTime, kHandlerMap);
 constexpr Shape kHandlerStep = of(Kind::HandlerStep);
 constexpr Shape kExpectation = of(Kind::Expectation);
 constexpr Shape kStepMap = map_of(kStepTable);
+constexpr Shape kIoapicMap = map_of(kIoapic);
 constexpr Shape kBridgeMap = map_of(kHostBridge);
 constexpr Shape kDeviceMap = map_of(kDevice);
 constexpr Shape kLoadMap = map_of(kLoad);
@@ -94,12 +98,29 @@ constexpr Key kMachineKeys[] = {
     optional("devices", list_of(kDeviceMap), "none",
              "Devices on the one host bridge that exists when none is declared."),
     optional("host_bridges", list_of(kBridgeMap), "one, `hb0`", "PCI host bridges."),
+    defaulted(
+        "interrupts", one_of(kControllers), "ioapic",
+        "What takes the INTx of devices. `pic` puts two 8259s, in front of CPU 0, and the PCI "
+        "interrupt router on the board, and leaves the IOAPICs masked."),
+    optional("ioapics", list_of(kIoapicMap), "one, with 24 pins",
+             "The IOAPICs, the first at 0xfec00000 and each further one a page above. Host bridges "
+             "use them in turn."),
     later("host", "paths through a modelled host"),
 };
 
 constexpr Key kInterruptsOffKeys[] = {
     required("every", duration(1), "From the start of one such stretch to the next."),
     required("for", duration(1), "How long one lasts."),
+};
+
+constexpr Key kIoapicKeys[] = {
+    defaulted("pins", number(1, 120), "24", "Input pins, and entries of its table."),
+    defaulted("version", one_of(kIoapicVersions), "0x20",
+              "0x20 has an EOI register, 0x11 (82093AA) has none."),
+    defaulted("inputs", one_of(kInputs), "asserted",
+              "`asserted`: drivers say whether an input is asserted, the polarity bit is storage. "
+              "`wired`: pins have a level, low for an assertion from pin 16 on and high below, and "
+              "the polarity bit says which is active."),
 };
 
 constexpr Key kHostBridgeKeys[] = {
@@ -178,6 +199,7 @@ constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMa
 constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
                                   "Stretches in which a CPU takes no interrupt.",
                                   rows(kInterruptsOffKeys)};
+constexpr Table kIoapic = {"ioapic", "in an IOAPIC", "An I/O APIC.", rows(kIoapicKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
 constexpr Table kDevice = {"device", "in a device", "A PCI function, or several equal ones.",

@@ -8,7 +8,8 @@ namespace {
 extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
     kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi, kIrqLine, kEventfdWrite, kRoute,
     kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
-    kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers;
+    kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers,
+    kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute, kIoapicRegState, kPicState;
 
 constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
@@ -19,6 +20,9 @@ constexpr Word kModes[] = {{"fixed"}, {"lowest"}, {"smi"}, {"nmi"}, {"init"}, {"
 constexpr Word kDestModes[] = {{"physical"}, {"logical"}};
 constexpr Word kTriggers[] = {{"edge"}, {"level"}};
 constexpr Word kPolarities[] = {{"high"}, {"low"}};
+constexpr Word kPicChips[] = {{"master"}, {"slave"}};
+constexpr Word kSizes[] = {{"1"}, {"2"}, {"4"}};
+constexpr Word kPirqs[] = {{"A"}, {"B"}, {"C"}, {"D"}, {"E"}, {"F"}, {"G"}, {"H"}};
 constexpr Word kChips[] = {{"ioapic"}, {"pic_master"}, {"pic_slave"}};
 
 constexpr Word kLocalPins[] = {{"LINT0"}, {"LINT1"}, {"thermal"}, {"performance"}, {"CMCI"}};
@@ -31,6 +35,8 @@ constexpr Shape kCpu = of(Kind::Cpu);
 constexpr Shape kDevice = of(Kind::Function);
 constexpr Shape kEventfd = of(Kind::Id);
 constexpr Shape kEntry = number(0, 2047);
+constexpr Shape kIoapicNumber = number(0, 15);
+constexpr const char* kWhichIoapic = "Which IOAPIC, in the order of `ioapics`.";
 constexpr Shape kRouteMap = map_of(kRoute);
 
 constexpr Key kSteps[] = {
@@ -49,6 +55,12 @@ constexpr Key kSteps[] = {
     choice("ioapic.write", map_of(kIoapicWrite), "A write of an indirect register of the IOAPIC."),
     choice("ioapic.rte", map_of(kIoapicRte),
            "Software writes a redirection entry, high half first."),
+    choice("ioapic.eoi", map_of(kIoapicEoi), "A write of the EOI register of an IOAPIC."),
+    choice("io.write", map_of(kIoWrite), "Software writes an I/O port."),
+    choice("isa.line", map_of(kIsaLine),
+           "An ISA interrupt line changes: an input of the 8259s and a pin of the first IOAPIC."),
+    choice("pirq.route", map_of(kPirqRoute),
+           "Software writes a route control register of the PCI interrupt router."),
     choice("msix.entry", map_of(kMsixEntry),
            "Software writes an entry of a device's MSI-X table; fields that are absent stay."),
     choice("msix.mask", map_of(kMsixMask), "Software masks an entry."),
@@ -118,9 +130,28 @@ constexpr Key kMsiWriteKeys[] = {
 constexpr Key kIoapicWriteKeys[] = {
     required("reg", of(Kind::IoapicRegister), "The register."),
     required("value", bits(kMax32), "What is written."),
+    defaulted("ioapic", kIoapicNumber, "0", kWhichIoapic),
+};
+constexpr Key kIoapicEoiKeys[] = {
+    required("vector", kVector, "The vector whose entries are open again."),
+    defaulted("ioapic", kIoapicNumber, "0", kWhichIoapic),
+};
+constexpr Key kIoWriteKeys[] = {
+    required("port", bits(kMax16), "The port."),
+    required("value", bits(kMax32), "What is written."),
+    defaulted("size", one_of(kSizes), "1", "Bytes."),
+};
+constexpr Key kIsaLineKeys[] = {
+    required("irq", number(0, 15), "Which line. IRQ 0 is pin 2 of the IOAPIC, IRQ 2 is none."),
+    required("level", one_of(kLevels), "The level from now on; high means asserted."),
+};
+constexpr Key kPirqRouteKeys[] = {
+    required("pirq", one_of(kPirqs), "Which PIRQ."),
+    required("value", bits(255), "Bit 7: not routed; bits 3 to 0: the IRQ."),
 };
 constexpr Key kIoapicRteKeys[] = {
     required("pin", number(0, kLastIoapicPin), "Whose entry."),
+    defaulted("ioapic", kIoapicNumber, "0", kWhichIoapic),
     choice("value", bits(kMax64), "All 64 bits."),
     choice("vector", kVector, "The vector; the other fields stand beside it."),
     optional("mode", one_of(kModes), "fixed", "Delivery mode.").beside("vector"),
@@ -149,6 +180,7 @@ constexpr Key kFunctionMaskKeys[] = {
 constexpr Key kLineKeys[] = {
     choice("device", kDevice, "The device whose INTx changes."),
     choice("pin", number(0, kLastIoapicPin), "The IOAPIC input that changes."),
+    optional("ioapic", kIoapicNumber, "0", kWhichIoapic).beside("pin"),
     required("level", one_of(kLevels), "The level from now on; high means asserted."),
 };
 
@@ -200,6 +232,12 @@ constexpr Key kObservableKeys[] = {
     optional("cpu.handlers", map_of(kCpuHandlers), "not checked",
              "Which handlers have begun and acknowledged on a CPU, in their order."),
     optional("ioapic.RTE", map_of(kRteState), "not checked", "A redirection entry."),
+    optional("ioapic.reg", map_of(kIoapicRegState), "not checked",
+             "An indirect register of an IOAPIC."),
+    optional("pic.IRR", map_of(kPicState), "not checked", "Requests of an 8259."),
+    optional("pic.ISR", map_of(kPicState), "not checked", "What an 8259 has in service."),
+    optional("pic.IMR", map_of(kPicState), "not checked", "The mask of an 8259."),
+    optional("pic.ELCR", map_of(kPicState), "not checked", "Which inputs are level-sensitive."),
     optional("msix.PBA", map_of(kPba), "not checked", "The pending bits of a device."),
     optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
 };
@@ -231,6 +269,16 @@ constexpr Key kCpuHandlersKeys[] = {
 constexpr Key kRteStateKeys[] = {
     required("pin", number(0, kLastIoapicPin), "Whose entry."),
     required("value", bits(kMax64), "All 64 bits, with Delivery Status and Remote IRR."),
+    defaulted("ioapic", kIoapicNumber, "0", kWhichIoapic),
+};
+constexpr Key kIoapicRegStateKeys[] = {
+    required("reg", of(Kind::IoapicRegister), "The register."),
+    required("value", bits(kMax32), "What a read of it gives."),
+    defaulted("ioapic", kIoapicNumber, "0", kWhichIoapic),
+};
+constexpr Key kPicStateKeys[] = {
+    required("chip", one_of(kPicChips), "Which of the two."),
+    required("value", bits(255), "All eight bits, input 0 the lowest."),
 };
 constexpr Key kPbaKeys[] = {
     required("device", kDevice, "Which device."),
@@ -249,6 +297,10 @@ constexpr Table kCpuExecute = {"cpu.execute", "in 'cpu.execute'", "", rows(kCpuE
 constexpr Table kCpuAccept = {"cpu.accept", "in 'cpu.accept'", "", rows(kCpuAcceptKeys)};
 constexpr Table kMsiWrite = {"msi.write", "in 'msi.write'", "", rows(kMsiWriteKeys)};
 constexpr Table kIoapicWrite = {"ioapic.write", "in 'ioapic.write'", "", rows(kIoapicWriteKeys)};
+constexpr Table kIoapicEoi = {"ioapic.eoi", "in 'ioapic.eoi'", "", rows(kIoapicEoiKeys)};
+constexpr Table kIoWrite = {"io.write", "in 'io.write'", "", rows(kIoWriteKeys)};
+constexpr Table kIsaLine = {"isa.line", "in 'isa.line'", "", rows(kIsaLineKeys)};
+constexpr Table kPirqRoute = {"pirq.route", "in 'pirq.route'", "", rows(kPirqRouteKeys)};
 constexpr Table kIoapicRte = {"ioapic.rte", "in 'ioapic.rte'", "", rows(kIoapicRteKeys),
                               "how the entry is given"};
 constexpr Table kMsixEntry = {"msix.entry", "in 'msix.entry'", "", rows(kMsixEntryKeys)};
@@ -278,6 +330,9 @@ constexpr Table kRegisterState = {"lapic.reg", "in 'lapic.reg'", "", rows(kRegis
 constexpr Table kMsrState = {"msr", "in 'msr'", "", rows(kMsrStateKeys), "what a read gives"};
 constexpr Table kCpuState = {"cpu.state", "in 'cpu.state'", "", rows(kCpuStateKeys)};
 constexpr Table kCpuHandlers = {"cpu.handlers", "in 'cpu.handlers'", "", rows(kCpuHandlersKeys)};
+constexpr Table kIoapicRegState = {"ioapic.reg", "in 'ioapic.reg'", "", rows(kIoapicRegStateKeys)};
+constexpr Table kPicState = {"pic.IRR, pic.ISR, pic.IMR, pic.ELCR", "in a register of an 8259", "",
+                             rows(kPicStateKeys)};
 constexpr Table kRteState = {"ioapic.RTE", "in 'ioapic.RTE'", "", rows(kRteStateKeys)};
 constexpr Table kPba = {"msix.PBA", "in 'msix.PBA'", "", rows(kPbaKeys)};
 constexpr Table kCounter = {"eventfd.counter", "in 'eventfd.counter'", "", rows(kCounterKeys)};

@@ -1,5 +1,7 @@
 #include "fabric/scenario/path_check.hpp"
 
+#include <algorithm>
+
 #include "fabric/scenario/document.hpp"
 #include "fabric/scenario/paths.hpp"
 #include "fabric/scenario/quantities.hpp"
@@ -47,6 +49,33 @@ void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Dia
     if (step.op != "expect") continue;
     for (const auto& [name, value] : step.args) {
       if (is_of_bare_metal(name)) refuse(value.where, name);
+    }
+  }
+}
+
+/// KVM brings its own board.
+void check_board(const Scenario& scenario, std::string_view path, Diagnostics& found) {
+  if (!starts_with(path, "kvm-")) return;
+  const Machine& machine = scenario.machine;
+  const auto is_usual = [](const Ioapic& ioapic) {
+    return ioapic.pins == 24 && ioapic.version == IoapicVersion::V20 &&
+           ioapic.inputs == IoapicInputs::Asserted;
+  };
+  const bool usual = machine.ioapics.size() <= 1 &&
+                     std::all_of(machine.ioapics.begin(), machine.ioapics.end(), is_usual);
+  if (!usual || machine.interrupts == Interrupts::Pic) {
+    found.push_back(diagnostic(
+        machine.where, "not-yet",
+        "the board of the path '" + std::string(path) + "' is KVM's: one IOAPIC, and no 8259s yet",
+        "neither 'ioapics' nor 'interrupts' on this path"));
+  }
+  for (const auto* steps : {&scenario.setup, &scenario.steps}) {
+    for (const Step& step : *steps) {
+      if (step.op != "io.write" && step.op != "ioapic.eoi") continue;
+      found.push_back(diagnostic(
+          step.where, "not-yet",
+          quote(step.op) + " on the path '" + std::string(path) + "' is not supported yet",
+          "'path: bare-metal'"));
     }
   }
 }
@@ -100,6 +129,7 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
     check_bare_metal(scenario.afterwards, row->path, found);
     check_cpus(machine, row->path, found);
   }
+  check_board(scenario, row->path, found);
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);
   check_calls(scenario.afterwards, row->path, found);

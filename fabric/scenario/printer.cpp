@@ -63,6 +63,12 @@ std::string write_cpus(const Machine& machine) {
   return text;
 }
 
+std::string write_ioapic(const Ioapic& ioapic) {
+  return "{ pins: " + number(ioapic.pins) +
+         ", version: " + (ioapic.version == IoapicVersion::V11 ? "0x11" : "0x20") +
+         ", inputs: " + (ioapic.inputs == IoapicInputs::Wired ? "wired" : "asserted") + " }";
+}
+
 std::string write_machine(const Machine& machine) {
   const std::string arch = machine.arch.empty() ? std::string(kDefaultArch) : machine.arch;
   std::string text = "machine:\n";
@@ -70,8 +76,11 @@ std::string write_machine(const Machine& machine) {
   text += machine.path.empty() ? "  # path: " + std::string(default_path(arch)) + '\n'
                                : "  path: " + machine.path + '\n';
   text += "  cpus: " + number(machine.cpus) + '\n';
-  text +=
-      "  sockets: " + number(machine.sockets) + '\n' + write_cpus(machine) + "  host_bridges:\n";
+  text += "  sockets: " + number(machine.sockets) + '\n' + write_cpus(machine);
+  text += std::string("  interrupts: ") +
+          (machine.interrupts == Interrupts::Pic ? "pic" : "ioapic") + "\n  ioapics:\n";
+  for (const Ioapic& ioapic : machine.ioapics) text += "    - " + write_ioapic(ioapic) + '\n';
+  text += "  host_bridges:\n";
   for (const HostBridge& bridge : machine.host_bridges) {
     text += "    - id: " + id_text(bridge.id) + '\n';
     text += "      segment: " + number(bridge.segment) + '\n';

@@ -60,6 +60,17 @@ struct Host {
 
 enum class ApicMode : std::uint8_t { Xapic, X2apic };
 enum class Idle : std::uint8_t { Poll, Halt };
+/// Which controller takes what comes over wires.
+enum class Interrupts : std::uint8_t { Ioapic, Pic };
+enum class IoapicVersion : std::uint8_t { V11, V20 };
+/// What the input pins of an IOAPIC are given: "asserted", or a level that has a polarity.
+enum class IoapicInputs : std::uint8_t { Asserted, Wired };
+
+struct Ioapic {
+  unsigned pins = 24;  // 1..120
+  IoapicVersion version = IoapicVersion::V20;
+  IoapicInputs inputs = IoapicInputs::Asserted;
+};
 
 struct Machine {
   std::string arch;  // empty: the default
@@ -72,6 +83,8 @@ struct Machine {
   Duration off_every = 0;                // each CPU disables interrupts this often; 0: never
   Duration off_length = 0;               // for so long
   std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
+  Interrupts interrupts = Interrupts::Ioapic;
+  std::vector<Ioapic> ioapics;  // one when the file declares none
   std::optional<Host> host;
   SourceRange where;
   SourceRange path_where;  // of `path`, else of `arch`, else of the machine

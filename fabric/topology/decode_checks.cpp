@@ -53,12 +53,20 @@ void add_claims(const pci::PciFunctions::Config& config, std::size_t component,
 
 std::vector<Claim> claims_of(const Topology& topology) {
   std::vector<Claim> claims;
+  std::size_t ioapics = 0;
   for (std::size_t c = 0; c < topology.components.size(); ++c) {
     const ModelConfig& config = topology.components[c].config;
     if (const auto* memory = std::get_if<mem::Memory::Config>(&config)) {
       claims.push_back({memory->base, memory->size, c, "the bytes"});
     } else if (std::holds_alternative<x86::IoApic::Config>(config)) {
-      claims.push_back({kIoApicPage, kRegisterPage, c, "the registers"});
+      claims.push_back({ioapic_page(ioapics++), kRegisterPage, c, "the registers"});
+    } else if (std::holds_alternative<x86::Pic::Config>(config)) {
+      for (const std::uint16_t port :
+           {x86::Pic::kMasterCommand, x86::Pic::kSlaveCommand, x86::Pic::kMasterElcr}) {
+        claims.push_back({x86::kIoPortBase + port, 2, c, "the ports"});
+      }
+    } else if (std::holds_alternative<x86::PirqRouter::Config>(config)) {
+      claims.push_back({kPirqPage, pci::kConfigSpaceBytes, c, "the configuration space"});
     } else if (const auto* vtd = std::get_if<x86::VtdRemapper::Config>(&config)) {
       claims.push_back({vtd->register_base, kRegisterPage, c, "the registers"});
     } else if (const auto* functions = std::get_if<pci::PciFunctions::Config>(&config)) {

@@ -18,9 +18,9 @@ namespace {
 using scenario::Scenario;
 
 constexpr unsigned kVectorsOfACpu = kLastVector - kFirstVector + 1;
-constexpr unsigned kFirstLegalVector = 16;        // SDM vol. 3, 11.5.2
-constexpr unsigned kMostMsixEntries = 2048;       // PCI 3.0, 6.8.2.3
-constexpr unsigned kBroadcastId = 255;            // in xAPIC mode
+constexpr unsigned kFirstLegalVector = 16;   // SDM vol. 3, 11.5.2
+constexpr unsigned kMostMsixEntries = 2048;  // PCI 3.0, 6.8.2.3
+constexpr unsigned kBroadcastId = 255;       // in xAPIC mode
 
 // ---- ids ----------------------------------------------------------------------------------------
 
@@ -77,10 +77,16 @@ void check_device(const DevicePlan& row, const BridgePlan& bridge, const X86Plan
 }
 
 void check_pins(const Topology& topology, const X86Plan& plan, Findings& findings) {
-  const auto* ioapic = find_component<x86::IoApic::Config>(topology);
-  if (ioapic == nullptr) return;
-  const unsigned pins = std::get<x86::IoApic::Config>(ioapic->config).pins;
+  std::vector<const Component*> ioapics;
+  for (const Component& component : topology.components) {
+    if (std::holds_alternative<x86::IoApic::Config>(component.config)) {
+      ioapics.push_back(&component);
+    }
+  }
   for (const BridgePlan& bridge : plan.bridges) {
+    if (bridge.ioapic >= ioapics.size()) continue;
+    const Component* ioapic = ioapics[bridge.ioapic];
+    const unsigned pins = std::get<x86::IoApic::Config>(ioapic->config).pins;
     for (const Pin pin : bridge.pins) {
       if (raw(pin) < pins) continue;
       findings.error("no-such-pin", bridge.bridge->where,

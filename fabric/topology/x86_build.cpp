@@ -13,9 +13,12 @@ constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broa
 constexpr std::uint32_t kMostIrtes = 65536;
 constexpr std::size_t kMostBridges = 1000;  // edges of the system bus
 
-std::string numbered(const char* what, std::size_t number) {
-  return what + std::to_string(number);
-}
+// Wires of the first IOAPIC on a board with 8259s.
+constexpr unsigned kFromRouter = 0;  // edges of its pins
+constexpr unsigned kFromPic = 1;
+constexpr Pin kPinOfPic{0};
+
+std::string numbered(const char* what, std::size_t number) { return what + std::to_string(number); }
 
 /// Puts components together in canonical order.
 class Builder {
@@ -28,11 +31,15 @@ class Builder {
     set_habits(cpus);
     cpus_ = add("cpus", std::move(cpus), lanes("cpu", plan_.cpus, {}), 0);
     lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
-    ioapic_ = add("ioapic0", ioapic(), {}, 1);
+    for (std::size_t i = 0; i < plan_.first_pins.size(); ++i) {
+      ioapics_.push_back(add(numbered("ioapic", i), ioapic(i), {}, 1));
+    }
+    if (plan_.has_pic()) pic_ = add("pic", pic(), {}, 1);
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
     if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, 0);
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
+    if (plan_.has_pic()) pirq_ = add("pirq_router", x86::PirqRouter::Config{}, {}, 0);
     for (std::size_t b = 0; b < plan_.bridges.size(); ++b) add_bridge(b);
     traffic_ = add_traffic();
     driver_ = add("driver", std::move(driver), {}, 0);
@@ -107,13 +114,31 @@ class Builder {
     x86::LapicBank::Config config;
     for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu) config.ids.push_back(ApicId{cpu});
     config.ipi_flight = x86::IpiFlight::Priced;
+    config.ioapics = static_cast<unsigned>(plan_.first_pins.size());
+    if (plan_.has_pic()) config.pic = x86::ExternalPic::Present;
     config.mutants = mutants_;
     return config;
   }
-  x86::IoApic::Config ioapic() const {
+  x86::IoApic::Config ioapic(std::size_t index) const {
+    const scenario::Ioapic& wanted = scenario_.machine.ioapics[index];
     x86::IoApic::Config config;
-    config.requester = Requester{HostBridgeId{0}, kIoApicRequester};
+    config.pins = wanted.pins;
+    config.id = static_cast<std::uint8_t>(index);
+    if (wanted.version == scenario::IoapicVersion::V11) config.version = x86::IoApicVersion::V11;
+    if (wanted.inputs == scenario::IoapicInputs::Wired) {
+      config.inputs = x86::InputLevels::Wired;
+      for (unsigned pin = x86::PirqRouter::kFirstPin; pin < wanted.pins; ++pin) {
+        config.active_low.push_back(Pin(static_cast<std::uint16_t>(pin)));
+      }
+    }
+    if (plan_.has_pic() && index == 0) config.shared = {kFromRouter, kFromPic, kIsaLines};
+    config.requester = Requester{HostBridgeId{0}, ioapic_requester(index)};
     config.mutants = mutants_;
+    return config;
+  }
+  x86::Pic::Config pic() const {
+    x86::Pic::Config config;
+    config.intr = {x86::LapicBank::pin_of(CpuId{0}, x86::LocalPin::Lint0), kPinOfPic};
     return config;
   }
   x86::VtdRemapper::Config vtd() const {
@@ -126,22 +151,46 @@ class Builder {
     mem::SystemBus::Config config;
     std::uint32_t edge = 0;
     config.windows.push_back({0, kMemoryBytes, edge++});
-    config.windows.push_back({kIoApicPage, 0x1000, edge++});
+    for (std::size_t i = 0; i < plan_.first_pins.size(); ++i) {
+      config.windows.push_back({ioapic_page(i), 0x1000, edge++});
+    }
     if (plan_.remapped) config.windows.push_back({kVtdPage, 0x1000, edge++});
+    if (plan_.has_pic()) {
+      for (const std::uint16_t port :
+           {x86::Pic::kMasterCommand, x86::Pic::kSlaveCommand, x86::Pic::kMasterElcr}) {
+        config.windows.push_back({x86::kIoPortBase + port, 2, edge});
+      }
+      ++edge;
+      config.windows.push_back({kPirqPage, pci::kConfigSpaceBytes, edge++});
+    }
     for (const BridgePlan& bridge : plan_.bridges) {
       const std::uint64_t buses = bridge.bridge->last_bus - bridge.bridge->first_bus + 1;
       config.windows.push_back({bridge.window_base, kWindowShare, edge});
-      config.windows.push_back(
-          {bridge.ecam_base + (std::uint64_t{bridge.bridge->first_bus} << 20), buses << 20, edge});
+      add_around_router(
+          {bridge.ecam_base + (std::uint64_t{bridge.bridge->first_bus} << 20), buses << 20, edge},
+          config.windows);
       ++edge;
     }
     return config;
+  }
+
+  /// Configuration space without the page of the interrupt router.
+  void add_around_router(const mem::Window& space, std::vector<mem::Window>& windows) const {
+    if (!plan_.has_pic() || kPirqPage - space.base >= space.size) return windows.push_back(space);
+    constexpr std::uint64_t kAfter = kPirqPage + pci::kConfigSpaceBytes;
+    windows.push_back({space.base, kPirqPage - space.base, space.target});
+    windows.push_back({kAfter, space.base + space.size - kAfter, space.target});
   }
 
   void add_bridge(std::size_t b) {
     const BridgePlan& bridge = plan_.bridges[b];
     pci::HostBridge::Config config;
     config.intx_pins = bridge.pins;
+    if (plan_.has_pic()) {
+      for (Pin& pin : config.intx_pins) {
+        pin = Pin(static_cast<std::uint16_t>(raw(pin) - x86::PirqRouter::kFirstPin));
+      }
+    }
     config.below.of_row.reserve(bridge.functions);
     for_each_function(bridge, [&](const FunctionPlan& function) {
       config.below.of_row.push_back((raw(function.rid) >> 3) & 0x1F);
@@ -197,22 +246,27 @@ class Builder {
     using pci::HostBridge;
     using pci::PciFunctions;
     const std::size_t messages = plan_.remapped ? vtd_ : apic_bus_;
-    const PortId messages_port =
-        plan_.remapped ? x86::VtdRemapper::kInput : x86::ApicBus::kInputs;
+    const PortId messages_port = plan_.remapped ? x86::VtdRemapper::kInput : x86::ApicBus::kInputs;
     const auto bridges = static_cast<unsigned>(bridges_.size());
     for (unsigned b = 0; b < bridges; ++b) {
       join(functions_[b], PciFunctions::kLink, bridges_[b], HostBridge::kSecondary);
       join(functions_[b], PciFunctions::kIntx, bridges_[b], HostBridge::kIntx);
       join(bridges_[b], HostBridge::kInterrupts, messages, port_of(spec_of(messages_port), b));
-      join(bridges_[b], HostBridge::kPins, ioapic_, port_of(spec_of(x86::IoApic::kPins), b));
+      join_wires(b);
       join(bridges_[b], HostBridge::kDownstream, functions_[b], PciFunctions::kRegisters);
       join(bridges_[b], HostBridge::kMemory, bus_, port_of(0, 2 + b));
       join(traffic_, port_of(spec_of(pci::Traffic::kRaise), b), functions_[b],
            PciFunctions::kStimulus);
     }
-    join(ioapic_, x86::IoApic::kMessages, messages, port_of(spec_of(messages_port), bridges));
+    for (unsigned i = 0; i < ioapics_.size(); ++i) {
+      join(ioapics_[i], x86::IoApic::kMessages, messages,
+           port_of(spec_of(messages_port), bridges + i));
+    }
     join(apic_bus_, x86::ApicBus::kOutput, lapics_, x86::LapicBank::kMessages);
-    join(lapics_, x86::LapicBank::kEoi, ioapic_, x86::IoApic::kEoi);
+    for (unsigned i = 0; i < ioapics_.size(); ++i) {
+      join(lapics_, port_of(spec_of(x86::LapicBank::kEoi), i), ioapics_[i], x86::IoApic::kEoi);
+    }
+    if (plan_.has_pic()) join_pic();
     join(cpus_, cpu::Cpus::kController, lapics_, x86::LapicBank::kCpu);
     join(cpus_, cpu::Cpus::kCompletions, traffic_, pci::Traffic::kCompletions);
     join(cpus_, cpu::Cpus::kBus, bus_, port_of(0, 0));
@@ -220,14 +274,41 @@ class Builder {
     join_bus_targets();
   }
 
+  /// INTx wires lead to an IOAPIC, or to the interrupt router and from there to the first.
+  void join_wires(unsigned bridge) {
+    const std::size_t to = plan_.has_pic() ? pirq_ : ioapics_[plan_.bridges[bridge].ioapic];
+    const unsigned spec = spec_of(plan_.has_pic() ? x86::PirqRouter::kWires : x86::IoApic::kPins);
+    join(bridges_[bridge], pci::HostBridge::kPins, to, port_of(spec, bridge));
+  }
+
+  /// The board of a PC: the 8259s interrupt CPU 0 over LINT0, and arrive at a pin of the IOAPIC.
+  void join_pic() {
+    using x86::IoApic;
+    using x86::LapicBank;
+    using x86::Pic;
+    using x86::PirqRouter;
+    constexpr unsigned kPins = spec_of(IoApic::kPins);
+    join(pirq_, PirqRouter::kPic, pic_, Pic::kPins);
+    join(pirq_, PirqRouter::kIoapic, ioapics_[0], port_of(kPins, kFromRouter));
+    join(pic_, port_of(spec_of(Pic::kIntr), 0), lapics_, LapicBank::kPins);
+    join(pic_, port_of(spec_of(Pic::kIntr), 1), ioapics_[0], port_of(kPins, kFromPic));
+    join(lapics_, LapicBank::kPic, pic_, Pic::kInta);
+  }
+
   void join_bus_targets() {
     unsigned edge = 0;
     join(bus_, port_of(1, edge++), memory_, port_of(0, 0));
-    join(bus_, port_of(1, edge++), ioapic_, x86::IoApic::kRegisters);
+    for (const std::size_t ioapic : ioapics_) {
+      join(bus_, port_of(1, edge++), ioapic, x86::IoApic::kRegisters);
+    }
     if (plan_.remapped) {
       join(bus_, port_of(1, edge++), vtd_, x86::VtdRemapper::kRegisters);
       join(vtd_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
       join(vtd_, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
+    }
+    if (plan_.has_pic()) {
+      join(bus_, port_of(1, edge++), pic_, x86::Pic::kRegisters);
+      join(bus_, port_of(1, edge++), pirq_, x86::PirqRouter::kRegisters);
     }
     for (const std::size_t bridge : bridges_) {
       join(bus_, port_of(1, edge++), bridge, pci::HostBridge::kPrimary);
@@ -238,15 +319,58 @@ class Builder {
   X86Plan& plan_;
   Mutants mutants_;
   Topology topology_;
-  std::size_t cpus_ = 0, lapics_ = 0, ioapic_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0, bus_ = 0, traffic_ = 0,
-              driver_ = 0;
-  std::vector<std::size_t> bridges_, functions_;
+  std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0,
+              bus_ = 0, traffic_ = 0, driver_ = 0;
+  std::vector<std::size_t> ioapics_, bridges_, functions_;
 };
 
 Diagnostic refuse(const Scenario& scenario, const char* code, std::string message,
                   std::string expected) {
-  return {Severity::Error, code, scenario.machine.where, std::move(message), std::move(expected),
-          ""};
+  return {Severity::Error,     code, scenario.machine.where, std::move(message),
+          std::move(expected), ""};
+}
+
+/// Specific EOIs, of the slave first (8259A, "End of Interrupt").
+std::vector<cpu::EndOverBus> ends_at_pic() {
+  constexpr unsigned kSpecificEoi = 0x60;
+  constexpr cpu::EndWrite kEndOfCascade = {x86::kIoPortBase + x86::Pic::kMasterCommand,
+                                           kSpecificEoi | raw(x86::Pic::kCascade)};
+  std::vector<cpu::EndOverBus> ends;
+  for (unsigned irq = 0; irq < x86::Pic::kPinCount; ++irq) {
+    const bool of_slave = irq >= x86::kIrCount;
+    const std::uint16_t port = of_slave ? x86::Pic::kSlaveCommand : x86::Pic::kMasterCommand;
+    const cpu::EndWrite own = {x86::kIoPortBase + port,
+                               static_cast<std::uint8_t>(kSpecificEoi | irq % x86::kIrCount)};
+    cpu::EndOverBus end{Vector(static_cast<std::uint8_t>(kPicVectors + irq)), {own}, {}};
+    if (of_slave) end.writes.push_back(kEndOfCascade);
+    // A spurious answer of the slave leaves the master's input in service.
+    if (of_slave) end.writes_if_spurious = {kEndOfCascade};
+    ends.push_back(std::move(end));
+  }
+  return ends;
+}
+
+/// What a board with 8259s cannot have.
+Diagnostics check_pic_board(const Scenario& scenario, const X86Plan& plan) {
+  Diagnostics found;
+  if (plan.cpus > 1) {
+    found.push_back(refuse(scenario, "too-many-cpus",
+                           std::to_string(plan.cpus) + " CPUs: the 8259s interrupt CPU 0 alone",
+                           "'cpus: 1' beside 'interrupts: pic'"));
+  }
+  if (scenario.machine.ioapics[0].pins < x86::PirqRouter::kFirstPin + x86::PirqRouter::kMostPirqs) {
+    found.push_back(refuse(scenario, "no-such-pin",
+                           "PIRQs A to H reach pins 16 to 23 of the first IOAPIC",
+                           "at least 24 pins beside 'interrupts: pic'"));
+  }
+  for_each_function(plan, [&](const FunctionPlan& function) {
+    const scenario::HostBridge& bridge = *plan.bridges[function.bridge].bridge;
+    if (bridge.segment != 0 || function.rid != kPirqRouter) return;
+    found.push_back({Severity::Error, "duplicate-bdf", function.device->where,
+                     "'" + function.name() + "' is where the PCI interrupt router is",
+                     "another place than 00:1f.0 of segment 0", ""});
+  });
+  return found;
 }
 
 /// Timers count 32 bits of kTimerTick, while there is a workload.
@@ -282,9 +406,15 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   if (auto refused = check_tick(scenario)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
-  if (machine.plan.remapped && machine.plan.device_sources + 24 > kMostIrtes) {
+  if (machine.plan.remapped &&
+      machine.plan.device_sources + machine.plan.ioapic_pins > kMostIrtes) {
     return refuse(scenario, "too-many-sources", "more sources than the remapping table has entries",
-                  "at most 65512 vectors and INTx pins on x86-ir");
+                  "at most " + std::to_string(kMostIrtes - machine.plan.ioapic_pins) +
+                      " vectors and INTx pins on x86-ir");
+  }
+  if (machine.plan.has_pic()) {
+    const Diagnostics found = check_pic_board(scenario, machine.plan);
+    if (!found.empty()) return found;
   }
   HandlerTable handlers(scenario, machine.plan.cpus);
   for_each_function(machine.plan, [&](const FunctionPlan& function) {
@@ -300,17 +430,33 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   auto driver = driver_of(scenario, machine.plan, handlers);
   if (!driver) return driver.errors();
   Builder builder(scenario, machine.plan, mutants);
-  machine.topology = builder.build(handlers.config(), std::move(*driver));
+  cpu::Cpus::Config cpus = handlers.config();
+  if (machine.plan.has_pic()) cpus.ends = ends_at_pic();
+  machine.topology = builder.build(std::move(cpus), std::move(*driver));
   return machine;
 }
 
-std::size_t functions_component(const Topology& topology, std::size_t bridge) {
+namespace {
+
+/// The `index`-th component whose configuration is a Config.
+template <class Config>
+std::size_t nth(const Topology& topology, std::size_t index) {
   std::size_t seen = 0;
   for (std::size_t c = 0; c < topology.components.size(); ++c) {
-    if (!std::holds_alternative<pci::PciFunctions::Config>(topology.components[c].config)) continue;
-    if (seen++ == bridge) return c;
+    if (!std::holds_alternative<Config>(topology.components[c].config)) continue;
+    if (seen++ == index) return c;
   }
   return topology.components.size();
+}
+
+}  // namespace
+
+std::size_t functions_component(const Topology& topology, std::size_t bridge) {
+  return nth<pci::PciFunctions::Config>(topology, bridge);
+}
+
+std::size_t ioapic_component(const Topology& topology, std::size_t index) {
+  return nth<x86::IoApic::Config>(topology, index);
 }
 
 }  // namespace irqfab::topology

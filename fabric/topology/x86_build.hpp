@@ -1,5 +1,5 @@
-// The x86 machine of a scenario as a topology, and what its firmware and operating system have written
-// into it before time 0.
+// The x86 machine of a scenario as a topology, and what its firmware and operating system have
+// written into it before time 0.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,22 @@ namespace irqfab::topology {
 
 enum class Remapping : std::uint8_t { Off, VtdOn };
 
+/// Edges of the first IOAPIC's pins that no component drives: steps do.
+constexpr unsigned kStepsWire = 1023;
+constexpr unsigned kIsaLines = 1022;
+
 struct X86Machine {
   Topology topology;
   X86Plan plan;
 };
 
-/// `scenario` must have been read without errors and must outlive the result. Errors: more CPUs than
-/// xAPIC ids, more sources than the remapping table.
+/// `scenario` must have been read without errors and must outlive the result. Errors: more CPUs
+/// than xAPIC ids, more sources than the remapping table.
 Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
                              Mutants mutants);
 
+/// The component of the `index`-th IOAPIC.
+std::size_t ioapic_component(const Topology& topology, std::size_t index);
 /// The component of the functions behind the `bridge`-th host bridge of the plan.
 std::size_t functions_component(const Topology& topology, std::size_t bridge);
 

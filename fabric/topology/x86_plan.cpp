@@ -6,6 +6,7 @@
 #include "models/x86/irte.hpp"
 #include "models/x86/lapic.hpp"
 #include "models/x86/msi_format.hpp"
+#include "models/x86/pirq_router.hpp"
 
 namespace irqfab::topology {
 namespace {
@@ -78,6 +79,8 @@ std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
   return bridges;
 }
 
+constexpr unsigned kFirstPciPin = x86::PirqRouter::kFirstPin;
+
 /// Rows, sources, windows and pins, in canonical order.
 void place(X86Plan& plan) {
   std::uint32_t source = 0;
@@ -85,8 +88,11 @@ void place(X86Plan& plan) {
     BridgePlan& bridge = plan.bridges[b];
     bridge.window_base = window_base_of(b);
     bridge.ecam_base = kEcamBase + (std::uint64_t{bridge.bridge->segment} << 28);
+    const std::size_t ioapics = plan.has_pic() ? 1 : plan.first_pins.size();
+    bridge.ioapic = b % ioapics;
+    const std::size_t half = b / ioapics % 2;
     for (unsigned wire = 0; wire < 4; ++wire) {
-      bridge.pins[wire] = Pin(static_cast<std::uint16_t>(16 + (b % 2) * 4 + wire));
+      bridge.pins[wire] = Pin(static_cast<std::uint16_t>(kFirstPciPin + half * 4 + wire));
     }
     for (std::size_t d = 0; d < bridge.devices.size(); ++d) {
       DevicePlan& device = bridge.devices[d];
@@ -121,19 +127,28 @@ void give_vectors(const WishesOfDevices& wishes, X86Plan& plan) {
   }
 }
 
+/// On a board with 8259s firmware has chosen the vectors, and CPU 0 takes them.
+Slot slot_of_wire(X86Plan& plan, Pin pin, CpuId cpu) {
+  if (!plan.has_pic()) return plan.take_slot(cpu);
+  const Pin irq = irq_of_pirq(raw(pin) - kFirstPciPin);
+  return {CpuId{0}, Vector(static_cast<std::uint8_t>(kPicVectors + raw(irq)))};
+}
+
 void give_pins(X86Plan& plan) {
-  std::map<Pin, PinPlan> pins;
+  std::map<std::pair<std::size_t, Pin>, PinPlan> pins;
   for_each_function(plan, [&](const FunctionPlan& function) {
     const Device& device = *function.device;
     if (!device.intx) return;
     const unsigned number = (raw(function.rid) >> 3) & 0x1F;
-    const Pin pin = plan.bridges[function.bridge].pins[(number + *device.intx) % 4];
+    const BridgePlan& bridge = plan.bridges[function.bridge];
+    const Pin pin = bridge.pins[(number + *device.intx) % 4];
     Slot& slot = plan.slots[function.first_source + device.msix];
-    const bool first = pins.find(pin) == pins.end();
-    PinPlan& served = pins[pin];
-    if (first) {
+    const auto [known, is_new] = pins.try_emplace({bridge.ioapic, pin});
+    PinPlan& served = known->second;
+    if (is_new) {
+      served.ioapic = bridge.ioapic;
       served.pin = pin;
-      served.slot = plan.take_slot(slot.cpu);
+      served.slot = slot_of_wire(plan, pin, slot.cpu);
     }
     slot = served.slot;
     served.functions.push_back(function);
@@ -186,6 +201,11 @@ X86Plan plan_x86(const Scenario& scenario, bool remapped) {
   plan.remapped = remapped;
   plan.cpus = scenario.machine.cpus;
   plan.next_vector.resize(plan.cpus);
+  plan.interrupts = scenario.machine.interrupts;
+  for (const scenario::Ioapic& ioapic : scenario.machine.ioapics) {
+    plan.first_pins.push_back(plan.ioapic_pins);
+    plan.ioapic_pins += ioapic.pins;
+  }
   plan.bridges = canonical_bridges(scenario);
   place(plan);
   give_vectors(wishes_in(scenario), plan);

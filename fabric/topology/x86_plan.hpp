@@ -1,5 +1,5 @@
-// What an operating system decides before the first interrupt on x86: which CPU and vector each source
-// gets, where tables and registers lie.
+// What an operating system decides before the first interrupt on x86: which CPU and vector each
+// source gets, where tables and registers lie.
 //
 // Vectors are given out per CPU from kFirstVector up, in canonical order of the sources, and shared
 // once a CPU has no more.
@@ -26,6 +26,8 @@ constexpr std::uint64_t kMemoryBytes = 0xC0000000;
 constexpr std::uint64_t kRemapTable = 0x200000;
 constexpr std::uint64_t kRemapQueue = 0x400000;
 constexpr std::uint64_t kIoApicPage = 0xFEC00000;
+/// Of the `index`-th IOAPIC.
+constexpr std::uint64_t ioapic_page(std::size_t index) { return kIoApicPage + index * 0x1000; }
 constexpr std::uint64_t kVtdPage = 0xFED90000;
 constexpr std::uint64_t kFunctionWindows = 0x4000000000;  // one 2^36 share a host bridge
 constexpr std::uint64_t kWindowShare = std::uint64_t{1} << 36;
@@ -41,8 +43,21 @@ constexpr std::uint64_t window_base_of(std::size_t bridge) {
 
 constexpr unsigned kFirstVector = 0x30;
 constexpr unsigned kLastVector = 0xEE;
-/// What the IOAPIC's messages come from: bus 240, device 31, function 7.
-constexpr RequesterId kIoApicRequester{0xF0FF};
+/// What the messages of the `index`-th IOAPIC come from: bus 240, device 31, function 7 and below.
+constexpr RequesterId ioapic_requester(std::size_t index) {
+  return RequesterId(static_cast<std::uint16_t>(0xF0FF - index));
+}
+
+// A board with 8259s.
+constexpr unsigned kPicVectors = 0x20;  // IRQ n has vector 0x20 + n
+/// The PCI interrupt router: device 31, function 0 on bus 0 of segment 0.
+constexpr RequesterId kPirqRouter{31 << 3};
+constexpr std::uint64_t kPirqPage = kEcamBase + raw(kPirqRouter) * pci::kConfigSpaceBytes;
+/// Where firmware routes a PIRQ to, 0 is PIRQA.
+constexpr Pin irq_of_pirq(unsigned pirq) {
+  constexpr std::array<std::uint16_t, 4> kIrqs = {11, 10, 9, 5};
+  return Pin{kIrqs[pirq % 4]};
+}
 
 /// A CPU and a vector on it.
 struct Slot {
@@ -81,15 +96,18 @@ struct BridgePlan {
   const scenario::HostBridge* bridge = nullptr;
   std::vector<DevicePlan> devices;  // ascending by requester id
   std::uint32_t functions = 0;      // of all of them
-  std::array<Pin, 4> pins{};        // IOAPIC pins of the four INTx wires
+  std::size_t ioapic = 0;           // which IOAPIC its wires reach
+  std::array<Pin, 4> pins{};        // and the pins of the four INTx wires there
   std::uint64_t window_base = 0;
   std::uint64_t ecam_base = 0;
 
   FunctionPlan function_at(FunctionRow row) const;
 };
 
-/// What a level-triggered IOAPIC pin serves.
+/// What a level-triggered IOAPIC pin serves. On a board with 8259s the pins are PIRQs, which begin
+/// at PirqRouter::kFirstPin.
 struct PinPlan {
+  std::size_t ioapic = 0;
   Pin pin{};
   Slot slot;
   std::vector<FunctionPlan> functions;  // those whose INTx drives it
@@ -105,10 +123,14 @@ struct X86Plan {
   bool remapped = false;
   scenario::ApicMode apic = scenario::ApicMode::Xapic;
   std::vector<Vector> tick_vectors;  // by CPU, of its timer; none without `tick`
-  std::uint32_t device_sources = 0;   // SourceIds below this are of devices
-  std::vector<Slot> slots;            // by SourceId: where each vector's interrupt goes
-  std::vector<unsigned> next_vector;  // by CPU: how many vectors were given out
+  scenario::Interrupts interrupts = scenario::Interrupts::Ioapic;
+  std::vector<std::uint32_t> first_pins;  // of each IOAPIC, counted through all of them
+  std::uint32_t ioapic_pins = 0;          // of all of them
+  std::uint32_t device_sources = 0;       // SourceIds below this are of devices
+  std::vector<Slot> slots;                // by SourceId: where each vector's interrupt goes
+  std::vector<unsigned> next_vector;      // by CPU: how many vectors were given out
 
+  bool has_pic() const { return interrupts == scenario::Interrupts::Pic; }
   /// Another slot on `cpu`.
   Slot take_slot(CpuId cpu);
   Slot slot_of(const FunctionPlan& function, unsigned vector) const {
@@ -145,7 +167,8 @@ constexpr std::uint64_t window_of(const BridgePlan& bridge, FunctionRow row) {
 /// Where a CPU reaches the register at `offset` of the page: there, or as an MSR.
 std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset);
 
-/// The message that makes `slot` pending: directly, or through entry `index` of the remapping table.
+/// The message that makes `slot` pending: directly, or through entry `index` of the remapping
+/// table.
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index);
 
 }  // namespace irqfab::topology

@@ -169,6 +169,8 @@ void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
     if (!answer.spurious) env.note(Event::HandlerEntered, answer.span, raw(answer.vector));
   } else if (!answer.spurious) {
     enter(answer.cpu, FrameKind::Interrupt, answer.vector, answer.span, env);
+  } else if (const EndOverBus* end = end_over_bus(answer.vector)) {
+    write_all(end->writes_if_spurious, env);
   }
   go_on(answer.cpu, env);
 }

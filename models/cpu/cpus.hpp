@@ -149,6 +149,8 @@ class Cpus final {
   void end_step(CpuId cpu, Env& env);
   void acknowledge(CpuId cpu, Env& env);
   void tell_end(CpuId cpu, Vector vector, Env& env);
+  const EndOverBus* end_over_bus(Vector vector) const;
+  static void write_all(const std::vector<EndWrite>& writes, Env& env);
   void leave(CpuId cpu, Env& env);
 
   Served served_by(CpuId cpu, Vector vector) const {

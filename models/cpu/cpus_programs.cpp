@@ -118,14 +118,22 @@ void Cpus::acknowledge(CpuId id, Env& env) {
 }
 
 void Cpus::tell_end(CpuId id, Vector vector, Env& env) {
-  for (const EndOverBus& end : config_.ends) {
-    if (end.vector != vector) continue;
-    for (const EndWrite& write : end.writes) {
-      env.send(kBus, BusWrite{write.address, write.data, kNoSpan, {}, 1});
-    }
-    return;
-  }
+  const EndOverBus* end = end_over_bus(vector);
+  if (end != nullptr) return write_all(end->writes, env);
   env.send(kController, RegisterWrite{id, config_.eoi_register, 0});
+}
+
+const EndOverBus* Cpus::end_over_bus(Vector vector) const {
+  for (const EndOverBus& end : config_.ends) {
+    if (end.vector == vector) return &end;
+  }
+  return nullptr;
+}
+
+void Cpus::write_all(const std::vector<EndWrite>& writes, Env& env) {
+  for (const EndWrite& write : writes) {
+    env.send(kBus, BusWrite{write.address, write.data, kNoSpan, {}, 1});
+  }
 }
 
 /// IRET, which ends the blocking of NMIs even if it is not the NMI handler's; or the end of a

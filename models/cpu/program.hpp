@@ -77,6 +77,7 @@ struct EndWrite {
 struct EndOverBus {
   Vector vector{};
   std::vector<EndWrite> writes;
+  std::vector<EndWrite> writes_if_spurious;  // it ran for nothing
 };
 
 }  // namespace irqfab::cpu

@@ -41,7 +41,7 @@ Cpus::Config config() {
   config.served.resize(2 * 256);
   config.served[raw(kVector)] = {0, 1};
   config.served[raw(kShared)] = {1, 3};
-  config.ends = {{kElsewhere, {{0x1A0, 0x62}, {0x120, 0x61}}}};
+  config.ends = {{kElsewhere, {{0x1A0, 0x62}, {0x120, 0x61}}, {{0x120, 0x63}}}};
   return config;
 }
 
@@ -179,6 +179,17 @@ TEST_F(CpusTest, ACpuThatDoesNotExistIsAGuestError) {
 }
 
 // ---- the handler ------------------------------------------------------------------------------
+
+TEST_F(CpusHandler, SpuriousVectorOfAnotherControllerMayNeedAnEndAllTheSame) {
+  line(Level::High);
+  cpus.receive(Cpus::kController, IntaAnswer{kCpu, kElsewhere, true, kNoSpan}, env);
+  const auto writes = env.messages<BusWrite>();
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(writes[0].address, 0x120u);
+  EXPECT_EQ(writes[0].data, 0x63u);
+  EXPECT_FALSE(cpus.in_handler(kCpu));
+  EXPECT_EQ(eois(), 0u);
+}
 
 TEST_F(CpusHandler, EndOfAVectorOfAnotherControllerIsToldOverTheBus) {
   take(kElsewhere, span(1));
