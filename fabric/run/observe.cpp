@@ -41,8 +41,10 @@ void compare_set(ExpectationRow& row, const ValueMap& args, const char* name,
 std::uint64_t entry_of(const ValueMap& args) {
   using x86::Rte;
   if (const auto value = optional_number(args, "value")) return *value;
-  constexpr const char* kModes[] = {"fixed", "lowest", "smi", "", "nmi", "init", "", "extint"};
-  const auto mode = std::find(std::begin(kModes), std::end(kModes), text(args, "mode"));
+  constexpr const char* kModes[] = {"fixed", "lowest", "smi",      "reserved",
+                                    "nmi",   "init",   "reserved", "extint"};
+  const std::string wanted = has(args, "mode") ? text(args, "mode") : kModes[0];
+  const auto mode = std::find(std::begin(kModes), std::end(kModes), wanted);
   std::uint64_t bits = Rte::INTVEC::set(0, number(args, "vector"));
   if (mode != std::end(kModes)) {
     bits = Rte::DELMOD::set(bits, static_cast<std::uint64_t>(mode - kModes));
