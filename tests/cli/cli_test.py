@@ -184,6 +184,13 @@ class Run(CliTest):
         self.assertGreater(run["simulated_ps"], 900_000_000)
 
 
+class Scenarios(CliTest):
+    def test_what_the_architectural_ones_expect_holds(self):
+        for path in sorted((ROOT / "scenarios/x86").glob("*.yaml")):
+            with self.subTest(path=path):
+                self.run_ok("run", path)
+
+
 class Check(CliTest):
     def test_a_good_scenario_has_no_errors(self):
         done = self.run_ok("check", ROOT / "scenarios/nvme-8q.yaml")

@@ -34,11 +34,13 @@ class Maker {
   Maker(Purpose purpose, std::uint64_t seed)
       : random_(seed, static_cast<std::uint64_t>(purpose)),
         habits_(seed, 100 + static_cast<std::uint64_t>(purpose)),
+        board_(seed, 200 + static_cast<std::uint64_t>(purpose)),
         purpose_(purpose) {}
 
   void make() {
     remapped_ = chance(3);
     cpus_ = pick({1u, 2u, 3u, 4u, 8u, 16u});
+    make_board();
     make_bridges();
     for (const MadeDevice& device : devices_) make_use_of(device);
     if (chance(2)) make_changes();
@@ -77,6 +79,12 @@ class Maker {
   }
 
   // ---- the machine ----
+  /// Its draws are a stream of their own: the loads do not depend on them.
+  void make_board() {
+    has_pic_ = cpus_ == 1 && board_.below(2) == 0;
+    ioapics_ = 1 + board_.below(3);
+  }
+
   void make_bridges() {
     const auto count = between(1, 3);
     const bool one_segment = chance(3);
@@ -261,7 +269,10 @@ class Maker {
 
   Random random_;
   Random habits_;
+  Random board_;
   Purpose purpose_;
+  bool has_pic_ = false;
+  std::uint64_t ioapics_ = 1;
   bool remapped_ = false;
   unsigned cpus_ = 1;
   std::size_t ids_ = 0;
@@ -326,7 +337,10 @@ MadeScenario Maker::write(Arrangement arrangement) {
   Writer writer(arrangement, ids_);
   writer.line("irqfab: 1");
   writer.line(std::string("machine:\n  arch: ") + (remapped_ ? "x86-ir" : "x86"));
-  writer.line("  cpus: " + std::to_string(cpus_) + '\n' + cpu_habits_ + "  host_bridges:");
+  writer.line("  cpus: " + std::to_string(cpus_) + '\n' + cpu_habits_ +
+              "  interrupts: " + (has_pic_ ? "pic" : "ioapic"));
+  writer.line("  ioapics: [ {}" + std::string(ioapics_ > 1 ? ", { inputs: wired }" : "") +
+              (ioapics_ > 2 ? ", { version: 0x11 }" : "") + " ]\n  host_bridges:");
   std::vector<MadeBridge> bridges = bridges_;
   writer.shuffle(bridges);
   for (MadeBridge& bridge : bridges) {

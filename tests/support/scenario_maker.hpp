@@ -25,7 +25,8 @@ struct MadeScenario {
       ids;  // of bridges, then devices, in an order that no arrangement changes
 };
 
-/// About 200 to 2000 interrupts on 1 to 16 CPUs, 1 to 3 host bridges and 1 to 12 devices.
+/// About 200 to 2000 interrupts on 1 to 16 CPUs, 1 to 3 host bridges, IOAPICs and 1 to 12 devices;
+/// with one CPU also through 8259s.
 MadeScenario make_scenario(Purpose purpose, std::uint64_t seed, Arrangement arrangement = kAsMade);
 
 }  // namespace irqfab::test

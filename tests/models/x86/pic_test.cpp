@@ -36,6 +36,18 @@ TEST_F(PicEdge, RestsAtIrrThenAtIsrUntilTheEoi) {
   EXPECT_FALSE(wants());
 }
 
+TEST_F(PicInta, IsNotedOnceForBothChipsAndBeforeTheAcceptance) {
+  raise(12, span(1));
+  env.clear();
+  inta();
+  std::vector<Event> of_span;
+  for (const auto& note : env.notes) {
+    if (note.span == span(1)) of_span.push_back(note.event);
+  }
+  EXPECT_EQ(of_span, (std::vector<Event>{Event::PicAcknowledged, Event::Accepted}));
+  EXPECT_EQ(noted(Event::PicAcknowledged, span(1)), 12u);
+}
+
 TEST_F(PicEdge, ThatFallsBeforeInta) {
   raise(3, span(1));
   lower(3);
