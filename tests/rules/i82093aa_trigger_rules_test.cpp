@@ -176,6 +176,7 @@ void masked_level_that_ended_leaves_nothing() {
   Board b;
   b.program(kLevel | kMask | 0x41);
   b.pulse();
+  EXPECT_EQ(b.env.count(Event::Cancelled), 1u);
   b.program(kLevel | 0x41);
   EXPECT_EQ(b.sent(), 0u);
 }

@@ -1,66 +1,14 @@
-// Rules of the 8259A and of the pair in a PC: Intel 8259A data sheet (231468), by its headings; the
-// edge/level control registers by the PIIX (290562) data sheet.
+// Rules of the 8259A: initialization, the interrupt sequence, EOI and rotation. Intel 8259A data
+// sheet (231468), by its headings.
 
-#include <cstdint>
-#include <initializer_list>
-
-#include "models/x86/pic.hpp"
+#include "tests/rules/pic_pair.hpp"
 #include "tests/rules/rule.hpp"
-#include "tests/support/recording_env.hpp"
 
 namespace irqfab::rules {
 namespace {
 
 using namespace x86;
-
-constexpr std::uint16_t kMaster = 0x20, kSlave = 0xA0, kElcr1 = 0x4D0, kElcr2 = 0x4D1;
-constexpr unsigned kEoi = 0x20, kSpecificEoi = 0x60, kReadIrr = 0x0A, kReadIsr = 0x0B, kPoll = 0x0C;
-
-struct Pair {
-  Pair() { initialize(0x01); }
-  explicit Pair(PicTrigger trigger) : chip(config(trigger)) {}
-  static Pic::Config config(PicTrigger trigger) {
-    Pic::Config made;
-    made.trigger = trigger;
-    return made;
-  }
-
-  void initialize(unsigned icw4, unsigned icw1 = 0x11) {
-    words(kMaster, {icw1, 0x20, 0x04, icw4});
-    words(kSlave, {icw1, 0x28, 0x02, icw4});
-  }
-  void words(std::uint16_t port, std::initializer_list<unsigned> icws) {
-    std::uint16_t to = port;
-    for (const unsigned icw : icws) {
-      write(to, icw);
-      to = static_cast<std::uint16_t>(port + 1);
-    }
-  }
-  void write(std::uint16_t port, unsigned value) {
-    chip.write(port, static_cast<std::uint8_t>(value), env);
-  }
-  void mask(std::uint16_t port, unsigned imr) { write(static_cast<std::uint16_t>(port + 1), imr); }
-  unsigned read(std::uint16_t port) { return chip.read(port, env); }
-  unsigned irr(std::uint16_t port = kMaster) {
-    write(port, kReadIrr);
-    return read(port);
-  }
-  unsigned isr(std::uint16_t port = kMaster) {
-    write(port, kReadIsr);
-    return read(port);
-  }
-  void raise(unsigned pin) { drive(pin, Level::High); }
-  void lower(unsigned pin) { drive(pin, Level::Low); }
-  void pulse(unsigned pin) { raise(pin), lower(pin); }
-  void drive(unsigned pin, Level level) {
-    chip.on_pin({Pin(static_cast<std::uint16_t>(pin)), level, 0, kNoSpan}, env);
-  }
-  bool asks() const { return chip.intr() == Level::High; }
-  unsigned inta() { return raw(chip.on_inta(CpuId{0}, env).vector); }
-
-  Pic chip{Pic::Config{}};
-  test::RecordingEnv env;
-};
+using Pair = PicPair;
 
 // ---- Initialization ----
 
@@ -283,179 +231,6 @@ void rotation_on_specific_eoi_does_both() {
   EXPECT_EQ(p.inta(), 0x27u);
 }
 
-// ---- Interrupt Masks and Special Mask Mode ----
-
-void masked_inputs_do_not_ask_but_stay_in_irr() {
-  Pair p;
-  p.mask(kMaster, 0x10);
-  p.raise(4);
-  EXPECT_FALSE(p.asks());
-  EXPECT_EQ(p.irr(), 0x10u);
-  p.mask(kMaster, 0x00);
-  EXPECT_EQ(p.inta(), 0x24u);
-}
-void data_port_reads_the_mask() {
-  Pair p;
-  p.mask(kMaster, 0xA5);
-  p.mask(kSlave, 0x5A);
-  p.write(kMaster, kReadIsr);
-  EXPECT_EQ(p.read(kMaster + 1), 0xA5u);
-  EXPECT_EQ(p.read(kSlave + 1), 0x5Au);
-}
-void special_mask_mode_lets_lower_ones_past_a_masked_one() {
-  Pair p;
-  p.raise(3), p.inta();
-  p.mask(kMaster, 0x08);
-  p.raise(6);
-  EXPECT_FALSE(p.asks());
-  p.write(kMaster, 0x68);
-  EXPECT_TRUE(p.asks());
-  p.write(kMaster, 0x48);
-  EXPECT_FALSE(p.asks());
-}
-void non_specific_eoi_does_not_reach_a_masked_one_then() {
-  Pair p;
-  p.raise(3), p.inta();
-  p.mask(kMaster, 0x08);
-  p.write(kMaster, 0x68);
-  p.write(kMaster, kEoi);
-  EXPECT_EQ(p.isr(), 0x08u);
-  p.write(kMaster, kSpecificEoi | 3);
-  EXPECT_EQ(p.isr(), 0x00u);
-}
-void smm_counts_with_esmm_alone() {
-  Pair p;
-  p.raise(3), p.inta();
-  p.mask(kMaster, 0x08);
-  p.raise(6);
-  p.write(kMaster, 0x28);
-  EXPECT_FALSE(p.asks());
-}
-
-// ---- Poll and status ----
-
-void poll_is_an_acknowledge() {
-  Pair p;
-  p.raise(4);
-  p.write(kMaster, kPoll);
-  EXPECT_EQ(p.read(kMaster), 0x84u);
-  EXPECT_EQ(p.isr(), 0x10u);
-  EXPECT_FALSE(p.asks());
-}
-void poll_without_a_request_has_bit_7_clear() {
-  Pair p;
-  p.write(kMaster, kPoll);
-  EXPECT_EQ(p.read(kMaster) & 0x80u, 0u);
-  EXPECT_EQ(p.isr(), 0u);
-}
-void poll_serves_one_read() {
-  Pair p;
-  p.raise(4), p.raise(5);
-  p.write(kMaster, kPoll);
-  p.read(kMaster);
-  EXPECT_EQ(p.read(kMaster), 0x20u) << "IRR again";
-}
-void register_choice_is_remembered() {
-  Pair p;
-  p.raise(4), p.inta();
-  p.raise(6);
-  p.write(kMaster, kReadIsr);
-  EXPECT_EQ(p.read(kMaster), 0x10u);
-  EXPECT_EQ(p.read(kMaster), 0x10u);
-  p.write(kMaster, 0x08);
-  EXPECT_EQ(p.read(kMaster), 0x10u) << "RR clear: no choice";
-  p.write(kMaster, kReadIrr);
-  EXPECT_EQ(p.read(kMaster), 0x40u);
-}
-
-// ---- Edge and Level Triggered Modes, ELCR ----
-
-void an_edge_asks_once() {
-  Pair p;
-  p.raise(4), p.inta();
-  p.write(kMaster, kEoi);
-  EXPECT_FALSE(p.asks());
-}
-void a_level_asks_as_long_as_it_lasts() {
-  Pair p;
-  p.write(kElcr1, 0x10);
-  p.raise(4), p.inta();
-  p.write(kMaster, kEoi);
-  EXPECT_TRUE(p.asks());
-  p.lower(4);
-  EXPECT_FALSE(p.asks());
-}
-void elcr_keeps_irq_0_1_2_8_and_13_edges() {
-  Pair p;
-  p.write(kElcr1, 0xFF);
-  p.write(kElcr2, 0xFF);
-  EXPECT_EQ(p.read(kElcr1), 0xF8u);
-  EXPECT_EQ(p.read(kElcr2), 0xDEu);
-}
-void elcr_takes_the_place_of_ltim() {
-  Pair p;
-  p.initialize(0x01, 0x19);
-  p.raise(4), p.inta();
-  p.write(kMaster, kEoi);
-  EXPECT_FALSE(p.asks());
-}
-
-// ---- Cascade Mode and Special Fully Nested Mode ----
-
-void the_slave_answers_for_its_inputs() {
-  Pair p;
-  p.raise(12);
-  EXPECT_EQ(p.inta(), 0x2Cu);
-  EXPECT_EQ(p.isr(kMaster), 0x04u);
-  EXPECT_EQ(p.isr(kSlave), 0x10u);
-}
-void both_chips_need_their_eoi() {
-  Pair p;
-  p.raise(12), p.inta();
-  p.write(kSlave, kEoi);
-  p.raise(14);
-  EXPECT_FALSE(p.asks());
-  p.write(kMaster, kEoi);
-  EXPECT_TRUE(p.asks());
-}
-void a_spurious_slave_leaves_the_master_in_service() {
-  Pair p;
-  // The board drives the cascade input besides: the master asks, and the slave has nothing.
-  p.raise(2);
-  EXPECT_EQ(p.inta(), 0x2Fu);
-  EXPECT_EQ(p.isr(kMaster), 0x04u);
-  EXPECT_EQ(p.isr(kSlave), 0x00u);
-}
-void the_slave_sits_between_ir1_and_ir3() {
-  Pair p;
-  p.raise(3), p.raise(15), p.raise(1);
-  EXPECT_EQ(p.inta(), 0x21u);
-  p.write(kMaster, kEoi);
-  EXPECT_EQ(p.inta(), 0x2Fu);
-  p.write(kSlave, kEoi), p.write(kMaster, kEoi);
-  EXPECT_EQ(p.inta(), 0x23u);
-}
-void special_fully_nested_mode_lets_the_slave_in_again() {
-  Pair p;
-  p.raise(12), p.inta();
-  p.raise(9);
-  EXPECT_FALSE(p.asks());
-  Pair q;
-  q.initialize(0x11);
-  q.raise(12), q.inta();
-  q.raise(14);
-  EXPECT_FALSE(q.asks()) << "lower than what the slave serves";
-  q.raise(9);
-  EXPECT_EQ(q.inta(), 0x29u);
-}
-void the_slaves_address_is_compared() {
-  Pair p;
-  p.words(kSlave, {0x11, 0x28, 0x03, 0x01});
-  p.raise(12);
-  EXPECT_EQ(p.inta(), 0xFFu);
-  EXPECT_EQ(p.isr(kSlave), 0x00u);
-}
-
 constexpr Rule kRules[] = {
     {"ICW1", "NothingIsAskedBeforeTheLastWord", nothing_is_asked_before_the_last_word},
     {"ICW1", "ClearsTheMask", icw1_clears_the_mask},
@@ -488,30 +263,6 @@ constexpr Rule kRules[] = {
     {"Automatic Rotation", "InAutomaticEoiIsSwitched", rotation_in_automatic_eoi_is_switched},
     {"Specific Rotation", "SetPriorityNamesTheLowest", set_priority_names_the_lowest},
     {"Specific Rotation", "OnSpecificEoiDoesBoth", rotation_on_specific_eoi_does_both},
-    {"Interrupt Masks", "MaskedInputsDoNotAskButStayInIrr",
-     masked_inputs_do_not_ask_but_stay_in_irr},
-    {"Interrupt Masks", "DataPortReadsTheMask", data_port_reads_the_mask},
-    {"Special Mask Mode", "LetsLowerOnesPastAMaskedOne",
-     special_mask_mode_lets_lower_ones_past_a_masked_one},
-    {"Special Mask Mode", "NonSpecificEoiDoesNotReachAMaskedOne",
-     non_specific_eoi_does_not_reach_a_masked_one_then},
-    {"Special Mask Mode", "SmmCountsWithEsmmAlone", smm_counts_with_esmm_alone},
-    {"Poll Command", "IsAnAcknowledge", poll_is_an_acknowledge},
-    {"Poll Command", "WithoutARequestHasBit7Clear", poll_without_a_request_has_bit_7_clear},
-    {"Poll Command", "ServesOneRead", poll_serves_one_read},
-    {"Reading the Status", "RegisterChoiceIsRemembered", register_choice_is_remembered},
-    {"Edge and Level", "AnEdgeAsksOnce", an_edge_asks_once},
-    {"Edge and Level", "ALevelAsksAsLongAsItLasts", a_level_asks_as_long_as_it_lasts},
-    {"PIIX ELCR", "KeepsIrq0128And13Edges", elcr_keeps_irq_0_1_2_8_and_13_edges},
-    {"PIIX ELCR", "TakesThePlaceOfLtim", elcr_takes_the_place_of_ltim},
-    {"Cascade Mode", "TheSlaveAnswersForItsInputs", the_slave_answers_for_its_inputs},
-    {"Cascade Mode", "BothChipsNeedTheirEoi", both_chips_need_their_eoi},
-    {"Cascade Mode", "ASpuriousSlaveLeavesTheMasterInService",
-     a_spurious_slave_leaves_the_master_in_service},
-    {"Cascade Mode", "TheSlaveSitsBetweenIr1AndIr3", the_slave_sits_between_ir1_and_ir3},
-    {"Cascade Mode", "TheSlavesAddressIsCompared", the_slaves_address_is_compared},
-    {"Special Fully Nested", "LetsTheSlaveInAgain",
-     special_fully_nested_mode_lets_the_slave_in_again},
 };
 
 INSTANTIATE_TEST_SUITE_P(I8259a, Rules, testing::ValuesIn(kRules), name_of);
