@@ -99,7 +99,10 @@ class KvmSession final : public Session {
     const auto thread = plan_.threads.find(call.node);
     if (thread != plan_.threads.end()) made.task = thread->second;
     made.call = static_cast<std::uint16_t>(kind_of(call.event));
-    if (call.event == Event::EventfdWritten) made.a = plan_.names.irqfd_numbered(call.detail);
+    if (call.event == Event::EventfdWritten) {
+      made.a = plan_.names.irqfd_numbered(call.detail);
+      made.b = 1;
+    }
     machine_.put(kKvmComponent, kvm::KvmHost::kCalls, made, time);
   }
 

@@ -147,7 +147,9 @@ kvm::Answer KvmSteps::set_routing(const Step& step) {
 
 void KvmSteps::call(kvm::Call kind, std::uint64_t operand) {
   const bool by_guest = kind == kvm::Call::ApicWrite;
-  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), operand, 0};
+  const std::uint64_t added = kind == kvm::Call::EventfdWrite ? 1 : 0;
+  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), operand,
+                      added};
   machine_.put(component_, kvm::KvmHost::kCalls, made);
   machine_.run();
 }

@@ -43,6 +43,19 @@ std::string module_name(std::string name) {
   return name;
 }
 
+/// From one station straight into another.
+class DirectLink final : public Link {
+ public:
+  DirectLink(StationBase& peer, PortId port) : peer_(peer), port_(port) {}
+  void carry(const Message& message, Time departure, std::uint16_t round) override {
+    peer_.accept(port_, message, departure, round);
+  }
+
+ private:
+  StationBase& peer_;
+  PortId port_;
+};
+
 struct SavedMachine final : Machine::Saved {
   explicit SavedMachine(Engine::Saved saved) : engine(std::move(saved)) {}
   Engine::Saved engine;
@@ -59,11 +72,20 @@ std::vector<SpanId> each_once(std::vector<SpanId> spans) {
 }  // namespace
 
 struct Machine::Parts {
-  Parts(const Topology& topology, const PriceList& prices, RecordSink* sink)
-      : engine(ledger_config(topology), sink), kernel("irqfab", engine, RunAhead::On) {
+  Parts(const Topology& topology, const PriceList& prices, RecordSink* sink, EngineKind kind)
+      : engine(ledger_config(topology), sink) {
+    if (kind == EngineKind::Tlm) {
+      kernel = std::make_unique<Kernel>("irqfab", engine, RunAhead::On);
+    }
     const auto first = topology::first_nodes(topology);
     for (std::size_t c = 0; c < topology.components.size(); ++c) {
-      shells.push_back(make_shell(topology.components[c], first[c], prices));
+      if (kernel) {
+        shells.push_back(make_shell(topology.components[c], first[c], prices));
+        stations.push_back(&shells.back()->station());
+      } else {
+        bare.push_back(make_station(topology.components[c], first[c], prices));
+        stations.push_back(bare.back().get());
+      }
     }
     for (const topology::Edge& edge : topology.edges) join_edge(topology, edge, prices);
   }
@@ -74,9 +96,20 @@ struct Machine::Parts {
     return std::visit(
         [&](const auto& config) -> std::unique_ptr<ShellBase> {
           using Core = typename CoreOf<std::decay_t<decltype(config)>>::type;
-          return std::make_unique<Shell<Core>>(name.c_str(), kernel,
+          return std::make_unique<Shell<Core>>(name.c_str(), *kernel,
                                                plan_of(component, first_node), prices,
                                                Core(config));
+        },
+        component.config);
+  }
+
+  std::unique_ptr<StationBase> make_station(const Component& component, std::uint32_t first_node,
+                                            const PriceList& prices) {
+    return std::visit(
+        [&](const auto& config) -> std::unique_ptr<StationBase> {
+          using Core = typename CoreOf<std::decay_t<decltype(config)>>::type;
+          return std::make_unique<Station<Core>>(engine, plan_of(component, first_node), prices,
+                                                 Core(config));
         },
         component.config);
   }
@@ -89,18 +122,35 @@ struct Machine::Parts {
     const unsigned depth = spec.kind == EdgeKind::Bus
                                ? prices[static_cast<std::size_t>(service)].queue_depth
                                : 0;
-    join(*shells[edge.from], edge.from_port, *shells[edge.to], edge.to_port, spec.kind, spec.order,
-         depth);
+    if (kernel) {
+      join(*shells[edge.from], edge.from_port, *shells[edge.to], edge.to_port, spec.kind,
+           spec.order, depth);
+    } else {
+      join_directly(edge, spec.order, depth);
+    }
+  }
+
+  void join_directly(const topology::Edge& edge, Order order, unsigned depth) {
+    StationBase& from = *stations[edge.from];
+    StationBase& to = *stations[edge.to];
+    links.push_back(std::make_unique<DirectLink>(to, edge.to_port));
+    from.connect(edge.from_port, order, links.back().get(), &to, depth);
+    links.push_back(std::make_unique<DirectLink>(from, edge.from_port));
+    to.connect(edge.to_port, Order::Ordered, links.back().get(), &from, 0);
+    if (depth > 0) to.fed_by(edge.to_port, &from, edge.from_port);
   }
 
   Engine engine;
-  Kernel kernel;
-  std::vector<std::unique_ptr<ShellBase>> shells;
+  std::unique_ptr<Kernel> kernel;                  // Tlm only
+  std::vector<std::unique_ptr<ShellBase>> shells;  // Tlm: one a component
+  std::vector<std::unique_ptr<StationBase>> bare;  // Fast: one a component
+  std::vector<std::unique_ptr<Link>> links;        // Fast: both ways of each edge
+  std::vector<StationBase*> stations;              // of either
 };
 
 Machine::Machine(const Topology& topology, const PriceList& prices,
-                 const std::vector<NodePrice>& node_prices, RecordSink* sink)
-    : parts_(std::make_unique<Parts>(topology, prices, sink)) {
+                 const std::vector<NodePrice>& node_prices, RecordSink* sink, EngineKind kind)
+    : parts_(std::make_unique<Parts>(topology, prices, sink, kind)) {
   for (const NodePrice& own : node_prices) {
     station(own.component).override_price(own.first, own.last, own.event, own.price);
   }
@@ -109,16 +159,17 @@ Machine::Machine(const Topology& topology, const PriceList& prices,
 Machine::~Machine() = default;
 
 void Machine::run(Time until) {
-  const Engine& engine = parts_->engine;
+  Engine& engine = parts_->engine;
+  if (!parts_->kernel) return engine.run(until);
   if (engine.idle() || engine.next_time() > until) return;
-  parts_->kernel.set_horizon(until);
-  parts_->kernel.disturb();
+  parts_->kernel->set_horizon(until);
+  parts_->kernel->disturb();
   sc_core::sc_start();
 }
 
 Engine& Machine::engine() { return parts_->engine; }
 const Ledger& Machine::ledger() const { return parts_->engine.ledger(); }
-StationBase& Machine::station(std::size_t component) { return shell(component).station(); }
+StationBase& Machine::station(std::size_t component) { return *parts_->stations[component]; }
 ShellBase& Machine::shell(std::size_t component) { return *parts_->shells[component]; }
 
 void Machine::put(std::size_t component, PortId port, const Message& message, Time time) {
@@ -132,7 +183,7 @@ void Machine::put(std::size_t component, PortId port, const Message& message) {
 
 std::vector<SpanId> Machine::held_spans() {
   std::vector<SpanId> spans;
-  for (auto& shell : parts_->shells) shell->station().held_spans(spans);
+  for (StationBase* station : parts_->stations) station->held_spans(spans);
   return each_once(std::move(spans));
 }
 
@@ -154,18 +205,18 @@ Result<std::unique_ptr<Machine::Saved>> Machine::save() {
                       "a machine of the scenario's components alone", ""};
   }
   auto saved = std::make_unique<SavedMachine>(parts_->engine.save());
-  for (const auto& shell : parts_->shells) {
-    saved->stations.push_back(shell->station().save());
-    saved->ports.push_back(shell->save_ports());
-  }
+  for (StationBase* station : parts_->stations) saved->stations.push_back(station->save());
+  for (const auto& shell : parts_->shells) saved->ports.push_back(shell->save_ports());
   return std::unique_ptr<Saved>(std::move(saved));
 }
 
 void Machine::restore(const Saved& of_this_machine) {
   const auto& saved = static_cast<const SavedMachine&>(of_this_machine);
   parts_->engine.restore(saved.engine);
+  for (std::size_t i = 0; i < parts_->stations.size(); ++i) {
+    parts_->stations[i]->restore(*saved.stations[i]);
+  }
   for (std::size_t i = 0; i < parts_->shells.size(); ++i) {
-    parts_->shells[i]->station().restore(*saved.stations[i]);
     parts_->shells[i]->restore_ports(saved.ports[i]);
   }
 }

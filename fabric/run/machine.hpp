@@ -1,9 +1,14 @@
-// A topology brought to life: every component a shell on one SystemC kernel. One machine a process,
-// because SystemC elaborates once.
+// A topology brought to life: every component a station on one timeline.
+//
+// With EngineKind::Tlm each has a shell on SystemC's kernel, and messages cross sockets and ports; one
+// such machine a process, because SystemC elaborates once. With EngineKind::Fast the stations are
+// joined directly: the same cores, queues, prices and times without SystemC, and as many machines as
+// one likes.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fabric/scenario/scenario.hpp"
@@ -27,11 +32,14 @@ struct NodePrice {
   Price price;
 };
 
+enum class EngineKind : std::uint8_t { Tlm, Fast };
+
 class Machine {
  public:
   /// `sink` may be null and must outlive the machine.
   Machine(const topology::Topology& topology, const PriceList& prices,
-          const std::vector<NodePrice>& node_prices, RecordSink* sink);
+          const std::vector<NodePrice>& node_prices, RecordSink* sink,
+          EngineKind kind = EngineKind::Tlm);
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -47,6 +55,12 @@ class Machine {
   template <class Core>
   Core& core(std::size_t component) {
     return static_cast<Station<Core>&>(station(component)).core();
+  }
+
+  /// Somebody outside simulated time acts on a core now; see Station::act.
+  template <class Core, class Act>
+  void act(std::size_t component, LaneId lane, Act&& act) {
+    static_cast<Station<Core>&>(station(component)).act(lane, std::forward<Act>(act));
   }
 
   /// A message from outside the machine reaches a port, now or at a later time.
@@ -68,7 +82,7 @@ class Machine {
   Result<std::unique_ptr<Saved>> save();
   void restore(const Saved& saved);
 
-  /// The shell of a component, to bind foreign modules to before the first run.
+  /// The shell of a component, to bind foreign modules to before the first run. Tlm only.
   ShellBase& shell(std::size_t component);
 
  private:

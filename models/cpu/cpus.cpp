@@ -71,6 +71,11 @@ void Cpus::on_call(const HostCall& call, Env& env) {
 
 void Cpus::stop(CpuId cpu) { row(cpu).stopping = true; }
 
+void Cpus::resume(CpuId cpu, Env& env) {
+  row(cpu).stopping = false;
+  notice(cpu, kNoSpan, env);
+}
+
 void Cpus::set_interrupts(CpuId cpu, Interrupts interrupts) {
   row(cpu).interrupts = interrupts;
   if (interrupts == Interrupts::Disabled) row(cpu).doing = Doing::Runs;  // nobody halts like this

@@ -45,9 +45,12 @@ enum class Call : std::uint16_t {
 class Cpus final {
  public:
   enum class Completions : std::uint8_t { Told, NotTold };
+  /// Do handlers end with an EOI? Firmware tests may leave it to somebody else.
+  enum class Eoi : std::uint8_t { Written, Left };
   struct Config {
     std::uint32_t cpus = 1;
     Completions completions = Completions::Told;  // does anybody wait for the ends of interrupts?
+    Eoi eoi = Eoi::Written;
     std::uint32_t eoi_register = 0xB0;            // offset in the CPU's interrupt interface
     std::vector<std::vector<HandlerStep>> programs;
     /// What vector v of CPU c serves: sources[served[c * 256 + v].first ...]. Empty: every vector
@@ -78,6 +81,8 @@ class Cpus final {
 
   /// The CPU leaves for good (its thread stopped running the guest): it takes nothing any more.
   void stop(CpuId cpu);
+  /// It comes back, and takes what is pending.
+  void resume(CpuId cpu, Env& env);
   /// As firmware leaves it; before anything else happens.
   void set_interrupts(CpuId cpu, Interrupts interrupts);
 

@@ -108,7 +108,7 @@ void Cpus::acknowledge(CpuId id, Env& env) {
   const SpanId span = std::exchange(frame.span, kNoSpan);
   if (frame.kind == FrameKind::Nmi) {
     env.note(Event::Handled, span, raw(frame.vector));
-  } else {
+  } else if (config_.eoi == Eoi::Written) {
     env.note(Event::EoiWritten, span, raw(frame.vector));
     tell_end(id, frame.vector, env);
   }

@@ -8,11 +8,6 @@ namespace {
 constexpr std::uint32_t kIoapicPins = 24;
 constexpr std::uint32_t kPicPins = 8;
 
-bool pin_exists(const Route& route) {
-  if (route.target == RouteTarget::Msi) return true;
-  return raw(route.pin) < (route.target == RouteTarget::IoapicPin ? kIoapicPins : kPicPins);
-}
-
 /// May these two stand for one GSI?
 bool compatible(const Route& a, const Route& b) {
   return a.target != RouteTarget::Msi && b.target != RouteTarget::Msi && a.target != b.target;
@@ -22,8 +17,9 @@ bool by_gsi(const Route& a, const Route& b) { return a.gsi < b.gsi; }
 
 }  // namespace
 
-GsiRouting::GsiRouting() {
-  for (std::uint16_t n = 0; n < kIoapicPins; ++n) {
+GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
+    : kind_(kind), destination_(destination) {
+  for (std::uint16_t n = 0; kind == IrqchipKind::Full && n < kIoapicPins; ++n) {
     routes_.push_back({Gsi{n}, RouteTarget::IoapicPin, Pin{n}, {}});
     if (n >= 2 * kPicPins) continue;
     const bool master = n < kPicPins;
@@ -39,7 +35,7 @@ Answer GsiRouting::replace(const std::vector<Route>& routes) {
   std::vector<Route> sorted = routes;
   std::stable_sort(sorted.begin(), sorted.end(), by_gsi);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
-    if (raw(sorted[i].gsi) >= kMaxRoutes || !pin_exists(sorted[i])) return kEINVAL;
+    if (!valid(sorted[i])) return kEINVAL;
     for (std::size_t j = i; j > 0 && sorted[j - 1].gsi == sorted[i].gsi; --j) {
       if (!compatible(sorted[j - 1], sorted[i])) return kEINVAL;
     }
@@ -47,6 +43,32 @@ Answer GsiRouting::replace(const std::vector<Route>& routes) {
   routes_ = std::move(sorted);
   index();
   return 0;
+}
+
+bool GsiRouting::valid(const Route& route) const {
+  constexpr std::uint32_t kValidDevid = 1;
+  if (raw(route.gsi) >= kMaxRoutes || kind_ == IrqchipKind::None) return false;
+  switch (route.target) {
+    case RouteTarget::Msi:
+      return (route.flags & ~kValidDevid) == 0 &&
+             !(destination_ == x86::MsiDestination::Bits32 &&
+               x86::MsiAddress::ReservedUpper::get(route.message.address) != 0);
+    case RouteTarget::IoapicPin:
+      return route.flags == 0 && kind_ == IrqchipKind::Full && raw(route.pin) < kIoapicPins;
+    case RouteTarget::PicMasterPin:
+    case RouteTarget::PicSlavePin:
+      return route.flags == 0 && kind_ == IrqchipKind::Full && raw(route.pin) < kPicPins;
+    case RouteTarget::Unknown:
+      break;
+  }
+  return false;
+}
+
+std::optional<Gsi> GsiRouting::gsi_of(RouteTarget chip, Pin pin) const {
+  const auto at = std::find_if(routes_.rbegin(), routes_.rend(), [&](const Route& route) {
+    return route.target == chip && route.pin == pin;
+  });
+  return at == routes_.rend() ? std::nullopt : std::optional<Gsi>(at->gsi);
 }
 
 GsiRouting::Entries GsiRouting::of(Gsi gsi) const {

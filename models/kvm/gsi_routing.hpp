@@ -3,11 +3,12 @@
 // Models: Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_CAP_IRQ_ROUTING: replaced
 // as a whole, 4096 entries and GSIs, a failing call leaves the old table; per GSI at most one entry for
 // each chip, and a message stands alone.
-// Not modelled: Xen event channel, Hyper-V and s390 adapter routes (refused, as a kernel without them
-// does); device ids of messages.
+// Device ids of messages are taken and mean nothing. Not modelled: Xen event channel, Hyper-V and
+// s390 adapter routes (refused, as a kernel without them does).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/base/ids.hpp"
@@ -17,13 +18,14 @@ namespace irqfab::kvm {
 
 constexpr std::uint32_t kMaxRoutes = 4096;  // entries, and GSIs 0..4095
 
-enum class RouteTarget : std::uint8_t { Msi, IoapicPin, PicMasterPin, PicSlavePin };
+enum class RouteTarget : std::uint8_t { Msi, IoapicPin, PicMasterPin, PicSlavePin, Unknown };
 
 struct Route {
   Gsi gsi{};
   RouteTarget target = RouteTarget::IoapicPin;
   Pin pin{};               // of the chip
   x86::MsiMessage message;  // Msi
+  std::uint32_t flags = 0;  // of the call; nothing but KVM_MSI_VALID_DEVID of an Msi is valid
   friend bool operator==(const Route& a, const Route& b) {
     return a.gsi == b.gsi && a.target == b.target && a.pin == b.pin && a.message == b.message;
   }
@@ -31,13 +33,24 @@ struct Route {
 
 /// What a call answers: 0 or a count, or a negated errno.
 using Answer = std::int64_t;
-constexpr Answer kEINVAL = -22;
+constexpr Answer kENXIO = -6;
+constexpr Answer kEAGAIN = -11;
+constexpr Answer kEBADF = -9;
 constexpr Answer kEBUSY = -16;
+constexpr Answer kEEXIST = -17;
+constexpr Answer kEINVAL = -22;
+
+/// Which controllers the kernel has: those of KVM_CREATE_IRQCHIP, the local APICs alone
+/// (KVM_CAP_SPLIT_IRQCHIP), or none.
+enum class IrqchipKind : std::uint8_t { Full, Split, None };
 
 class GsiRouting {
  public:
   /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the 8259s.
-  GsiRouting();
+  GsiRouting() : GsiRouting(IrqchipKind::Full, x86::MsiDestination::Bits8) {}
+  /// Without IOAPIC and 8259s the table is empty, and no route may name them. With 32 bits of
+  /// destination, bits 7:0 of a message's upper address must be 0 (KVM_CAP_X2APIC_API).
+  GsiRouting(IrqchipKind kind, x86::MsiDestination destination);
 
   /// 0, or -EINVAL and the table stays as it was.
   Answer replace(const std::vector<Route>& routes);
@@ -51,12 +64,18 @@ class GsiRouting {
     bool empty() const { return first == last; }
   };
   Entries of(Gsi gsi) const;
+  /// The GSI of a pin: of several, the last of the table.
+  std::optional<Gsi> gsi_of(RouteTarget chip, Pin pin) const;
   std::size_t size() const { return routes_.size(); }
 
   friend bool operator==(const GsiRouting& a, const GsiRouting& b) { return a.routes_ == b.routes_; }
 
  private:
   void index();
+  bool valid(const Route& route) const;
+
+  IrqchipKind kind_;
+  x86::MsiDestination destination_;
 
   std::vector<Route> routes_;         // by GSI, in the order given
   std::vector<std::uint32_t> first_;  // by GSI: where its entries begin; one more at the end

@@ -1,61 +1,15 @@
 #include "models/kvm/irqchip.hpp"
 
 #include <algorithm>
+#include <tuple>
+
+#include "models/kvm/irqchip_env.hpp"
 
 namespace irqfab::kvm {
-
-/// What a chip asks for, within the call under way. The chips' own prices are those of hardware; here
-/// the calling task pays, so only events that are changes of state are passed on.
-class Irqchip::ChipEnv : public Env {
- public:
-  ChipEnv(Irqchip& chip, Env& outer) : chip_(chip), outer_(outer) {}
-  void note(Event event, SpanId span, std::uint64_t detail) override {
-    if (is_instant(event)) outer_.note(event, span, detail);
-  }
-  void after(Duration delay, Tag tag) override { outer_.after(delay, tag); }
-  void after(Duration delay, Tag tag, LaneId lane) override { outer_.after(delay, tag, lane); }
-  Time now() const override { return outer_.now(); }
-  SpanId open(Cause cause, SpanId parent, std::uint32_t source) override {
-    return outer_.open(cause, parent, source);
-  }
-
- protected:
-  Irqchip& chip_;
-  Env& outer_;
-};
-
-class Irqchip::LapicEnv final : public ChipEnv {
- public:
-  using ChipEnv::ChipEnv;
-  void send(PortId, const Message& message) override {
-    const auto* change = std::get_if<CpuLineChange>(&message);
-    if (change != nullptr && change->line != CpuLine::Intr) chip_.messages_.push_back(*change);
-    // The IOAPIC is told once the local APIC has finished: it may send at once, and the two would
-    // call each other without end.
-    if (const auto* eoi = std::get_if<EoiMessage>(&message)) chip_.broadcast_.push_back(eoi->vector);
-  }
-};
-
-class Irqchip::IoapicEnv final : public ChipEnv {
- public:
-  using ChipEnv::ChipEnv;
-  void send(PortId, const Message& message) override {
-    const auto* write = std::get_if<BusWrite>(&message);
-    if (write == nullptr) return;
-    sent_ = true;
-    LapicEnv lapic(chip_, outer_);
-    const auto data = static_cast<std::uint32_t>(write->data);
-    accepted_ += chip_.lapics_.on_message(x86::decode({write->address, data}), write->span, lapic);
-  }
-  bool sent() const { return sent_; }
-  unsigned accepted() const { return accepted_; }
-
- private:
-  bool sent_ = false;
-  unsigned accepted_ = 0;
-};
-
 namespace {
+
+constexpr std::uint32_t kNoFlags = 0;
+constexpr std::uint32_t kMsiValidDevid = 1;  // KVM_MSI_VALID_DEVID: taken, and without effect
 
 x86::IoApic::Config ioapic_config(const Irqchip::Config& config) {
   x86::IoApic::Config out;
@@ -68,6 +22,9 @@ x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   x86::LapicBank::Config out;
   out.ids = config.ids;
   out.eoi_suppression = x86::EoiSuppression::Absent;
+  // User space's 8259 of a split irqchip asks through KVM_INTERRUPT.
+  const bool external = config.kind == IrqchipKind::Split;
+  out.pic = external ? x86::ExternalPic::Present : config.pic;
   out.timer_hz = 0;  // nobody here passes expiries on
   out.tsc_hz = 0;
   out.quirks = config.quirks;
@@ -75,14 +32,41 @@ x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   return out;
 }
 
+x86::Pic::Config pic_config(const Irqchip::Config& config) {
+  x86::Pic::Config out;
+  out.quirks = config.quirks;
+  return out;
+}
+
+std::uint32_t bit_of(Pin pin) { return 1u << raw(pin); }
+
 }  // namespace
 
 Irqchip::Irqchip(const Config& config)
-    : ioapic_(ioapic_config(config)), lapics_(lapic_config(config)) {}
+    : config_(config),
+      routing_(config.kind, config.destination),
+      ioapic_(ioapic_config(config)),
+      lapics_(lapic_config(config)),
+      pic_(pic_config(config)),
+      shadows_(config.ids.size()) {}
+
+x86::ApicMessage Irqchip::decode(const x86::MsiMessage& message) const {
+  x86::ApicMessage out = x86::decode(message, config_.destination);
+  // 0xFF names a LAPIC then, where ids are that long.
+  if (config_.broadcast_quirk == BroadcastQuirk::Off) out.format = x86::DestinationFormat::X2apic;
+  return out;
+}
+
+Answer Irqchip::check_msi(const x86::MsiMessage& message, std::uint32_t flags) const {
+  const bool valid = config_.kind != IrqchipKind::None && (flags & ~kMsiValidDevid) == kNoFlags &&
+                     !(config_.destination == x86::MsiDestination::Bits32 &&
+                       x86::MsiAddress::ReservedUpper::get(message.address) != 0);
+  return valid ? 0 : kEINVAL;
+}
 
 Answer Irqchip::signal_msi(const x86::MsiMessage& message, SpanId span, Env& env) {
   LapicEnv lapic(*this, env);
-  return lapics_.on_message(x86::decode(message), span, lapic);
+  return lapics_.on_message(decode(message), span, lapic);
 }
 
 bool Irqchip::announce(Gsi gsi, std::uint32_t source, Level level) {
@@ -95,22 +79,21 @@ bool Irqchip::announce(Gsi gsi, std::uint32_t source, Level level) {
   return level == Level::High && !was_high;
 }
 
+bool Irqchip::route_is_live(const Route& route, Level level) const {
+  if (route.target == RouteTarget::Msi) return level == Level::High;
+  return route.target == RouteTarget::IoapicPin || config_.pic == x86::ExternalPic::Present;
+}
+
 Answer Irqchip::set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env) {
   Answer sum = -1;
   SpanId left = span;  // the first route takes it; further ones get forks
   for (const Route& route : routing_.of(gsi)) {
-    Answer answer = -1;
-    if (route.target == RouteTarget::Msi) {
-      if (level == Level::Low) continue;
-      // Every call with level 1 sends the message, a rise or not.
-      if (left == kNoSpan) left = env.open(Cause::Software, span);
-      answer = signal_msi(route.message, left, env);
-    } else if (route.target == RouteTarget::IoapicPin) {
-      if (left == kNoSpan && span != kNoSpan) left = env.open(Cause::Fork, span);
-      answer = set_pin(route.pin, source, level, left, env);
-    } else {
-      continue;
-    }
+    if (!route_is_live(route, level)) continue;
+    const bool is_message = route.target == RouteTarget::Msi;
+    // Every call with level 1 sends the message, a rise or not.
+    if (left == kNoSpan && is_message) left = env.open(Cause::Software, span);
+    if (left == kNoSpan && span != kNoSpan) left = env.open(Cause::Fork, span);
+    const Answer answer = set_route(route, source, level, left, env);
     left = kNoSpan;
     if (answer >= 0) sum = (sum < 0 ? 0 : sum) + answer;
   }
@@ -118,26 +101,80 @@ Answer Irqchip::set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span
   return sum;
 }
 
-Answer Irqchip::set_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env) {
-  const x86::Rte before = ioapic_.rte(pin);
-  const Level was = ioapic_.level(pin);
+Answer Irqchip::set_route(const Route& route, std::uint32_t source, Level level, SpanId span,
+                          Env& env) {
+  switch (route.target) {
+    case RouteTarget::Msi:
+      return signal_msi(route.message, span, env);
+    case RouteTarget::IoapicPin:
+      return set_ioapic_pin(route.pin, source, level, span, env);
+    default:
+      return set_pic_pin(route, source, level, span, env);
+  }
+}
+
+/// The sources of a pin are ORed first: one that falls while another stays high is looked at like a
+/// level that rises again.
+Answer Irqchip::set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env) {
   IoapicEnv chip(*this, env);
   ioapic_.on_pin(PinChange{pin, level, source, span}, chip);
+  if (ioapic_.level(pin) == Level::Low) {
+    latched_ &= ~bit_of(pin);
+    delivered_ &= ~bit_of(pin);
+    return 1;
+  }
+  const bool was_latched = (latched_ & bit_of(pin)) != 0;
+  latched_ |= bit_of(pin);
   if (chip.sent()) return chip.accepted();
-  if (level == Level::Low) return 1;
-  if (before.masked() || (before.level_sensitive() && before.remote_irr())) return -1;
-  return was == Level::High ? 0 : 1;
+  const x86::Rte entry = ioapic_.rte(pin);
+  if (!entry.level_sensitive() && was_latched) {
+    delivered_ &= ~bit_of(pin);  // it shows in the image again
+    return 0;
+  }
+  if (entry.masked() || (entry.level_sensitive() && entry.remote_irr())) return -1;
+  ioapic_.evaluate(pin, chip);
+  return chip.accepted();
+}
+
+/// -1 if masked, 0 if the request was there already.
+Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level level, SpanId span,
+                            Env& env) {
+  const bool master = route.target == RouteTarget::PicMasterPin;
+  const auto role = master ? x86::PicRole::Master : x86::PicRole::Slave;
+  const unsigned first = master ? 0 : x86::kIrCount;
+  const std::uint8_t bit = x86::bit_of(x86::Ir(static_cast<std::uint8_t>(raw(route.pin))));
+  const x86::PicChip before = pic_.chip(role);
+  const auto pin = Pin(static_cast<std::uint16_t>(first + raw(route.pin)));
+  PicEnv chip(*this, env);
+  pic_.on_pin(PinChange{pin, level, source, span}, chip);
+  const x86::PicChip& after = pic_.chip(role);
+  if ((after.imr() & bit) != 0) return -1;
+  const bool high = (after.lines() & bit) != 0;
+  const bool asks = (after.elcr() & bit) != 0 || (before.lines() & bit) == 0;
+  return high && asks && (before.irr() & bit) != 0 ? 0 : 1;
 }
 
 IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
   LapicEnv lapic(*this, env);
-  return lapics_.on_inta(cpu, lapic);
+  if (!lapics_.extint_requested(cpu)) return lapics_.on_inta(cpu, lapic);
+  lapics_.extint_asked(cpu);
+  IntaAnswer answer;
+  if (std::optional<Vector>& external = shadows_[raw(cpu)].external) {
+    answer = {cpu, *external, false, kNoSpan};
+    external.reset();
+    const Pin lint0 = x86::LapicBank::pin_of(cpu, x86::LocalPin::Lint0);
+    lapics_.on_pin({lint0, Level::Low, PicEnv::kExternalDriver, kNoSpan}, lapic);
+  } else {
+    PicEnv chip(*this, env);
+    answer = pic_.on_inta(cpu, chip);
+  }
+  lapics_.extint_answered(answer, lapic);
+  return answer;
 }
 
 void Irqchip::write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
-  LapicEnv lapic(*this, env);
-  lapics_.write(cpu, offset, value, lapic);
-  finish_eois(env);
+  if (raw(cpu) >= shadows_.size()) return env.guest_error(GuestFault::TableIndexOutOfRange);
+  writing(cpu, offset, env, [&](Env& lapic) { lapics_.write(cpu, offset, value, lapic); });
 }
 
 void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {
@@ -147,43 +184,77 @@ void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {
   ioapic_.write(x86::IoApic::kIoWin, static_cast<std::uint32_t>(bits >> 32), chip);
   ioapic_.write(x86::IoApic::kIoRegSel, index, chip);
   ioapic_.write(x86::IoApic::kIoWin, static_cast<std::uint32_t>(bits), chip);
+  // The guest that wrote it runs: every vCPU has looked before it ends an interrupt.
+  request_scan();
+  for (std::uint32_t cpu = 0; cpu < shadows_.size(); ++cpu) scan(CpuId{cpu});
 }
 
-void Irqchip::finish_eois(Env& env) {
-  while (!broadcast_.empty()) {
-    const Vector vector = broadcast_.front();
-    broadcast_.erase(broadcast_.begin());
-    lower_resamplers(vector, env);
-    IoapicEnv chip(*this, env);
-    ioapic_.on_eoi(vector, chip);
+void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
+  const bool unseen = config_.quirks.has(x86::Quirk::EoiNeedsScan) &&
+                      !shadows_[raw(cpu)].forwarded.has(vector);
+  if (unseen || config_.kind != IrqchipKind::Full) return;
+  const bool level = level_ended_;
+  lower_resamplers(vector, env);
+  if (!level) return;
+  std::vector<Pin> never_accepted;
+  for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    const x86::Rte entry = ioapic_.rte(Pin{n});
+    if (entry.vector() == vector && !entry.remote_irr()) never_accepted.push_back(Pin{n});
+  }
+  IoapicEnv chip(*this, env);
+  ioapic_.on_eoi(vector, chip);
+  for (const Pin pin : never_accepted) {
+    if (ioapic_.rte(pin).level_sensitive()) ioapic_.evaluate(pin, chip);
   }
 }
 
-/// Of the pins that this EOI acknowledges.
+/// Of the pins that this EOI acknowledges, edges included.
 void Irqchip::lower_resamplers(Vector vector, Env& env) {
-  for (const Gsi gsi : resampled_) {
-    for (const Route& route : routing_.of(gsi)) {
-      if (route.target != RouteTarget::IoapicPin) continue;
-      const x86::Rte rte = ioapic_.rte(route.pin);
-      if (!rte.remote_irr() || rte.vector() != vector) continue;
-      announce(gsi, kResamplerSource, Level::Low);
-      set_pin(route.pin, kResamplerSource, Level::Low, kNoSpan, env);
-    }
+  if (resampled_.empty()) return;
+  for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    if (ioapic_.rte(Pin{n}).vector() != vector) continue;
+    const std::optional<Gsi> gsi = routing_.gsi_of(RouteTarget::IoapicPin, Pin{n});
+    if (!gsi || std::find(resampled_.begin(), resampled_.end(), *gsi) == resampled_.end()) continue;
+    announce(*gsi, kResamplerSource, Level::Low);
+    set_line(*gsi, kResamplerSource, Level::Low, kNoSpan, env);
+    acknowledged_.push_back(*gsi);
   }
 }
 
-std::vector<CpuLineChange> Irqchip::take_messages() {
-  std::vector<CpuLineChange> taken;
-  taken.swap(messages_);
-  return taken;
+void Irqchip::add_resampler(Gsi gsi) {
+  resampled_.push_back(gsi);
+  request_scan();
 }
+
+/// The last of a GSI takes its source down.
+void Irqchip::remove_resampler(Gsi gsi, Env& env) {
+  const auto at = std::find(resampled_.begin(), resampled_.end(), gsi);
+  if (at == resampled_.end()) return;
+  resampled_.erase(at);
+  request_scan();
+  if (std::find(resampled_.begin(), resampled_.end(), gsi) != resampled_.end()) return;
+  announce(gsi, kResamplerSource, Level::Low);
+  set_line(gsi, kResamplerSource, Level::Low, kNoSpan, env);
+}
+
+std::vector<CpuLineChange> Irqchip::take_messages() { return std::exchange(messages_, {}); }
+std::vector<Gsi> Irqchip::take_acknowledged() { return std::exchange(acknowledged_, {}); }
 
 void Irqchip::held_spans(std::vector<SpanId>& out) const {
   ioapic_.held_spans(out);
   lapics_.held_spans(out);
+  pic_.held_spans(out);
   for (const CpuLineChange& message : messages_) {
     if (message.span != kNoSpan) out.push_back(message.span);
   }
+}
+
+bool operator==(const Irqchip& a, const Irqchip& b) {
+  const auto own = [](const Irqchip& chip) {
+    return std::tie(chip.routing_, chip.ioapic_, chip.lapics_, chip.pic_, chip.latched_,
+                    chip.delivered_, chip.shadows_, chip.high_, chip.resampled_);
+  };
+  return own(a) == own(b);
 }
 
 }  // namespace irqfab::kvm

@@ -1,19 +1,25 @@
-// The in-kernel irqchip of a VM: software that owns an IOAPIC and the local APICs and returns a value.
+// The in-kernel irqchip of a VM: software that owns an IOAPIC, two 8259s and the local APICs and
+// returns a value.
 //
-// Models: api.rst, KVM_CREATE_IRQCHIP, KVM_SIGNAL_MSI (answers how many local APICs accepted) and
+// Models: api.rst, KVM_CREATE_IRQCHIP, KVM_SIGNAL_MSI (answers how many local APICs accepted),
 // KVM_IRQ_LINE_STATUS (the sum over the routes of the GSI: how many accepted, 0 if merged, -1 if
-// masked or without a route). The chips are the cores that bare metal has, called one by the other
-// through a local Env; nothing here takes time of its own, the calling task is charged for it.
-// Not modelled yet: the 8259s (their routes count for nothing), EOI scans, the LAPICs' timers.
+// masked or without a route), KVM_SET_LAPIC, KVM_SET_IRQCHIP and KVM_SET_MSRS; KVM_CAP_X2APIC_API;
+// KVM_CAP_SPLIT_IRQCHIP, where the IOAPIC is user space's and not here. The chips are the cores that
+// bare metal has, called one by the other through a local Env; nothing here takes time of its own,
+// the calling task is charged for it.
+// Not modelled: the LAPICs' timers; EOI exits of a split irqchip, which user space would see.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/base/env.hpp"
 #include "models/kvm/gsi_routing.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/lapic.hpp"
+#include "models/x86/pic.hpp"
 
 namespace irqfab::kvm {
 
@@ -21,10 +27,18 @@ namespace irqfab::kvm {
 constexpr std::uint32_t kUserspaceSource = 0;  // KVM_IRQ_LINE and plain irqfds
 constexpr std::uint32_t kResamplerSource = 1;  // all resampling irqfds
 
+/// KVM_CAP_X2APIC_API's second flag: is 0xFF everybody for LAPICs in x2APIC mode?
+enum class BroadcastQuirk : std::uint8_t { On, Off };
+
 class Irqchip {
  public:
   struct Config {
+    IrqchipKind kind = IrqchipKind::Full;
     std::vector<ApicId> ids;  // of the vCPUs
+    /// Absent: routes to the 8259s count for nothing.
+    x86::ExternalPic pic = x86::ExternalPic::Absent;
+    x86::MsiDestination destination = x86::MsiDestination::Bits8;  // Bits32: KVM_CAP_X2APIC_API
+    BroadcastQuirk broadcast_quirk = BroadcastQuirk::On;
     x86::Quirks quirks{};
     Mutants mutants{};
   };
@@ -33,12 +47,15 @@ class Irqchip {
 
   /// KVM_SIGNAL_MSI, and the MSI route of an irqfd. `span` ends here unless somebody accepts it.
   Answer signal_msi(const x86::MsiMessage& message, SpanId span, Env& env);
+  /// What KVM_SIGNAL_MSI answers before it looks for a target: 0 to go on, or -EINVAL.
+  Answer check_msi(const x86::MsiMessage& message, std::uint32_t flags) const;
 
   /// A caller is about to drive a line: true if the level is a rise for this source, so that an
   /// interrupt begins. Callers' levels count in the order of their calls.
   bool announce(Gsi gsi, std::uint32_t source, Level level);
-  /// KVM_IRQ_LINE_STATUS. `source` contributes `level` to every pin of the GSI; an MSI route is sent
-  /// when the level is high. `span` belongs to a rise that was announced, otherwise it is kNoSpan.
+  /// KVM_IRQ_LINE_STATUS. `source` contributes `level` to every pin of the GSI; an MSI route is
+  /// sent when the level is high. `span` belongs to a rise that was announced, otherwise it is
+  /// kNoSpan.
   Answer set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env);
 
   IntaAnswer on_inta(CpuId cpu, Env& env);
@@ -47,43 +64,101 @@ class Irqchip {
   /// A guest rewrites a redirection entry.
   void write_entry(Pin pin, std::uint64_t bits, Env& env);
 
-  /// NMI, INIT and SIPI for vCPUs since the last call, oldest first, to be passed on by the caller. The
-  /// INTR lines are levels: see lapics().intr().
+  /// NMI, INIT and SIPI for vCPUs since the last call, oldest first, to be passed on by the caller.
+  /// The INTR lines are levels: see lapics().intr().
   std::vector<CpuLineChange> take_messages();
+  /// GSIs whose EOI was told to resamplers since the last call, oldest first.
+  std::vector<Gsi> take_acknowledged();
 
   /// An EOI of this GSI's pin lowers the resamplers' source before the line is looked at again.
-  void add_resampler(Gsi gsi) { resampled_.push_back(gsi); }
+  void add_resampler(Gsi gsi);
+  void remove_resampler(Gsi gsi, Env& env);
 
+  // What the host puts in place, and what it answers: irqchip_state.cpp.
+  using Register = std::pair<std::uint32_t, std::uint32_t>;  // offset in the page, value
+  /// KVM_GET_LAPIC with some registers replaced, and KVM_SET_LAPIC.
+  Answer set_lapic(CpuId cpu, const std::vector<Register>& registers, Env& env);
+  Answer set_apic_base(CpuId cpu, std::uint64_t value, Env& env);
+  /// KVM_GET_IRQCHIP with one entry replaced, Remote IRR included, and KVM_SET_IRQCHIP: inputs that
+  /// are asserted are looked at again.
+  Answer set_entry(Pin pin, std::uint64_t bits, Env& env);
+  Answer set_pic(x86::PicRole role, const x86::PicChip::Settings& settings, Env& env);
+  /// KVM_GET_MSRS and KVM_SET_MSRS of one MSR.
+  x86::MsrAnswer read_msr(CpuId cpu, std::uint32_t msr, Env& env);
+  x86::MsrAnswer write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t value, Env& env);
+  /// An external interrupt that user space's own 8259 acknowledged (KVM_INTERRUPT, split irqchip).
+  Answer inject_external(CpuId cpu, Vector vector, Env& env);
+  /// The vCPU is about to run: it learns which vectors' EOIs the IOAPIC waits for.
+  void enter(CpuId cpu, Env& env);
+  /// INIT reached the vCPU.
+  void init(CpuId cpu, Env& env);
+
+  /// The PPR that KVM_GET_LAPIC shows.
+  std::uint8_t ppr_image(CpuId cpu) const;
+  /// The IOAPIC's `irr` of KVM_GET_IRQCHIP: inputs that are asserted, without edges that were sent.
+  std::uint32_t ioapic_irr() const { return latched_ & ~delivered_; }
+
+  const Config& config() const { return config_; }
   GsiRouting& routing() { return routing_; }
   const GsiRouting& routing() const { return routing_; }
   const x86::IoApic& ioapic() const { return ioapic_; }
+  const x86::Pic& pic() const { return pic_; }
   const x86::LapicBank& lapics() const { return lapics_; }
 
   void held_spans(std::vector<SpanId>& out) const;
-  friend bool operator==(const Irqchip& a, const Irqchip& b) {
-    return a.routing_ == b.routing_ && a.ioapic_ == b.ioapic_ && a.lapics_ == b.lapics_;
-  }
+  friend bool operator==(const Irqchip& a, const Irqchip& b);
 
  private:
   class ChipEnv;
   class IoapicEnv;
   class LapicEnv;
+  class PicEnv;
   struct Line {
     Gsi gsi{};
     std::uint32_t source = 0;
+    friend bool operator==(const Line& a, const Line& b) {
+      return a.gsi == b.gsi && a.source == b.source;
+    }
+  };
+  /// What KVM keeps of a vCPU's LAPIC besides its registers.
+  struct Shadow {
+    std::optional<std::uint8_t> stale_ppr;   // until something computes it again
+    x86::VectorSet forwarded;                // vectors whose EOIs go to the IOAPIC
+    bool scan_requested = true;
+    std::optional<Vector> external;          // waits for the vCPU to ask
+    friend bool operator==(const Shadow& a, const Shadow& b) {
+      return a.stale_ppr == b.stale_ppr && a.forwarded == b.forwarded &&
+             a.scan_requested == b.scan_requested && a.external == b.external;
+    }
   };
 
-  Answer set_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env);
-  void finish_eois(Env& env);
+  Answer set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env);
+  Answer set_pic_pin(const Route& route, std::uint32_t source, Level level, SpanId span, Env& env);
+  Answer set_route(const Route& route, std::uint32_t source, Level level, SpanId span, Env& env);
+  bool route_is_live(const Route& route, Level level) const;
+  x86::ApicMessage decode(const x86::MsiMessage& message) const;
+  template <class Write>
+  void writing(CpuId cpu, std::uint32_t offset, Env& env, Write&& write);
+  void finish_eoi(CpuId cpu, Vector vector, Env& env);
   void lower_resamplers(Vector vector, Env& env);
+  void request_scan();
+  void scan(CpuId cpu);
+  bool eoi_is_watched(Pin pin) const;
+  void inject_latched(std::uint32_t image, Env& env);
 
+  Config config_;
   GsiRouting routing_;
   x86::IoApic ioapic_;
   x86::LapicBank lapics_;
+  x86::Pic pic_;
+  std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
+  std::uint32_t delivered_ = 0;  // by pin: and its edge was sent
+  std::vector<Shadow> shadows_;  // by vCPU
   std::vector<Line> high_;                // lines that are high, as their callers see them
   std::vector<CpuLineChange> messages_;   // not passed on yet
-  std::vector<Gsi> resampled_;
-  std::vector<Vector> broadcast_;         // EOIs on their way to the IOAPIC
+  std::vector<Gsi> resampled_;            // a row for each resampling irqfd
+  std::vector<Gsi> acknowledged_;         // not passed on yet
+  bool level_ended_ = false;              // the EOI under way is of a level interrupt
 };
 
 }  // namespace irqfab::kvm

@@ -14,6 +14,7 @@ constexpr host::ProgramId kSignalMsi{0};
 constexpr host::ProgramId kIrqLine{1};
 constexpr host::ProgramId kEventfdWrite{2};
 constexpr host::ProgramId kDeferredIrqfd{3};
+constexpr host::ProgramId kIrqfdPoll{4};
 
 // Sources, see KvmHost::sources.
 constexpr std::uint32_t kMessages = 1;
@@ -39,11 +40,21 @@ host::HostMachine machine_with_threads(const KvmHost::Config& config) {
 // ---- the software -----------------------------------------------------------------------------
 
 KvmSoftware::KvmSoftware(const Config& config, host::HostMachine& machine)
-    : config_(config), chip_(config.irqchip), told_(config.irqchip.ids.size(), Level::Low) {
+    : config_(config),
+      chip_(config.irqchip),
+      vcpus_(config.irqchip.ids.size()),
+      told_(config.irqchip.ids.size(), Level::Low) {
+  for (std::size_t cpu = 1; cpu < vcpus_.size(); ++cpu) {
+    vcpus_[cpu].mp_state = MpState::Uninitialized;
+  }
   const auto queue = machine.add_workqueue({});
   const auto cls = machine.add_work_class("irqfd inject");
   for (std::size_t i = 0; i < config_.irqfds.size(); ++i) {
-    irqfds_.push_back({machine.add_work(queue, cls, kDeferredIrqfd, {i}), false, 0});
+    Binding binding;
+    binding.work = machine.add_work(queue, cls, kDeferredIrqfd, {i});
+    binding.gsi = config_.irqfds[i].gsi;
+    binding.resamples = config_.irqfds[i].resamples;
+    irqfds_.push_back(binding);
     if (config_.irqfds[i].resamples) chip_.add_resampler(config_.irqfds[i].gsi);
   }
 }
@@ -52,6 +63,7 @@ Action KvmSoftware::run(host::Task& task, host::HostKernel& kernel, Env& env) {
   if (task.program == kSignalMsi) return signal_msi(task, env);
   if (task.program == kIrqLine) return irq_line(task, env);
   if (task.program == kEventfdWrite) return eventfd_write(task, kernel, env);
+  if (task.program == kIrqfdPoll) return irqfd_poll(task, kernel, env);
   return deferred_irqfd(task, env);
 }
 
@@ -96,20 +108,20 @@ Action KvmSoftware::irq_line(host::Task& task, Env& env) {
 
 /// locals: index of the irqfd
 Action KvmSoftware::eventfd_write(host::Task& task, host::HostKernel& kernel, Env& env) {
-  const Irqfd& irqfd = config_.irqfds[task.locals[0]];
-  const GsiRouting::Entries routes = chip_.routing().of(irqfd.gsi);
+  const Gsi gsi = irqfds_[task.locals[0]].gsi;
+  const GsiRouting::Entries routes = chip_.routing().of(gsi);
   switch (task.pc++) {
     case 0:
       return Charge{Event::SyscallEntered};
     case 1:
-      return Charge{Event::EventfdSignalled, irqfd.number};
+      return Charge{Event::EventfdSignalled, config_.irqfds[task.locals[0]].number};
     case 2:
-      return Charge{Event::RouteLookedUp, raw(irqfd.gsi)};
+      return Charge{Event::RouteLookedUp, raw(gsi)};
     case 3:
       if (!routes.empty() && routes.first->target == RouteTarget::Msi) {
-        return Charge{Event::IrqfdRouted, raw(irqfd.gsi)};
+        return Charge{Event::IrqfdRouted, raw(gsi)};
       }
-      return Charge{Event::WorkQueued, raw(irqfd.gsi)};
+      return Charge{Event::WorkQueued, raw(gsi)};
     case 4:
       if (routes.empty()) {
         env.drop(task.span, DropReason::NoRoute);
@@ -117,10 +129,7 @@ Action KvmSoftware::eventfd_write(host::Task& task, host::HostKernel& kernel, En
       } else if (routes.first->target == RouteTarget::Msi) {
         chip_.signal_msi(routes.first->message, task.span, env);
       } else {
-        const host::WorkId work = irqfds_[task.locals[0]].work;
-        if (kernel.queue_work(work, task.span) == host::Outcome::AlreadyQueued) {
-          env.coalesce(task.span, kernel.machine().span(work));
-        }
+        queue(task.locals[0], task, kernel, env);
       }
       return after_injection(task, env, kReturn);
     case 5:
@@ -131,16 +140,38 @@ Action KvmSoftware::eventfd_write(host::Task& task, host::HostKernel& kernel, En
   }
 }
 
+void KvmSoftware::queue(std::size_t irqfd, host::Task& task, host::HostKernel& kernel, Env& env) {
+  const host::WorkId work = irqfds_[irqfd].work;
+  if (kernel.queue_work(work, task.span) == host::Outcome::AlreadyQueued) {
+    env.coalesce(task.span, kernel.machine().span(work));
+  }
+  task.span = kNoSpan;
+}
+
+/// KVM_IRQFD found the eventfd signalled. locals: index of the irqfd
+Action KvmSoftware::irqfd_poll(host::Task& task, host::HostKernel& kernel, Env& env) {
+  const Gsi gsi = irqfds_[task.locals[0]].gsi;
+  switch (task.pc++) {
+    case 0:
+      return Charge{Event::WorkQueued, raw(gsi)};
+    case 1:
+      queue(task.locals[0], task, kernel, env);
+      return kReturn;
+    default:
+      return Done{};
+  }
+}
+
 /// A kworker. locals: index of the irqfd
 Action KvmSoftware::deferred_irqfd(host::Task& task, Env& env) {
-  const Gsi gsi = config_.irqfds[task.locals[0]].gsi;
+  const Gsi gsi = irqfds_[task.locals[0]].gsi;
   switch (task.pc++) {
     case 0:
       return Charge{Event::WorkStarted, raw(gsi)};
     case 1:
       return Charge{Event::PinDriven, raw(gsi)};
     case 2:
-      if (config_.irqfds[task.locals[0]].resamples) {
+      if (irqfds_[task.locals[0]].resamples) {
         // Stays high until the EOI, when the irqchip lowers it.
         chip_.set_line(gsi, kResamplerSource, Level::High, task.span, env);
       } else {
@@ -173,7 +204,11 @@ bool KvmSoftware::anyone_to_tell() const {
 
 /// The levels as they are now: a vCPU may have taken the interrupt while the kick was on its way.
 void KvmSoftware::tell_vcpus(Env& env) {
-  for (const CpuLineChange& message : chip_.take_messages()) env.send(KvmHost::kVcpus, message);
+  for (const CpuLineChange& message : chip_.take_messages()) {
+    pass_on(message);
+    env.send(KvmHost::kVcpus, message);
+  }
+  signal_resamplers();
   for (std::uint32_t cpu = 0; cpu < told_.size(); ++cpu) {
     const Level level = chip_.lapics().intr(CpuId{cpu});
     if (level == told_[cpu]) continue;
@@ -205,7 +240,7 @@ bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env
     case Call::SignalMsi:
       env.note(Event::SignalMsiCalled, kNoSpan, call.a);
       begin.program = kSignalMsi;
-      begin.locals = {call.a >> 32, call.a & 0xFFFFFFFF};
+      begin.locals = {call.b << 32 | call.a >> 32, call.a & 0xFFFFFFFF};
       source = kMessages;
       break;
     case Call::IrqLine: {
@@ -219,13 +254,17 @@ bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env
       opens = chip_.announce(gsi, line_source, level);
       break;
     }
+    case Call::IrqfdPoll:
+      begin.program = kIrqfdPoll;
+      begin.locals = {call.a};
+      source = kFirstIrqfd + static_cast<std::uint32_t>(call.a);
+      break;
     default:
       env.note(Event::EventfdWritten, kNoSpan, call.a);
       if (call.a >= irqfds_.size()) return true;
-      if (!irqfds_[call.a].assigned) {
-        ++irqfds_[call.a].counter;
-        return true;
-      }
+      irqfds_[call.a].counter += call.b;
+      if (!irqfds_[call.a].assigned) return true;
+      drain(irqfds_[call.a].counter, irqfds_[call.a].drain);
       begin.program = kEventfdWrite;
       begin.locals = {call.a};
       source = kFirstIrqfd + static_cast<std::uint32_t>(call.a);
@@ -247,13 +286,6 @@ void KvmSoftware::guest_write(const HostCall& call, Env& env) {
     if (raw(pin) < chip_.ioapic().pins()) chip_.write_entry(pin, call.a & ~kPinBits, env);
   }
   tell_vcpus(env);
-}
-
-Answer KvmSoftware::assign(std::size_t irqfd, Assign assign) {
-  Binding& binding = irqfds_[irqfd];
-  if (assign == Assign::On && binding.assigned) return kEBUSY;
-  binding.assigned = assign == Assign::On;
-  return 0;
 }
 
 void KvmSoftware::on_vcpu(PortId port, const Message& message, Env& env) {

@@ -98,19 +98,26 @@ void StationBase::serve_next(LaneId lane_id) {
 }
 
 void StationBase::serve(LaneId lane_id, const Item& item) {
-  const Time now = engine_.now();
-  lane_ = lane_id;
-  begin_ = std::holds_alternative<Elapsed>(item.message) ? item.requested : now;
-  cursor_ = now;
-  busy_ = 0;
+  begin_service(lane_id);
+  if (std::holds_alternative<Elapsed>(item.message)) begin_ = item.requested;
   if (item.input != kNoInput) {
     const Input& input = state_.inputs[item.input];
     if (input.feeder != nullptr) input.feeder->credit_returned(input.feeder_port);
   }
   call_core(item.port, item.message, *this);
-  Lane& lane = state_.lanes[raw(lane_id)];
-  lane.free_at = now + busy_;
-  schedule_serve(lane_id);
+  end_service();
+}
+
+void StationBase::begin_service(LaneId lane) {
+  lane_ = lane;
+  begin_ = cursor_ = engine_.now();
+  busy_ = 0;
+}
+
+void StationBase::end_service() {
+  Time& free_at = state_.lanes[raw(lane_)].free_at;
+  free_at = std::max(free_at, engine_.now()) + busy_;
+  schedule_serve(lane_);
   if (state_.turns.head != kNone) give_turn();
 }
 

@@ -87,6 +87,10 @@ class StationBase : protected Env {
   virtual bool core_is_busy() const = 0;
   void spans_in_queues(std::vector<SpanId>& out) const;
 
+  /// A service of `lane` that begins now, outside any message.
+  void begin_service(LaneId lane);
+  void end_service();
+
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   static constexpr std::uint16_t kNoInput = 0xFFFF;
   struct Queued {
@@ -216,6 +220,15 @@ class Station final : public StationBase {
 
   Core& core() { return core_; }
   const Core& core() const { return core_; }
+
+  /// Somebody outside simulated time acts on the core now, as `act(Core&, Env&)`: what it sends and
+  /// notes is the core's own. Not while the engine is at work.
+  template <class Act>
+  void act(LaneId lane, Act&& act) {
+    begin_service(lane);
+    act(core_, static_cast<Env&>(*this));
+    end_service();
+  }
 
   void held_spans(std::vector<SpanId>& out) const override {
     spans_in_queues(out);

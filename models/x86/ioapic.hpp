@@ -39,6 +39,7 @@
 #include "models/base/env.hpp"
 #include "models/base/mutant.hpp"
 #include "models/base/port.hpp"
+#include "models/x86/quirks.hpp"
 #include "models/x86/rte.hpp"
 #include "models/x86/wired_or.hpp"
 
@@ -62,6 +63,7 @@ class IoApic final {
     IoApicVersion version = IoApicVersion::V20;
     std::vector<unsigned> shared;  // edges of kPins whose spans rest elsewhere
     Requester requester{};         // who its messages come from
+    Quirks quirks{};
     Mutants mutants{};
   };
 
@@ -96,6 +98,14 @@ class IoApic final {
   void write(std::uint32_t offset, std::uint32_t value, Env& env);
   std::uint32_t read(std::uint32_t offset, Env& env) const;
 
+  // What a hypervisor does that no bus access could: ioapic_restore.cpp. `pin` must exist.
+  /// The entry as given, Remote IRR included; nothing is sent.
+  void restore(Pin pin, Rte entry, Env& env);
+  /// Sends what the input stands for now: a level that is due, or an edge of a line that is high.
+  void evaluate(Pin pin, Env& env);
+  /// The latest message of this pin reached nobody (Quirk::RemoteIrrOnAcceptance).
+  void not_accepted(Pin pin) { inputs_[pin].rte.set_remote_irr(false); }
+
   /// `pin` must exist.
   const Rte& rte(Pin pin) const { return inputs_[pin].rte; }
   /// High while anybody asserts the wire, whatever the entry thinks of it.
@@ -122,6 +132,7 @@ class IoApic final {
   void change_pin(const PinChange& change, Unnamed unnamed, Env& env);
   bool active(const Input& input) const;
   bool sends_at_rise(const Input& input) const;
+  bool repeat_is_edge(Pin pin) const;
   void rise(Pin pin, SpanId span, Env& env);
   void rise_again(Pin pin, SpanId span, Env& env);
   void fall(Pin pin, Env& env);

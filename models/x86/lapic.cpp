@@ -29,6 +29,7 @@ LapicBank::LapicBank(const Config& config)
   if (rows_.size() == 0) return;
   rows_[CpuId{0}].apic_base = ApicBase::Bsp::set(ApicBase::kReset, 1);
   if (config.quirks.has(Quirk::Lint0ResetsToExtInt)) lvt(CpuId{0}, LocalInterrupt::Lint0) = kExtInt;
+  for (Row& row : rows_) hold_back_if_disabled(row);
   index_ids();
 }
 
@@ -204,6 +205,7 @@ void LapicBank::reset(CpuId cpu, Env& env) {
   fresh.apic_base = row.apic_base;
   fresh.run_state = row.run_state;
   if (mode(cpu) == LapicMode::X2apic) fresh.ldr = x2apic_logical_id(fresh.id);
+  hold_back_if_disabled(fresh);
   row = fresh;
   reset_local(cpu, env);
   update_extint(cpu, env);
@@ -253,7 +255,7 @@ void LapicBank::held_spans(std::vector<SpanId>& out) const {
 bool LapicBank::Row::operator==(const Row& other) const {
   const auto all = [](const Row& r) {
     return std::tie(r.irr, r.isr, r.tmr, r.id, r.ldr, r.dfr, r.svr, r.tpr, r.intr, r.extint,
-                    r.run_state, r.apic_base, r.errors, r.esr, r.icr_low, r.icr_high);
+                    r.run_state, r.held_back, r.apic_base, r.errors, r.esr, r.icr_low, r.icr_high);
   };
   return all(*this) == all(other);
 }

@@ -140,6 +140,11 @@ class LapicBank final {
   /// A host puts the register at `offset` in place, in either mode: nothing is sent and nothing is
   /// read-only but what follows from the id. ISR and IRR bits begin and end spans.
   void restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
+  /// A host writes IA32_APIC_BASE: it may go from any mode to any other.
+  MsrStatus restore_apic_base(CpuId cpu, std::uint64_t value, Env& env);
+  /// INIT reaches the CPU, and its LAPIC starts anew. With Quirk::InitLatched the CPU's owner says
+  /// when; otherwise the message does it.
+  void init(CpuId cpu, Env& env);
 
   // State, for reports and comparison. `cpu` must exist.
   const VectorSet& irr(CpuId cpu) const { return rows_[cpu].irr; }
@@ -149,6 +154,11 @@ class LapicBank final {
   std::uint8_t ppr(CpuId cpu) const { return processor_priority(rows_[cpu]); }
   /// As an ESR read shows it: what the last write to it latched.
   std::uint32_t esr(CpuId cpu) const { return rows_[cpu].esr; }
+  /// Does the message's destination name `cpu`, whether it would accept or not?
+  bool addresses(const ApicMessage& message, CpuId cpu) const {
+    return matches({message, Shorthand::None, CpuId{}}, cpu);
+  }
+  std::uint32_t id(CpuId cpu) const { return rows_[cpu].id; }
   bool software_enabled(CpuId cpu) const { return Svr::SoftwareEnable::is_set(rows_[cpu].svr); }
   LapicMode mode(CpuId cpu) const { return mode_of(rows_[cpu].apic_base); }
   /// Is a CPU's own access to this physical address one to its page, and not to the bus (SDM 11.4.1)?
@@ -180,6 +190,7 @@ class LapicBank final {
     Level intr = Level::Low;
     Level extint = Level::Low;  // the 8259s have something for this CPU
     RunState run_state = RunState::Running;
+    bool held_back = false;  // Quirk::DisabledLapicAccepts: what is pending waits to be enabled
     std::uint64_t apic_base = ApicBase::kReset;
     std::uint32_t errors = 0;  // since the last write to ESR
     std::uint32_t esr = 0;
@@ -279,7 +290,6 @@ class LapicBank final {
   void for_each_selected(const Request& request, const Selection& selection, F f) const;
   bool reports_low_input(const ApicMessage& message) const;
   void accept(CpuId cpu, const ApicMessage& message, SpanId span, Env& env);
-  void accept_init(CpuId cpu, Env& env);
   void accept_start_up(CpuId cpu, Vector page, SpanId span, Env& env);
   void accept_extint(CpuId cpu, SpanId span, Env& env);
   void index_ids();
@@ -316,7 +326,7 @@ class LapicBank final {
     return !row.irr.empty() && deliverable(row, row.irr.highest_class());
   }
   static bool deliverable(const Row& row, std::uint8_t requested) {
-    return requested > row.isr.highest_class() && requested > class_of(row.tpr);
+    return requested > row.isr.highest_class() && requested > class_of(row.tpr) && !row.held_back;
   }
   static std::uint8_t processor_priority(const Row& row);
   static std::uint8_t arbitration_priority(const Row& row);
@@ -340,6 +350,11 @@ class LapicBank final {
   std::uint32_t version() const;
   std::optional<std::uint32_t> vectors_at(const Row& row, std::uint32_t offset) const;
   std::optional<LocalInterrupt> lvt_entry(std::uint32_t offset) const;
+
+  void hold_back_if_disabled(Row& row) const {
+    row.held_back =
+        config_.quirks.has(Quirk::DisabledLapicAccepts) && !Svr::SoftwareEnable::is_set(row.svr);
+  }
 
   // As a host sets them: lapic_restore.cpp.
   static void restore_vectors(VectorSet& set, std::array<SpanId, 256>& spans, unsigned index,

@@ -87,7 +87,9 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
   const ApicMessage& m = request.message;
   const std::uint32_t destination = raw(m.destination);
   const bool x2apic = mode(cpu) == LapicMode::X2apic;
-  if (is_broadcast(m, x2apic)) return true;
+  const bool by_bits = m.destination_mode == DestinationMode::Logical &&
+                       config_.quirks.has(Quirk::LogicalBroadcastByBits);
+  if (!by_bits && is_broadcast(m, x2apic)) return true;
   const Row& row = rows_[cpu];
   if (m.destination_mode == DestinationMode::Logical) {
     return x2apic ? in_x2apic_set(destination, row.ldr)
@@ -102,7 +104,8 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
 /// that is disabled by IA32_APIC_BASE takes nothing (11.4.3).
 bool LapicBank::accepts(const Request& request, CpuId cpu) const {
   if (mode(cpu) == LapicMode::Disabled) return false;
-  return !goes_to_irr(request.message.delivery_mode) || software_enabled(cpu);
+  return !goes_to_irr(request.message.delivery_mode) || software_enabled(cpu) ||
+         config_.quirks.has(Quirk::DisabledLapicAccepts);
 }
 
 template <class F>
@@ -131,6 +134,7 @@ LapicBank::Selection LapicBank::select_lowest(const Request& request) const {
   const Selection all = select_all(request);
   if (all.count <= 1) return all;
   Selection lowest{all.first, 1, true};
+  if (config_.quirks.has(Quirk::LowestPriorityFirst)) return lowest;
   for_each_selected(request, all, [&](CpuId cpu) {
     if (arbitration_priority(rows_[cpu]) < arbitration_priority(rows_[lowest.first])) {
       lowest.first = cpu;
@@ -209,7 +213,8 @@ bool LapicBank::arbitrated(const Request& request) const {
                                     request.shorthand == Shorthand::None;
     return !(physical_broadcast && config_.quirks.has(Quirk::LowestPriorityByHash));
   }
-  return m.redirection_hint == RedirectionHint::On;
+  return m.redirection_hint == RedirectionHint::On &&
+         !config_.quirks.has(Quirk::RedirectionHintIgnored);
 }
 
 LapicBank::Selection LapicBank::select(const Request& request) const {
@@ -286,7 +291,7 @@ void LapicBank::accept(CpuId cpu, const ApicMessage& m, SpanId span, Env& env) {
     case DeliveryMode::Nmi:
       return tell(CpuLine::Nmi);
     case DeliveryMode::Init:
-      accept_init(cpu, env);
+      if (!config_.quirks.has(Quirk::InitLatched)) init(cpu, env);
       return tell(CpuLine::Init);
     case DeliveryMode::StartUp:
       return accept_start_up(cpu, m.vector, span, env);
@@ -298,7 +303,7 @@ void LapicBank::accept(CpuId cpu, const ApicMessage& m, SpanId span, Env& env) {
 }
 
 /// The bootstrap processor starts anew; any other waits for a SIPI (SDM vol. 3, 9.4.1, 11.4.7.4).
-void LapicBank::accept_init(CpuId cpu, Env& env) {
+void LapicBank::init(CpuId cpu, Env& env) {
   Row& row = rows_[cpu];
   const bool bootstrap = ApicBase::Bsp::is_set(row.apic_base);
   row.run_state = bootstrap ? RunState::Running : RunState::WaitForSipi;
@@ -307,7 +312,10 @@ void LapicBank::accept_init(CpuId cpu, Env& env) {
 
 void LapicBank::accept_start_up(CpuId cpu, Vector page, SpanId span, Env& env) {
   Row& row = rows_[cpu];
-  if (row.run_state == RunState::Running) return env.drop(span, DropReason::NotWaiting);
+  const bool latched = config_.quirks.has(Quirk::InitLatched);
+  if (row.run_state == RunState::Running && !latched) {
+    return env.drop(span, DropReason::NotWaiting);
+  }
   row.run_state = RunState::Running;
   env.send(kCpu, CpuLineChange{cpu, CpuLine::Sipi, Level::High, span, page});
 }

@@ -137,6 +137,14 @@ MsrStatus LapicBank::write_x2apic(CpuId cpu, std::uint32_t offset, std::uint64_t
 /// x2APIC mode is entered from xAPIC mode only, and left for the disabled state only (SDM vol. 3,
 /// 11.12.5, figure "Local x2APIC State Transitions").
 MsrStatus LapicBank::write_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
+  const LapicMode from = mode(cpu);
+  const LapicMode to = mode_of(value);
+  const bool illegal = (from == LapicMode::X2apic && to == LapicMode::Xapic) ||
+                       (from == LapicMode::Disabled && to == LapicMode::X2apic);
+  return illegal ? MsrStatus::GeneralProtection : restore_apic_base(cpu, value, env);
+}
+
+MsrStatus LapicBank::restore_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
   const std::uint64_t page =
       ApicBase::Address::kMask & ((std::uint64_t{1} << config_.physical_address_bits) - 1);
   const std::uint64_t defined =
@@ -145,9 +153,6 @@ MsrStatus LapicBank::write_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
   if ((value & ~defined) != 0 || invalid) return MsrStatus::GeneralProtection;
   const LapicMode from = mode(cpu);
   const LapicMode to = mode_of(value);
-  const bool illegal = (from == LapicMode::X2apic && to == LapicMode::Xapic) ||
-                       (from == LapicMode::Disabled && to == LapicMode::X2apic);
-  if (illegal) return MsrStatus::GeneralProtection;
   rows_[cpu].apic_base = value;
   if (to != from) enter(cpu, to, env);
   return MsrStatus::Done;
@@ -166,7 +171,8 @@ void LapicBank::enter(CpuId cpu, LapicMode entered, Env& env) {
     // Disabling resets (SDM 11.4.3, 11.12.5.1), and enabling finds that state. The CPU's pins are
     // INTR and NMI meanwhile.
     row.id = id & kXapicIds;
-    reset(cpu, env);
+    if (!config_.quirks.has(Quirk::DisablingKeepsState)) reset(cpu, env);
+    update_extint(cpu, env);
   }
   index_ids();
 }

@@ -118,6 +118,7 @@ void LapicBank::write_register(CpuId cpu, std::uint32_t offset, std::uint32_t va
     case Register::kSvr:
       return write_svr(cpu, value, env);
     case Register::kEsr:
+      if (config_.quirks.has(Quirk::EsrUnlatched)) return;
       // A write shows what was recorded since the last one, and begins anew (SDM 11.5.3).
       row.esr = row.errors;
       row.errors = 0;
@@ -151,6 +152,10 @@ void LapicBank::refuse_register(CpuId cpu, Env& env) {
 /// The first error since software wrote to the ESR interrupts; the write arms it again (SDM vol. 3,
 /// 11.5.3). So an error interrupt with an illegal vector does not raise itself.
 void LapicBank::record_error(CpuId cpu, std::uint32_t error, Env& env) {
+  if (config_.quirks.has(Quirk::EsrUnlatched)) {
+    rows_[cpu].esr |= error;
+    return;
+  }
   std::uint32_t& errors = rows_[cpu].errors;
   const bool first = errors == 0;
   errors |= error;
@@ -165,6 +170,8 @@ void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
     writable |= Svr::SuppressEoiBroadcast::kMask;
   }
   row.svr = value & writable;
+  hold_back_if_disabled(row);
+  update_intr(cpu, env);
   if (Svr::SoftwareEnable::is_set(row.svr)) return;
   for (std::uint32_t& entry : locals_[cpu].lvt) entry = Lvt::Masked::set(entry, 1);
   update_extint(cpu, env);
@@ -200,11 +207,15 @@ void LapicBank::send_ipi(CpuId cpu, Env& env) {
   m.vector = static_cast<Vector>(Icr::Vector::get(row.icr_low));
   m.delivery_mode = static_cast<DeliveryMode>(Icr::DeliveryMode::get(row.icr_low));
   m.destination_mode = static_cast<DestinationMode>(Icr::DestinationMode::get(row.icr_low));
+  if (config_.quirks.has(Quirk::IpiTriggerMode)) {
+    m.trigger_mode = static_cast<TriggerMode>(Icr::TriggerMode::get(row.icr_low));
+  }
   request.shorthand = static_cast<Shorthand>(Icr::Shorthand::get(row.icr_low));
   request.sender = cpu;
 
   const bool asserts = Icr::Level::is_set(row.icr_low) || !Icr::TriggerMode::is_set(row.icr_low);
   if (m.delivery_mode == DeliveryMode::Init && !asserts) return;
+  if (goes_to_irr(m.delivery_mode) && !asserts && config_.quirks.has(Quirk::LowIpiDropped)) return;
   send(request, env);
 }
 

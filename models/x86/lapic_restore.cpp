@@ -58,7 +58,16 @@ void LapicBank::restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, En
   }
   const bool derived = x2apic && (offset == Register::kId || offset == Register::kLdr);
   if (derived || offset == Register::kEoi) return;
-  if (offset == Register::kIcrLow) {
+  if (offset == Register::kSvr) {
+    // Software's own write would mask the local vector table.
+    row.svr = value & (Svr::SpuriousVector::kMask | Svr::SoftwareEnable::kMask |
+                       Svr::SuppressEoiBroadcast::kMask);
+    hold_back_if_disabled(row);
+    update_intr(cpu, env);
+  } else if (const auto entry = lvt_entry(offset)) {
+    lvt(cpu, *entry) = value & (Lvt::kWritable[static_cast<std::size_t>(*entry)] | Lvt::kReadOnly);
+    update_extint(cpu, env);
+  } else if (offset == Register::kIcrLow) {
     row.icr_low = value & Icr::kWritableLow;
   } else if (offset == Register::kIcrHigh) {
     row.icr_high = x2apic ? value : value & Icr::Destination::kMask;

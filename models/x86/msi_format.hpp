@@ -58,6 +58,7 @@ struct MsiAddress {
   using Edid = Field<11, 4>;
   using ExtendedId = Field<11, 5>;
   using UpperId = Field<63, 40>;
+  using ReservedUpper = Field<39, 32>;  // of the wide form
   using WideBase = Field<39, 20>;
   using Rh = Flag<3>;
   using Dm = Flag<2>;

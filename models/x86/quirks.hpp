@@ -23,6 +23,23 @@ enum class Quirk : std::uint8_t {
   WideIdInXapicMode,
   Lint0ResetsToExtInt,
   ExtendedDestinationId,
+  IpiTriggerMode,
+  LowIpiDropped,
+  InitLatched,
+  DisablingKeepsState,
+  PprStaleAfterRestore,
+  TprLowBitsLost,
+  EoiNeedsScan,
+  RemoteIrrOnAcceptance,
+  MaskedEdgeKept,
+  DisabledLapicAccepts,
+  LowestPriorityFirst,
+  RedirectionHintIgnored,
+  LogicalBroadcastByBits,
+  EsrUnlatched,
+  PinRepeatIsEdge,
+  CompatibilityFormatPasses,
+  RemapFaultsUnrecorded,
 };
 
 struct QuirkRow {
@@ -30,11 +47,10 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 13> kQuirks = {{
+constexpr std::array<QuirkRow, 30> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
-     "not "
-     "count, and a physical broadcast goes to all (KVM)."},
+     "not count, and a physical broadcast goes to all (KVM)."},
     {Quirk::IllegalVectorAccepted, "illegal-vector-accepted",
      "Vectors 0-15 are sent and set in the IRR without an error; their class is never deliverable "
      "(KVM, QEMU)."},
@@ -62,6 +78,44 @@ constexpr std::array<QuirkRow, 13> kQuirks = {{
      "LINT0 of the bootstrap processor comes out of reset unmasked, as ExtINT (KVM)."},
     {Quirk::ExtendedDestinationId, "extended-destination-id",
      "Address bits 11:5 of a message hold bits 14:8 of the destination (KVM, QEMU, Xen, Hyper-V)."},
+    {Quirk::IpiTriggerMode, "ipi-trigger-mode",
+     "An IPI is level-triggered if its ICR says so, and sets the TMR (KVM, QEMU)."},
+    {Quirk::LowIpiDropped, "low-ipi-dropped",
+     "A level-triggered IPI whose ICR says low is not accepted (KVM)."},
+    {Quirk::InitLatched, "init-latched",
+     "INIT and SIPI wait until the vCPU looks at them; its LAPIC goes on meanwhile, and a SIPI "
+     "counts as accepted whatever the vCPU does (KVM)."},
+    {Quirk::DisablingKeepsState, "disabling-keeps-state",
+     "A host that disables a LAPIC through IA32_APIC_BASE leaves its registers alone (KVM)."},
+    {Quirk::PprStaleAfterRestore, "ppr-stale-after-restore",
+     "The PPR that a host reads after it replaced the ISR is that of the old ISR, until something "
+     "computes it again (KVM)."},
+    {Quirk::TprLowBitsLost, "tpr-low-bits-lost",
+     "Running a vCPU clears bits 3:0 of its TPR, which CR8 does not have (KVM)."},
+    {Quirk::EoiNeedsScan, "eoi-needs-scan",
+     "An EOI reaches the IOAPIC only if the vCPU has run since the redirection entry was written "
+     "(KVM)."},
+    {Quirk::RemoteIrrOnAcceptance, "remote-irr-on-acceptance",
+     "A level interrupt sets Remote IRR only if some LAPIC accepted it (KVM)."},
+    {Quirk::MaskedEdgeKept, "masked-edge-kept",
+     "A masked edge is kept while its line is high, and sent when a host unmasks it (KVM)."},
+    {Quirk::DisabledLapicAccepts, "disabled-lapic-accepts",
+     "A LAPIC that software has disabled sets IRR bits, and delivers nothing until it is enabled "
+     "(QEMU)."},
+    {Quirk::LowestPriorityFirst, "lowest-priority-first",
+     "Lowest priority takes the first CPU of the destination; priorities do not count (QEMU)."},
+    {Quirk::RedirectionHintIgnored, "redirection-hint-ignored",
+     "The redirection hint of a message means nothing (QEMU)."},
+    {Quirk::LogicalBroadcastByBits, "logical-broadcast-by-bits",
+     "The logical destination 0xFF is matched like any other (QEMU)."},
+    {Quirk::EsrUnlatched, "esr-unlatched",
+     "ESR shows errors at once, and a write does not clear it; no error interrupts (QEMU)."},
+    {Quirk::PinRepeatIsEdge, "pin-repeat-is-edge",
+     "Driving an edge input high that is high already is another edge (QEMU)."},
+    {Quirk::CompatibilityFormatPasses, "compatibility-format-passes",
+     "A remapping unit passes compatibility format messages, CFI or not (QEMU 7.2)."},
+    {Quirk::RemapFaultsUnrecorded, "remap-faults-unrecorded",
+     "A remapping unit blocks requests without recording a fault (QEMU 7.2)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
@@ -75,17 +129,56 @@ class Quirks {
   std::uint64_t bits_ = 0;
 };
 
-/// Those that the in-kernel irqchip of KVM was seen to have.
-constexpr Quirks quirks_of_kvm() {
+template <std::size_t N>
+constexpr Quirks quirks_in(const std::array<Quirk, N>& list) {
   Quirks quirks;
-  for (const Quirk quirk :
-       {Quirk::LowestPriorityByHash, Quirk::IllegalVectorAccepted, Quirk::MessageLevelIgnored,
-        Quirk::ReservedModeAccepted, Quirk::SmiIgnored, Quirk::ExtIntMessageIgnored,
-        Quirk::ReservedMsrBitsIgnored, Quirk::WideIdInXapicMode, Quirk::Lint0ResetsToExtInt,
-        Quirk::PicEdgeLatched, Quirk::PicCascadePulsed, Quirk::PicReadyAtReset}) {
-    quirks.add(quirk);
-  }
+  for (const Quirk quirk : list) quirks.add(quirk);
   return quirks;
+}
+
+/// Those that the in-kernel irqchip of KVM was seen to have (Linux 6.18).
+constexpr std::array kQuirksOfKvm = {
+    Quirk::LowestPriorityByHash,  Quirk::IllegalVectorAccepted, Quirk::MessageLevelIgnored,
+    Quirk::ReservedModeAccepted,  Quirk::SmiIgnored,            Quirk::ExtIntMessageIgnored,
+    Quirk::ReservedMsrBitsIgnored, Quirk::WideIdInXapicMode,    Quirk::Lint0ResetsToExtInt,
+    Quirk::PicEdgeLatched,        Quirk::PicCascadePulsed,      Quirk::PicReadyAtReset,
+    Quirk::IpiTriggerMode,        Quirk::LowIpiDropped,         Quirk::InitLatched,
+    Quirk::DisablingKeepsState,   Quirk::PprStaleAfterRestore,  Quirk::TprLowBitsLost,
+    Quirk::EoiNeedsScan,          Quirk::RemoteIrrOnAcceptance, Quirk::MaskedEdgeKept,
+};
+constexpr Quirks quirks_of_kvm() { return quirks_in(kQuirksOfKvm); }
+
+/// Those of QEMU's own models (7.2, no accelerator's irqchip).
+constexpr std::array kQuirksOfQemu = {
+    Quirk::IllegalVectorAccepted,     Quirk::MessageLevelIgnored,    Quirk::ExtIntMessageIgnored,
+    Quirk::PicEdgeLatched,            Quirk::IpiTriggerMode,         Quirk::DisabledLapicAccepts,
+    Quirk::LowestPriorityFirst,       Quirk::RedirectionHintIgnored, Quirk::LogicalBroadcastByBits,
+    Quirk::EsrUnlatched,              Quirk::PinRepeatIsEdge,        Quirk::CompatibilityFormatPasses,
+    Quirk::RemapFaultsUnrecorded,
+};
+constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }
+
+/// Whose quirks a machine has.
+enum class Behaviour : std::uint8_t { Spec, Kvm, Qemu };
+struct BehaviourRow {
+  Behaviour behaviour;
+  std::string_view name;
+  std::string_view meaning;
+  Quirks quirks;
+};
+constexpr std::array<BehaviourRow, 3> kBehaviours = {{
+    {Behaviour::Spec, "spec", "everything follows its specification", Quirks{}},
+    {Behaviour::Kvm, "kvm", "the in-kernel irqchip of KVM (Linux 6.18)", quirks_of_kvm()},
+    {Behaviour::Qemu, "qemu", "QEMU's own models (7.2)", quirks_of_qemu()},
+}};
+constexpr const BehaviourRow& row_of(Behaviour behaviour) {
+  return kBehaviours[static_cast<std::size_t>(behaviour)];
+}
+constexpr std::optional<Behaviour> behaviour_named(std::string_view name) {
+  for (const BehaviourRow& row : kBehaviours) {
+    if (row.name == name) return row.behaviour;
+  }
+  return std::nullopt;
 }
 
 constexpr std::optional<Quirk> quirk_named(std::string_view name) {

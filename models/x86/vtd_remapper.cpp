@@ -48,7 +48,9 @@ void VtdRemapper::on_request(PortId input, const BusWrite& write, Env& env) {
     return on_remappable(input, write, env);
   }
   // VT-d 5.1.4: the compatibility format passes only if software asked for it (CFI).
-  if (!vtd::Gsts::CFIS::is_set(GSTS_REG_)) {
+  const bool passes = vtd::Gsts::CFIS::is_set(GSTS_REG_) ||
+                      config_.quirks.has(Quirk::CompatibilityFormatPasses);
+  if (!passes) {
     return block(write, FaultReason::CompatibilityBlocked, 0, env);
   }
   forward(input, Request{write, std::nullopt}, env);
@@ -145,7 +147,9 @@ void VtdRemapper::block(const BusWrite& write, Env& env) {
 }
 
 void VtdRemapper::block(const BusWrite& write, FaultReason reason, std::uint32_t index, Env& env) {
-  faults_.record(reason, write.requester.rid, index);
+  if (!config_.quirks.has(Quirk::RemapFaultsUnrecorded)) {
+    faults_.record(reason, write.requester.rid, index);
+  }
   block(write, env);
 }
 

@@ -29,6 +29,7 @@
 #include "models/base/walk_slots.hpp"
 #include "models/x86/interrupt_entry_cache.hpp"
 #include "models/x86/irte.hpp"
+#include "models/x86/quirks.hpp"
 #include "models/x86/vtd_fault_log.hpp"
 #include "models/x86/vtd_registers.hpp"
 
@@ -41,6 +42,7 @@ class VtdRemapper final {
     unsigned walks = 4;         // IRTE fetches at once, at least 1; 1 blocks at every miss
     unsigned waiting = 16;      // requests that wait for a fetch or for their turn, at least 1
     unsigned iec_entries = 64;  // of the interrupt entry cache; 0: none
+    Quirks quirks{};
     Mutants mutants;
   };
 

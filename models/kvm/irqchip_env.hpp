@@ -1,0 +1,102 @@
+// How the chips of an irqchip call each other, within the call of a task.
+#pragma once
+
+#include "models/kvm/irqchip.hpp"
+
+namespace irqfab::kvm {
+
+/// What a chip asks for, within the call under way. The chips' own prices are those of hardware;
+/// here the calling task pays, so only events that are changes of state are passed on.
+class Irqchip::ChipEnv : public Env {
+ public:
+  ChipEnv(Irqchip& chip, Env& outer) : chip_(chip), outer_(outer) {}
+  void note(Event event, SpanId span, std::uint64_t detail) override {
+    if (is_instant(event)) outer_.note(event, span, detail);
+  }
+  void after(Duration delay, Tag tag) override { outer_.after(delay, tag); }
+  void after(Duration delay, Tag tag, LaneId lane) override { outer_.after(delay, tag, lane); }
+  Time now() const override { return outer_.now(); }
+  SpanId open(Cause cause, SpanId parent, std::uint32_t source) override {
+    return outer_.open(cause, parent, source);
+  }
+
+ protected:
+  Irqchip& chip_;
+  Env& outer_;
+};
+
+class Irqchip::LapicEnv final : public ChipEnv {
+ public:
+  using ChipEnv::ChipEnv;
+  void send(PortId, const Message& message) override {
+    const auto* change = std::get_if<CpuLineChange>(&message);
+    if (change != nullptr && change->line != CpuLine::Intr) chip_.messages_.push_back(*change);
+    // The IOAPIC is told once the local APIC has finished: it may send at once, and the two would
+    // call each other without end.
+    if (std::holds_alternative<EoiMessage>(message)) chip_.level_ended_ = true;
+  }
+};
+
+class Irqchip::IoapicEnv final : public ChipEnv {
+ public:
+  using ChipEnv::ChipEnv;
+  void note(Event event, SpanId span, std::uint64_t detail) override {
+    if (event == Event::IoapicSent) pin_ = Pin(static_cast<std::uint16_t>(detail));
+    ChipEnv::note(event, span, detail);
+  }
+  void send(PortId, const Message& message) override {
+    const auto* write = std::get_if<BusWrite>(&message);
+    if (write == nullptr) return;
+    sent_ = true;
+    LapicEnv lapic(chip_, outer_);
+    const x86::ApicMessage decoded =
+        chip_.decode({write->address, static_cast<std::uint32_t>(write->data)});
+    const unsigned accepted = chip_.lapics_.on_message(decoded, write->span, lapic);
+    accepted_ += accepted;
+    const bool level = decoded.trigger_mode == x86::TriggerMode::Level;
+    if (!level) chip_.delivered_ |= 1u << raw(pin_);
+    const bool lost = level && accepted == 0 &&
+                      chip_.config_.quirks.has(x86::Quirk::RemoteIrrOnAcceptance);
+    if (lost) chip_.ioapic_.not_accepted(pin_);
+  }
+  bool sent() const { return sent_; }
+  unsigned accepted() const { return accepted_; }
+
+ private:
+  Pin pin_{};  // that sends
+  bool sent_ = false;
+  unsigned accepted_ = 0;
+};
+
+/// The 8259s' INT goes to LINT0 of every vCPU.
+class Irqchip::PicEnv final : public ChipEnv {
+ public:
+  using ChipEnv::ChipEnv;
+  void send(PortId, const Message& message) override {
+    const auto* change = std::get_if<PinChange>(&message);
+    if (change == nullptr) return;
+    LapicEnv lapic(chip_, outer_);
+    for (std::uint32_t cpu = 0; cpu < chip_.lapics_.cpus(); ++cpu) {
+      const Pin lint0 = x86::LapicBank::pin_of(CpuId{cpu}, x86::LocalPin::Lint0);
+      chip_.lapics_.on_pin({lint0, change->level, kPicDriver, kNoSpan}, lapic);
+    }
+  }
+  static constexpr std::uint32_t kPicDriver = 0;       // of LINT0
+  static constexpr std::uint32_t kExternalDriver = 1;  // KVM_INTERRUPT
+};
+
+/// An access that may be an EOI, or may change the PPR.
+template <class Write>
+void Irqchip::writing(CpuId cpu, std::uint32_t offset, Env& env, Write&& write) {
+  using x86::LapicRegister;
+  const std::optional<Vector> ending =
+      offset == LapicRegister::kEoi ? lapics_.isr(cpu).highest() : std::nullopt;
+  level_ended_ = false;
+  LapicEnv lapic(*this, env);
+  write(lapic);
+  const bool computes_ppr = offset == LapicRegister::kEoi || offset == LapicRegister::kTpr;
+  if (computes_ppr) shadows_[raw(cpu)].stale_ppr.reset();
+  if (ending && !lapics_.isr(cpu).has(*ending)) finish_eoi(cpu, *ending, env);
+}
+
+}  // namespace irqfab::kvm

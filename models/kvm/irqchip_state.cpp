@@ -1,0 +1,154 @@
+// State of the irqchip as the host puts it in place (api.rst, KVM_SET_LAPIC, KVM_SET_IRQCHIP,
+// KVM_SET_SREGS, KVM_SET_MSRS), and what a vCPU does with it when it begins to run.
+
+#include <algorithm>
+
+#include "models/kvm/irqchip_env.hpp"
+
+namespace irqfab::kvm {
+namespace {
+
+using x86::LapicRegister;
+using x86::Quirk;
+
+constexpr Pin kRtcPin{8};  // KVM watches its EOIs whatever the entry says
+
+bool is_x2apic_msr(std::uint32_t msr) {
+  return msr >= x86::LapicMsr::kFirst && msr <= x86::LapicMsr::kLast;
+}
+std::uint32_t offset_of(std::uint32_t msr) { return (msr - x86::LapicMsr::kFirst) * 16; }
+
+}  // namespace
+
+/// The PPR is computed from the ISR that KVM remembers, which is the old one.
+Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env& env) {
+  if (config_.kind == IrqchipKind::None) return kEINVAL;
+  LapicEnv lapic(*this, env);
+  const std::uint8_t old_class = lapics_.isr(cpu).highest_class();
+  for (const auto& [offset, value] : registers) lapics_.restore(cpu, offset, value, lapic);
+  Shadow& shadow = shadows_[raw(cpu)];
+  shadow.stale_ppr.reset();
+  if (config_.quirks.has(Quirk::PprStaleAfterRestore)) {
+    const std::uint8_t tpr = lapics_.tpr(cpu);
+    shadow.stale_ppr = (tpr & 0xF0) >= old_class ? tpr : old_class;
+  }
+  request_scan();
+  return 0;
+}
+
+Answer Irqchip::set_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
+  LapicEnv lapic(*this, env);
+  if (lapics_.restore_apic_base(cpu, value, lapic) != x86::MsrStatus::Done) return kEINVAL;
+  request_scan();
+  return 0;
+}
+
+Answer Irqchip::set_entry(Pin pin, std::uint64_t bits, Env& env) {
+  if (config_.kind != IrqchipKind::Full) return kENXIO;
+  IoapicEnv chip(*this, env);
+  ioapic_.restore(pin, x86::Rte{bits}, chip);
+  request_scan();
+  inject_latched(ioapic_irr(), env);
+  return 0;
+}
+
+/// What the image shows as asserted is looked at anew, as if its line rose now.
+void Irqchip::inject_latched(std::uint32_t image, Env& env) {
+  latched_ = image;
+  delivered_ = 0;
+  IoapicEnv chip(*this, env);
+  for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    if ((image >> n & 1) == 0) continue;
+    const bool level = ioapic_.rte(Pin{n}).level_sensitive();
+    if (level || config_.quirks.has(Quirk::MaskedEdgeKept)) ioapic_.evaluate(Pin{n}, chip);
+  }
+}
+
+Answer Irqchip::set_pic(x86::PicRole role, const x86::PicChip::Settings& settings, Env& env) {
+  if (config_.kind != IrqchipKind::Full) return kENXIO;
+  PicEnv chip(*this, env);
+  pic_.restore(role, settings, chip);
+  return 0;
+}
+
+x86::MsrAnswer Irqchip::read_msr(CpuId cpu, std::uint32_t msr, Env& env) {
+  const x86::MsrAnswer refused{x86::MsrStatus::GeneralProtection, 0};
+  if (is_x2apic_msr(msr) && config_.kind == IrqchipKind::None) return refused;
+  LapicEnv lapic(*this, env);
+  const x86::MsrAnswer answer = lapics_.rdmsr(cpu, msr, lapic);
+  const bool computes_ppr = is_x2apic_msr(msr) && offset_of(msr) == LapicRegister::kPpr;
+  if (computes_ppr && answer.status == x86::MsrStatus::Done) shadows_[raw(cpu)].stale_ppr.reset();
+  return answer;
+}
+
+x86::MsrAnswer Irqchip::write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t value, Env& env) {
+  x86::MsrAnswer answer;
+  if (msr == x86::LapicMsr::kApicBase) {
+    if (set_apic_base(cpu, value, env) != 0) answer.status = x86::MsrStatus::GeneralProtection;
+    return answer;
+  }
+  if (is_x2apic_msr(msr) && config_.kind == IrqchipKind::None) {
+    answer.status = x86::MsrStatus::GeneralProtection;
+    return answer;
+  }
+  const std::uint32_t offset = is_x2apic_msr(msr) ? offset_of(msr) : 0;
+  writing(cpu, offset, env, [&](Env& lapic) { answer = lapics_.wrmsr(cpu, msr, value, lapic); });
+  return answer;
+}
+
+Answer Irqchip::inject_external(CpuId cpu, Vector vector, Env& env) {
+  if (config_.kind == IrqchipKind::Full) return kENXIO;
+  std::optional<Vector>& external = shadows_[raw(cpu)].external;
+  if (external) return kEEXIST;
+  external = vector;
+  LapicEnv lapic(*this, env);
+  const Pin lint0 = x86::LapicBank::pin_of(cpu, x86::LocalPin::Lint0);
+  lapics_.on_pin({lint0, Level::High, PicEnv::kExternalDriver, kNoSpan}, lapic);
+  return 0;
+}
+
+void Irqchip::init(CpuId cpu, Env& env) {
+  LapicEnv lapic(*this, env);
+  lapics_.init(cpu, lapic);
+  shadows_[raw(cpu)].stale_ppr.reset();
+  request_scan();
+}
+
+void Irqchip::enter(CpuId cpu, Env& env) {
+  Shadow& shadow = shadows_[raw(cpu)];
+  shadow.stale_ppr.reset();
+  if (shadow.scan_requested) scan(cpu);
+  if (!config_.quirks.has(Quirk::TprLowBitsLost) || config_.kind == IrqchipKind::None) return;
+  LapicEnv lapic(*this, env);
+  lapics_.restore(cpu, LapicRegister::kTpr, lapics_.tpr(cpu) & 0xF0u, lapic);
+}
+
+void Irqchip::request_scan() {
+  for (Shadow& shadow : shadows_) shadow.scan_requested = true;
+}
+
+/// Every vector that an entry may bring to this vCPU, or that it has from an older one.
+void Irqchip::scan(CpuId cpu) {
+  Shadow& shadow = shadows_[raw(cpu)];
+  shadow.scan_requested = false;
+  shadow.forwarded = {};
+  for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    if (!eoi_is_watched(Pin{n})) continue;
+    const x86::Rte entry = ioapic_.rte(Pin{n});
+    const Vector vector = entry.vector();
+    const bool has = lapics_.irr(cpu).has(vector) || lapics_.isr(cpu).has(vector);
+    if (has || lapics_.addresses(decode(entry.message()), cpu)) shadow.forwarded.add(vector);
+  }
+}
+
+bool Irqchip::eoi_is_watched(Pin pin) const {
+  if (pin == kRtcPin || x86::Rte::TriggerModeBit::is_set(ioapic_.rte(pin).bits)) return true;
+  const std::optional<Gsi> gsi = routing_.gsi_of(RouteTarget::IoapicPin, pin);
+  return gsi && std::find(resampled_.begin(), resampled_.end(), *gsi) != resampled_.end();
+}
+
+std::uint8_t Irqchip::ppr_image(CpuId cpu) const {
+  return shadows_[raw(cpu)].stale_ppr.value_or(lapics_.ppr(cpu));
+}
+
+}  // namespace irqfab::kvm
