@@ -110,6 +110,17 @@ void export_options(CLI::App& app, Options& o) {
   app.add_option("-o", o.output, "File to write, instead of standard output");
 }
 
+void conform_options(CLI::App& app, Options& o) {
+  app.add_option("FILE", o.inputs, "Cases, one JSON object a line; - is standard input")->required();
+  app.add_option("--backend", o.backend, "What to run them on")
+      ->check(CLI::IsMember({"simulated", "kvm"}))
+      ->capture_default_str();
+  app.add_option("--behaviour", o.behaviour,
+                 "Named quirks, instead of those of the file's origin: see 'list behaviours'");
+  app.add_flag("--json", o.json, "One JSON document on standard output");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+}
+
 void list_options(CLI::App& app, Options& o) {
   app.add_option("WHAT", o.input,
                  "archs, paths, profiles, behaviours, models, events, mutants or schema")
@@ -138,10 +149,11 @@ constexpr Command kCommands[] = {
     {"analyze", "Latency analysis of traces: per path and per hop, and the longest explained",
      analyze_options, analyze_traces},
     {"export", "A trace as text or as comma-separated values", export_options, export_trace},
+    {"conform", "Run register-level conformance cases, and compare", conform_options,
+     run_conformance},
     {"list", "What there is: fabrics, paths, events, prices, models, mutants", list_options,
      list_things},
     {"compare", "A scenario on several fabrics and paths, side by side", nullptr, nullptr},
-    {"conform", "Register-level conformance cases", nullptr, nullptr},
     {"report", "Traces as one page", nullptr, nullptr},
     {"replay", "Hardware in the loop", nullptr, nullptr},
     {"calibrate", "Fit a profile to a host or a recorded trace", nullptr, nullptr},
@@ -191,6 +203,7 @@ std::string refusal_of(const Options& o) {
   if (!o.engine.empty() && o.engine != "tlm") {
     return "there is no engine '" + o.engine + "'; there are tlm, fast";
   }
+  if (o.backend == "kvm") return later("--backend kvm");
   if (o.progress == "on") return later("--progress on");
   return o.behaviour.empty() ? "" : refusal_of_behaviour(o.behaviour);
 }

@@ -36,6 +36,7 @@ struct Options {
   std::vector<std::string> slo;         // analyze: expectations
   std::string until;
   std::string behaviour;
+  std::string backend = "simulated";    // conform
   std::string engine;
   std::vector<std::string> set;         // key.path=value
   std::string progress;
@@ -59,6 +60,7 @@ int draw_scenario(const Options& options);
 int import_recording(const Options& options);
 int analyze_traces(const Options& options);
 int export_trace(const Options& options);
+int run_conformance(const Options& options);
 int list_things(const Options& options);
 
 }  // namespace irqfab::cli

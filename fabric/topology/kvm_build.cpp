@@ -41,17 +41,35 @@ Names lane_names(const kvm::KvmHost::Config& config) {
 }
 
 /// In the order of KvmHost::sources.
-void add_sources(const KvmNeeds& needs, Topology& topology) {
+void add_sources(const kvm::KvmSoftware::Config& software, Topology& topology) {
   topology.paths = {"kvm", "msi", "irqfd", "irq-line"};
   topology.sources.add("kvm", 0);
   topology.sources.add("msi", 1);
-  for (const kvm::Irqfd& irqfd : needs.irqfds) {
+  for (const kvm::Irqfd& irqfd : software.irqfds) {
     topology.sources.add(numbered("irqfd-e", irqfd.number), 2);
   }
-  for (const Gsi gsi : needs.lines) topology.sources.add(numbered("gsi", raw(gsi)), 3);
+  for (const Gsi gsi : software.lines) topology.sources.add(numbered("gsi", raw(gsi)), 3);
 }
 
 }  // namespace
+
+Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
+  Topology topology;
+  add_sources(host.software, topology);
+  Component cpus;
+  cpus.name = "vcpus";
+  for (std::uint32_t cpu = 0; cpu < vcpus.cpus; ++cpu) cpus.lanes.add(numbered("vcpu", cpu));
+  cpus.config = std::move(vcpus);
+  Component kvm;
+  kvm.name = "kvm";
+  kvm.lanes = lane_names(host);
+  kvm.first_source.assign(kvm.lanes.size(), 0);  // one set of sources, whoever acts for them
+  kvm.sources = kvm::KvmHost::sources(host);
+  kvm.config = std::move(host);
+  topology.components = {std::move(cpus), std::move(kvm)};
+  topology.edges.push_back({0, cpu::Cpus::kController, 1, kvm::KvmHost::kVcpus});
+  return topology;
+}
 
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
                            Mutants mutants) {
@@ -60,24 +78,7 @@ Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& n
                       std::to_string(scenario.machine.cpus) + " vCPUs: xAPIC ids have 8 bits",
                       "at most 255 vCPUs on this path", ""};
   }
-  Topology topology;
-  add_sources(needs, topology);
-  Component cpus;
-  cpus.name = "vcpus";
-  cpus.config = vcpus(scenario);
-  for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
-    cpus.lanes.add(numbered("vcpu", cpu));
-  }
-  Component kvm;
-  kvm.name = "kvm";
-  kvm::KvmHost::Config config = host(scenario, needs, mutants);
-  kvm.lanes = lane_names(config);
-  kvm.first_source.assign(kvm.lanes.size(), 0);  // one set of sources, whoever acts for them
-  kvm.sources = kvm::KvmHost::sources(config);
-  kvm.config = std::move(config);
-  topology.components = {std::move(cpus), std::move(kvm)};
-  topology.edges.push_back({0, cpu::Cpus::kController, 1, kvm::KvmHost::kVcpus});
-  return topology;
+  return join_kvm(vcpus(scenario), host(scenario, needs, mutants));
 }
 
 }  // namespace irqfab::topology

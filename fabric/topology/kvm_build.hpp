@@ -15,6 +15,9 @@ struct KvmNeeds {
   std::vector<Gsi> lines;  // ascending
 };
 
+/// Such a machine: whatever vCPUs and irqchip the two say.
+Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host);
+
 /// Error: more vCPUs than xAPIC ids.
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
                            Mutants mutants);

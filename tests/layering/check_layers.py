@@ -21,7 +21,7 @@ from typing import NamedTuple
 FAMILIES = "pci x86 arm power xen cpu host mem"
 CORES = FAMILIES + " kvm vmm"
 MODELS = "base sim catalog " + CORES  # all but tlm
-FABRIC = "version scenario topology trace recording run kvm-backend analysis report"  # all but cli
+FABRIC = "version scenario topology trace recording run kvm-backend conform analysis report"  # all but cli
 
 
 class Layer(NamedTuple):
@@ -56,6 +56,7 @@ LAYERS = (
     Layer("run-sources", "fabric/run/*.cpp", MODELS + " tlm scenario topology trace run"),
     Layer("run", "fabric/run/*", MODELS + " scenario topology"),
     Layer("kvm-backend", "fabric/kvm/*", MODELS + " scenario topology run trace"),
+    Layer("conform", "fabric/conform/*", MODELS + " topology run"),
     Layer("analysis", "fabric/analysis/*", MODELS + " scenario topology run trace version"),
     Layer("report", "fabric/report/*", MODELS + " scenario topology run trace analysis version"),
     Layer("cli", "fabric/cli/*", MODELS + " tlm " + FABRIC),

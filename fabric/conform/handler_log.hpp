@@ -1,0 +1,33 @@
+// Which handlers a machine's CPUs ran, in order: a sink of trace records that keeps nothing else.
+#pragma once
+
+#include <vector>
+
+#include "models/sim/ledger.hpp"
+
+namespace irqfab::conform {
+
+class HandlerLog final : public RecordSink {
+ public:
+  void take(const Key&, const TraceRecord& record) override {
+    if (record.event == Event::HandlerEntered) entries_.push_back(record);
+  }
+  void clear() { entries_.clear(); }
+  std::size_t size() const { return entries_.size(); }
+
+  /// Vectors of interrupts, not of NMIs, that the CPU at `node` took.
+  std::vector<unsigned> vectors(NodeId node) const {
+    constexpr std::uint64_t kFirstInterrupt = 16;
+    std::vector<unsigned> taken;
+    for (const TraceRecord& entry : entries_) {
+      if (entry.node != node || entry.detail < kFirstInterrupt) continue;
+      taken.push_back(static_cast<unsigned>(entry.detail));
+    }
+    return taken;
+  }
+
+ private:
+  std::vector<TraceRecord> entries_;
+};
+
+}  // namespace irqfab::conform

@@ -1,0 +1,580 @@
+#include "fabric/conform/kvm_machine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "fabric/conform/handler_log.hpp"
+#include "fabric/run/machine.hpp"
+#include "fabric/topology/kvm_build.hpp"
+#include "models/x86/lapic_registers.hpp"
+
+namespace irqfab::conform {
+namespace {
+
+using kvm::Answer;
+using kvm::IrqchipKind;
+using x86::LapicRegister;
+
+constexpr std::size_t kVcpus = 0;  // components of the topology
+constexpr std::size_t kKvm = 1;
+constexpr std::uint64_t kAcceptedX2apicFlags = 0xB;  // 1, 2, and 8, which concerns nothing here
+constexpr std::uint64_t kUse32BitIds = 1, kDisableBroadcastQuirk = 2;
+constexpr std::uint64_t kDeassign = 1, kResample = 2;  // of KVM_IRQFD
+constexpr std::uint64_t kExitIo = 2;
+constexpr std::uint64_t kGuestApicBase = 0xFEE00900;
+constexpr std::uint16_t kGuestCs = 0x18;
+constexpr Time kMillisecond = 1'000'000'000;
+constexpr std::size_t kLongestOrder = 64;
+constexpr std::size_t kMostHandlers = 100'000;  // of one run: more is a line that nobody lowers
+
+struct Errno {
+  Answer answer;
+  const char* name;
+};
+constexpr std::array<Errno, 6> kErrnos = {{
+    {kvm::kENXIO, "-ENXIO"},
+    {kvm::kEBADF, "-EBADF"},
+    {kvm::kEAGAIN, "-EAGAIN"},
+    {kvm::kEBUSY, "-EBUSY"},
+    {kvm::kEEXIST, "-EEXIST"},
+    {kvm::kEINVAL, "-EINVAL"},
+}};
+
+Json ret_of(Answer answer) {
+  for (const Errno& row : kErrnos) {
+    if (row.answer == answer) return row.name;
+  }
+  return answer;
+}
+
+std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+/// Names of eventfds, in the order in which ops make them.
+std::vector<std::string> eventfds_of(const Case& test) {
+  std::vector<std::string> names;
+  for (const Op& op : test.ops) {
+    if (op.name() != "eventfd") continue;
+    const std::string name = op.text_of("fd");
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<Gsi> lines_of(const Case& test) {
+  std::vector<Gsi> lines;
+  for (const Op& op : test.ops) {
+    if (op.name() == "irq_line" || op.name() == "irq_line_status") {
+      lines.push_back(Gsi(low(op.number_of("gsi"))));
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+  return lines;
+}
+
+IrqchipKind kind_of(const Op& create) {
+  const std::string word = create.text_of("irqchip");
+  if (word == "full") return IrqchipKind::Full;
+  return word == "split" ? IrqchipKind::Split : IrqchipKind::None;
+}
+
+kvm::KvmHost::Config host_of(const Case& test, x86::Behaviour behaviour) {
+  const Op& create = test.ops.front();
+  kvm::KvmHost::Config config;
+  config.threads = 1;
+  for (std::size_t i = 0; i < eventfds_of(test).size(); ++i) {
+    kvm::Irqfd irqfd;
+    irqfd.number = i;
+    config.software.irqfds.push_back(irqfd);
+  }
+  config.software.lines = lines_of(test);
+  kvm::Irqchip::Config& irqchip = config.software.irqchip;
+  irqchip.kind = kind_of(create);
+  for (const Json& id : create.fields.at("apic_ids")) {
+    irqchip.ids.push_back(ApicId{low(number_in(id)->magnitude)});
+  }
+  const bool full = irqchip.kind == IrqchipKind::Full;
+  irqchip.pic = full ? x86::ExternalPic::Present : x86::ExternalPic::Absent;
+  const std::uint64_t api = create.number_of("x2apic_api");
+  if ((api & ~kAcceptedX2apicFlags) == 0) {
+    if ((api & kUse32BitIds) != 0) irqchip.destination = x86::MsiDestination::Bits32;
+    if ((api & kDisableBroadcastQuirk) != 0) irqchip.broadcast_quirk = kvm::BroadcastQuirk::Off;
+  }
+  irqchip.quirks = row_of(behaviour).quirks;
+  return config;
+}
+
+topology::Topology topology_of(const Case& test, x86::Behaviour behaviour) {
+  cpu::Cpus::Config vcpus;
+  vcpus.cpus = static_cast<std::uint32_t>(test.ops.front().fields.at("apic_ids").size());
+  vcpus.completions = cpu::Cpus::Completions::NotTold;
+  return topology::join_kvm(vcpus, host_of(test, behaviour));
+}
+
+kvm::Route route_of(const Json& json) {
+  Op row;
+  row.fields = json;
+  kvm::Route route;
+  route.gsi = Gsi(low(row.number_of("gsi")));
+  route.flags = low(row.number_of("flags"));
+  route.target = kvm::RouteTarget::Unknown;
+  const Json& type = json.at("type");
+  constexpr std::uint64_t kIrqchipType = 1, kMsiType = 2;  // a number stands for a zero payload
+  const auto raw_type = number_in(type);
+  if (type == "msi" || (raw_type && raw_type->magnitude == kMsiType)) {
+    route.target = kvm::RouteTarget::Msi;
+    route.message = {row.number_of("addr_hi") << 32 | row.number_of("addr_lo"),
+                     low(row.number_of("data"))};
+  } else if (type == "irqchip" || (raw_type && raw_type->magnitude == kIrqchipType)) {
+    constexpr std::array<std::string_view, 3> kChips = {"pic_master", "pic_slave", "ioapic"};
+    constexpr std::array kTargets = {kvm::RouteTarget::PicMasterPin, kvm::RouteTarget::PicSlavePin,
+                                     kvm::RouteTarget::IoapicPin};
+    std::size_t chip = row.number_of("chip");
+    const auto named = std::find(kChips.begin(), kChips.end(), row.text_of("chip"));
+    if (named != kChips.end()) chip = static_cast<std::size_t>(named - kChips.begin());
+    if (chip < kTargets.size()) route.target = kTargets[chip];
+    route.pin = Pin(static_cast<std::uint16_t>(std::min<std::uint64_t>(row.number_of("pin"), 255)));
+  }
+  return route;
+}
+
+/// A VM, and the process that owns it.
+class KvmVm {
+ public:
+  KvmVm(const Case& test, x86::Behaviour behaviour)
+      : test_(test),
+        topology_(topology_of(test, behaviour)),
+        names_(eventfds_of(test)),
+        open_(names_.size(), false),
+        machine_(topology_, resolve(built_in_profiles().front()), {}, &log_, run::EngineKind::Fast) {
+    for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
+      machine_.core<cpu::Cpus>(kVcpus).stop(CpuId{cpu});
+    }
+  }
+
+  Comparison run() {
+    for (const Op& op : test_.ops) {
+      perform(op);
+      if (comparison_.difference() || !comparison_.why_gave_up().empty()) return comparison_;
+    }
+    compare_state("observed", test_.observed);
+    return comparison_;
+  }
+
+ private:
+  using Perform = void (KvmVm::*)(const Op&);
+  struct Row {
+    std::string_view op;
+    Perform perform;
+  };
+
+  std::uint32_t cpus() const {
+    return std::get<cpu::Cpus::Config>(topology_.components[kVcpus].config).cpus;
+  }
+  kvm::KvmSoftware& software() { return machine_.core<kvm::KvmHost>(kKvm).software(); }
+  IrqchipKind kind() { return software().chip().config().kind; }
+  static CpuId cpu_of(const Op& op) { return CpuId{low(op.number_of("cpu"))}; }
+
+  void perform(const Op& op) {
+    static constexpr Row kRows[] = {
+        {"create_vm", &KvmVm::create_vm},
+        {"set_lapic", &KvmVm::set_lapic},
+        {"set_lapic_reg", &KvmVm::set_lapic_reg},
+        {"move_irr_to_isr", &KvmVm::move_irr_to_isr},
+        {"set_apic_base", &KvmVm::set_apic_base},
+        {"set_mp_state", &KvmVm::set_mp_state},
+        {"set_gsi_routing", &KvmVm::set_gsi_routing},
+        {"set_ioapic_rte", &KvmVm::set_ioapic_rte},
+        {"set_pic", &KvmVm::set_pic},
+        {"eventfd", &KvmVm::eventfd},
+        {"eventfd_write", &KvmVm::eventfd_write},
+        {"eventfd_read", &KvmVm::eventfd_read},
+        {"eventfd_close", &KvmVm::eventfd_close},
+        {"irqfd", &KvmVm::irqfd},
+        {"signal_msi", &KvmVm::signal_msi},
+        {"irq_line_status", &KvmVm::irq_line},
+        {"irq_line", &KvmVm::irq_line},
+        {"set_msr", &KvmVm::set_msr},
+        {"get_msr", &KvmVm::get_msr},
+        {"kvm_nmi", &KvmVm::kvm_nmi},
+        {"kvm_interrupt", &KvmVm::kvm_interrupt},
+        {"run_out_insn_if0", &KvmVm::run_out},
+        {"run_guest", &KvmVm::run_guest},
+        {"snapshot", &KvmVm::snapshot},
+    };
+    for (const Row& row : kRows) {
+      if (row.op == op.name()) (this->*row.perform)(op);
+    }
+    settle();
+    if (log_.size() > kMostHandlers) {
+      comparison_.gave_up(op, "the guest does not come to rest: more than " +
+                                  std::to_string(kMostHandlers) + " handlers ran");
+    }
+  }
+
+  /// Until nothing moves, or a guest has run more handlers than any case needs.
+  void settle(Time until = kNever) {
+    Engine& engine = machine_.engine();
+    while (!engine.idle() && engine.next_time() <= until && log_.size() <= kMostHandlers) {
+      engine.step();
+    }
+  }
+
+  /// An ioctl that sets state, as `act(software, env)`; what it changes reaches the vCPUs.
+  template <class Act>
+  void act(Act&& act) {
+    machine_.act<kvm::KvmHost>(kKvm, LaneId{0}, [&](kvm::KvmHost& host, Env& env) {
+      act(host.software(), env);
+      host.software().tell_vcpus(env);
+    });
+    settle();
+  }
+  void answer(const Op& op, Answer ret) { comparison_.answer(op, "ret", ret_of(ret)); }
+
+  void call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
+    machine_.put(kKvm, kvm::KvmHost::kCalls,
+                 HostCall{static_cast<std::uint16_t>(kind), TaskId{0}, a, b});
+    settle();
+  }
+
+  // ---- VM and LAPICs ----
+
+  void create_vm(const Op& op) {
+    const bool known = (op.number_of("x2apic_api") & ~kAcceptedX2apicFlags) == 0;
+    comparison_.answer(op, "x2apic_api_ret", ret_of(known ? 0 : kvm::kEINVAL));
+  }
+
+  void restore(const Op& op, const std::vector<kvm::Irqchip::Register>& registers) {
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env& env) { ret = s.chip().set_lapic(cpu_of(op), registers, env); });
+    answer(op, ret);
+  }
+  void set_lapic(const Op& op) {
+    restore(op, {{LapicRegister::kSvr, low(op.number_of("svr"))},
+                 {LapicRegister::kLdr, low(op.number_of("ldr"))},
+                 {LapicRegister::kDfr, low(op.number_of("dfr"))},
+                 {LapicRegister::kTpr, low(op.number_of("tpr"))}});
+  }
+  void set_lapic_reg(const Op& op) {
+    restore(op, {{low(op.number_of("reg")), low(op.number_of("value"))}});
+  }
+  void move_irr_to_isr(const Op& op) {
+    const auto vector = static_cast<unsigned>(op.number_of("vector"));
+    const std::uint32_t offset = vector / 32 * 16;
+    const std::uint32_t bit = 1u << vector % 32;
+    const x86::LapicBank& lapics = software().chip().lapics();
+    const std::uint32_t irr = lapics.irr(cpu_of(op)).register_word(vector / 32);
+    const std::uint32_t isr = lapics.isr(cpu_of(op)).register_word(vector / 32);
+    restore(op, {{LapicRegister::kIrr + offset, irr & ~bit},
+                 {LapicRegister::kIsr + offset, isr | bit}});
+  }
+  void set_apic_base(const Op& op) {
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      ret = s.chip().set_apic_base(cpu_of(op), op.number_of("value"), env);
+    });
+    answer(op, ret);
+  }
+  void set_mp_state(const Op& op) {
+    answer(op, software().set_mp_state(cpu_of(op), op.number_of("value")));
+  }
+  void set_msr(const Op& op) {
+    x86::MsrAnswer done;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      done = s.chip().write_msr(cpu_of(op), low(op.number_of("msr")), op.number_of("value"), env);
+    });
+    comparison_.answer(op, "msrs_set", done.status == x86::MsrStatus::Done ? 1 : 0);
+  }
+  void get_msr(const Op& op) {
+    x86::MsrAnswer done;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      done = s.chip().read_msr(cpu_of(op), low(op.number_of("msr")), env);
+    });
+    comparison_.answer(op, "msrs_got", done.status == x86::MsrStatus::Done ? 1 : 0);
+    if (done.status == x86::MsrStatus::Done) comparison_.answer(op, "value", done.value);
+  }
+  void kvm_nmi(const Op& op) { answer(op, software().nmi(cpu_of(op))); }
+  void kvm_interrupt(const Op& op) {
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      ret = s.interrupt(cpu_of(op), low(op.number_of("irq")), env);
+    });
+    answer(op, ret);
+  }
+
+  // ---- routes and chips ----
+
+  void set_gsi_routing(const Op& op) {
+    answer(op, op.number_of("flags") != 0 ? kvm::kEINVAL : replace_routes(op));
+  }
+  Answer replace_routes(const Op& op) {
+    const std::uint64_t entries = op.number_of("nr");
+    if (entries > kvm::kMaxRoutes) return kvm::kEINVAL;
+    const Json& given = op.fields.at("routes");
+    std::vector<kvm::Route> routes;
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      kvm::Route route;
+      if (given.empty()) {
+        route = {Gsi{i % kvm::kMaxRoutes}, kvm::RouteTarget::Msi, Pin{}, {0xFEE00000, 0x40}};
+      } else if (i < given.size()) {
+        route = route_of(given[i]);
+      } else {
+        route.target = kvm::RouteTarget::Unknown;
+      }
+      routes.push_back(route);
+    }
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env&) { ret = s.chip().routing().replace(routes); });
+    return ret;
+  }
+  void set_ioapic_rte(const Op& op) {
+    const auto pin = Pin(static_cast<std::uint16_t>(op.number_of("pin")));
+    entries_set_.push_back(pin);
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      ret = s.chip().set_entry(pin, op.number_of("rte"), env);
+    });
+    answer(op, ret);
+  }
+  void set_pic(const Op& op) {
+    const bool slave = op.text_of("chip") == "pic_slave" || op.number_of("chip") == 1;
+    x86::PicChip::Settings settings;
+    settings.imr = static_cast<std::uint8_t>(op.number_of("imr"));
+    settings.vectors = static_cast<std::uint8_t>(op.number_of("irq_base"));
+    settings.elcr = static_cast<std::uint8_t>(op.number_of("elcr"));
+    Answer ret = 0;
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      ret = s.chip().set_pic(slave ? x86::PicRole::Slave : x86::PicRole::Master, settings, env);
+    });
+    answer(op, ret);
+  }
+
+  // ---- eventfds ----
+
+  /// Nothing for a name that is no open eventfd.
+  std::optional<std::size_t> find(const std::string& name) const {
+    const auto at = std::find(names_.begin(), names_.end(), name);
+    const auto index = static_cast<std::size_t>(at - names_.begin());
+    if (at == names_.end() || !open_[index]) return std::nullopt;
+    return index;
+  }
+  void eventfd(const Op& op) {
+    const auto at = std::find(names_.begin(), names_.end(), op.text_of("fd"));
+    const auto fd = static_cast<std::size_t>(at - names_.begin());
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      if (open_[fd]) s.close_eventfd(fd, env);
+      s.open_eventfd(fd, op.number_of("init"),
+                     op.number_of("semaphore") != 0 ? kvm::Drain::One : kvm::Drain::Whole);
+    });
+    open_[fd] = true;
+  }
+  void eventfd_write(const Op& op) {
+    constexpr std::uint64_t kMost = ~std::uint64_t{0} - 1;
+    const auto fd = find(op.text_of("fd"));
+    const std::uint64_t added = op.number_of("value");
+    if (!fd) return answer(op, kvm::kEBADF);
+    if (added > kMost) return answer(op, kvm::kEINVAL);
+    if (added > kMost - software().counter(*fd)) return answer(op, kvm::kEAGAIN);
+    call(kvm::Call::EventfdWrite, *fd, added);
+    answer(op, 0);
+  }
+  void eventfd_read(const Op& op) {
+    const auto fd = find(op.text_of("fd"));
+    answer(op, fd ? software().read_eventfd(*fd) : kvm::kEBADF);
+  }
+  void eventfd_close(const Op& op) {
+    const auto fd = find(op.text_of("fd"));
+    if (!fd) return answer(op, kvm::kEBADF);
+    act([&](kvm::KvmSoftware& s, Env& env) { s.close_eventfd(*fd, env); });
+    open_[*fd] = false;
+    answer(op, 0);
+  }
+
+  static std::uint64_t flags_of(const Op& op) {
+    const std::string text = op.text_of("flags");
+    std::uint64_t flags = op.has("resample_fd") ? kResample : 0;
+    if (text == "deassign") return flags | kDeassign;
+    const bool decimal = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return flags | (decimal ? std::stoull(text) : op.number_of("flags"));
+  }
+  void irqfd(const Op& op) { answer(op, bind(op)); }
+  Answer bind(const Op& op) {
+    const std::uint64_t flags = flags_of(op);
+    if ((flags & ~(kDeassign | kResample)) != 0) return kvm::kEINVAL;
+    const auto fd = find(op.text_of("fd"));
+    const auto gsi = Gsi(low(op.number_of("gsi")));
+    const bool resamples = (flags & kResample) != 0;
+    Answer ret = 0;
+    if ((flags & kDeassign) != 0) {
+      if (!fd) return kvm::kEBADF;
+      act([&](kvm::KvmSoftware& s, Env& env) { ret = s.deassign(*fd, gsi, env); });
+      return ret;
+    }
+    const bool allowed = resamples ? kind() == IrqchipKind::Full : kind() != IrqchipKind::None;
+    if (!allowed) return kvm::kEINVAL;
+    if (!fd) return kvm::kEBADF;
+    const auto resample = find(op.text_of("resample_fd"));
+    if (resamples && !resample) return kvm::kEINVAL;
+    act([&](kvm::KvmSoftware& s, Env& env) { ret = s.assign(*fd, gsi, resample, env); });
+    if (ret == 0 && software().counter(*fd) > 0) call(kvm::Call::IrqfdPoll, *fd, 0);
+    return ret;
+  }
+
+  // ---- calls that inject ----
+
+  void signal_msi(const Op& op) {
+    answer(op, signal_msi(op.number_of("addr_hi") << 32 | op.number_of("addr_lo"),
+                          low(op.number_of("data")), low(op.number_of("flags"))));
+  }
+  Answer signal_msi(std::uint64_t address, std::uint32_t data, std::uint32_t flags) {
+    const Answer refused = software().chip().check_msi({address, data}, flags);
+    if (refused != 0) return refused;
+    call(kvm::Call::SignalMsi, (address & 0xFFFFFFFF) << 32 | data, address >> 32);
+    return software().last_answer();
+  }
+  void irq_line(const Op& op) {
+    if (kind() == IrqchipKind::None) return answer(op, kvm::kENXIO);
+    const std::uint64_t level = op.number_of("level") != 0 ? 1 : 0;
+    call(kvm::Call::IrqLine, level << 32 | op.number_of("gsi"), 0);
+    answer(op, 0);
+    comparison_.answer(op, "status", software().last_answer());
+  }
+
+  // ---- guests ----
+
+  void enter(CpuId cpu) {
+    act([&](kvm::KvmSoftware& s, Env& env) { s.enter(cpu, env); });
+  }
+  void run_out(const Op& op) {
+    enter(cpu_of(op));
+    software().vcpu(cpu_of(op)).cs = 0;
+    answer(op, 0);
+    comparison_.answer(op, "exit_reason", kExitIo);
+  }
+
+  void run_guest(const Op& op) {
+    const CpuId cpu{0};
+    act([&](kvm::KvmSoftware& s, Env& env) { s.chip().set_apic_base(cpu, kGuestApicBase, env); });
+    software().vcpu(cpu).cs = kGuestCs;
+    enter(cpu);
+    log_.clear();
+    guest_for(op.number_of("ms"));
+    if (op.has("during_signal_msi")) {
+      signal_msi(0xFEE00000, low(op.number_of("during_signal_msi")), 0);
+      guest_for(op.number_of("ms"));
+    }
+    machine_.core<cpu::Cpus>(kVcpus).stop(cpu);
+    const std::size_t entries = log_.size();
+    std::vector<unsigned> order = log_.vectors(NodeId{0});
+    order.resize(std::min(order.size(), kLongestOrder));
+    comparison_.answer(op, "isr_entries", entries);
+    comparison_.answer(op, "isr_order", order);
+    kvm::VcpuEvents& vcpu = software().vcpu(cpu);
+    vcpu.nmis = 0;
+    const bool slept_on = vcpu.mp_state == kvm::MpState::Halted && entries == 0;
+    const bool waits = op.text_of("loop") == "hlt" || slept_on;
+    vcpu.mp_state = waits ? kvm::MpState::Halted : kvm::MpState::Runnable;
+  }
+
+  void guest_for(std::uint64_t milliseconds) {
+    const Time until = machine_.engine().now() + milliseconds * kMillisecond;
+    machine_.act<cpu::Cpus>(kVcpus, LaneId{0},
+                            [](cpu::Cpus& cpus, Env& env) { cpus.resume(CpuId{0}, env); });
+    settle(until);
+  }
+
+  // ---- state ----
+
+  void snapshot(const Op& op) { compare_state(place_of(op), op.fields.at("state")); }
+
+  void compare_state(const std::string& where, const Json& recorded) {
+    for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
+      act([&](kvm::KvmSoftware& s, Env& env) { s.look(CpuId{cpu}, env); });
+    }
+    for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
+      compare_cpu(where, CpuId{cpu}, recorded.at("cpu").at(cpu));
+    }
+    const bool has_chips = kind() == IrqchipKind::Full;
+    for (const char* chip : {"ioapic", "pic"}) {
+      comparison_.value(where, chip, recorded.contains(chip) ? "present" : "absent",
+                        has_chips ? "present" : "absent");
+    }
+    if (!has_chips || comparison_.difference()) return;
+    compare_ioapic(where, recorded.at("ioapic"));
+    compare_pic(where, recorded.at("pic"), "master", x86::PicRole::Master);
+    compare_pic(where, recorded.at("pic"), "slave", x86::PicRole::Slave);
+  }
+
+  void compare_cpu(const std::string& where, CpuId cpu, const Json& recorded) {
+    const std::string path = "cpu[" + std::to_string(raw(cpu)) + ']';
+    const kvm::VcpuEvents& vcpu = software().vcpu(cpu);
+    const kvm::Irqchip& chip = software().chip();
+    const auto member = [&](const char* field, const Json& got) {
+      comparison_.member(where, path, recorded, field, got);
+    };
+    member("mp_state", static_cast<unsigned>(vcpu.mp_state));
+    if (kind() != IrqchipKind::None) {
+      member("irr", list_of(chip.lapics().irr(cpu)));
+      member("isr", list_of(chip.lapics().isr(cpu)));
+      member("tmr", list_of(chip.lapics().tmr(cpu)));
+      member("tpr", chip.lapics().tpr(cpu));
+      member("ppr", chip.ppr_image(cpu));
+      member("esr", chip.lapics().esr(cpu));
+    }
+    member("cs", vcpu.cs);
+    member("apic_base", chip.lapics().apic_base(cpu));
+    member("nmi_pending", vcpu.nmis);
+    member("smi_pending", 0);
+    member("latched_init", 0);  // looking at it has taken it
+    member("sipi_vector", 0);   // KVM does not tell
+    member("intr_injected", vcpu.injected ? 1 : 0);
+  }
+
+  void compare_ioapic(const std::string& where, const Json& recorded) {
+    const kvm::Irqchip& chip = software().chip();
+    Json entries = Json::object();
+    Json remote = Json::array();
+    for (std::uint16_t n = 0; n < chip.ioapic().pins(); ++n) {
+      const x86::Rte entry = chip.ioapic().rte(Pin{n});
+      const bool set = std::find(entries_set_.begin(), entries_set_.end(), Pin{n}) !=
+                       entries_set_.end();
+      if (set) entries[std::to_string(n)] = entry.bits;
+      if (entry.remote_irr()) remote.push_back(n);
+    }
+    comparison_.member(where, "ioapic", recorded, "irr", chip.ioapic_irr());
+    comparison_.member(where, "ioapic", recorded, "rte", entries);
+    comparison_.member(where, "ioapic", recorded, "remote_irr", remote);
+  }
+
+  void compare_pic(const std::string& where, const Json& recorded, const char* name,
+                   x86::PicRole role) {
+    if (!recorded.contains(name)) return;
+    const x86::PicChip& chip = software().chip().pic().chip(role);
+    const auto member = [&](const char* field, const Json& got) {
+      comparison_.member(where, "pic." + std::string(name), recorded.at(name), field, got);
+    };
+    member("irr", chip.irr());
+    member("isr", chip.isr());
+    member("imr", chip.imr());
+    member("last_irr", chip.lines());
+    member("elcr", chip.elcr());
+  }
+
+  const Case& test_;
+  HandlerLog log_;
+  topology::Topology topology_;
+  std::vector<std::string> names_;  // of eventfds; the index is the one in KvmHost::Config
+  std::vector<bool> open_;          // by eventfd
+  std::vector<Pin> entries_set_;
+  run::Machine machine_;
+  Comparison comparison_;
+};
+
+}  // namespace
+
+Comparison run_kvm(const Case& test, x86::Behaviour behaviour) {
+  return KvmVm(test, behaviour).run();
+}
+
+}  // namespace irqfab::conform
