@@ -39,7 +39,7 @@ Diagnostics findings_of(const run::Prepared& prepared) {
   }
   using topology::Remapping;
   const auto remapping = prepared.arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
-  const auto machine = topology::build_x86(prepared.scenario, remapping, prepared.mutants);
+  const auto machine = topology::build_x86(prepared.scenario, remapping, prepared.mutants, prepared.quirks);
   if (!machine) return machine.errors();
   Diagnostics found = topology::check(machine->topology, machine->plan, prepared.scenario);
   check_prices(prepared, machine->topology, found);

@@ -8,6 +8,7 @@
 #include "fabric/scenario/language.hpp"
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
+#include "models/x86/quirks.hpp"
 #include "models/base/utf8.hpp"
 
 namespace irqfab::cli {
@@ -27,7 +28,7 @@ void machine_options(CLI::App& app, Options& o) {
   app.add_option("SCENARIO", o.input, "Scenario file; - is standard input")->required();
   app.add_option("--arch", o.arch, "Interrupt fabric: see 'list archs'");
   app.add_option("--path", o.path, "Way from the device to the CPU: see 'list paths'");
-  app.add_option("--behaviour", o.behaviour, "Named quirks: see 'list behaviours'");
+  app.add_option("--behaviour", o.behaviour, "spec, kvm or qemu, and single quirks: see 'list behaviours'");
   app.add_option("--set", o.set, "Override a value of the scenario: key.path=value")
       ->allow_extra_args(false);
 }
@@ -173,13 +174,17 @@ CLI::App* declare(const Command& command, CLI::App& app, Options& options) {
   return sub;
 }
 
-/// What is wrong with a behaviour, or empty.
-std::string refusal_of_behaviour(const std::string& name) {
+/// What is wrong with a behaviour, or empty. It may name single quirks: "spec+NAME".
+std::string refusal_of_behaviour(const std::string& text) {
+  if (x86::quirks_of(text)) return "";
+  const std::string name = text.substr(0, text.find('+'));
+  if (x86::behaviour_named(name)) {
+    return "'" + text + "' names no quirk; see 'list behaviours'";
+  }
   std::string names;
   for (const scenario::Word& word :
        scenario::find_key(scenario::kScenarioTable, "behaviour")->shape.words) {
-    if (word.name == name)
-      return word.later.empty() ? "" : "'--behaviour " + name + "' is not supported yet";
+    if (word.name == name) return "'--behaviour " + name + "' is not supported yet";
     names += (names.empty() ? "" : ", ") + std::string(word.name);
   }
   return "there is no behaviour '" + name + "'; there are " + names;
@@ -199,8 +204,7 @@ std::string refusal_of(const Options& o) {
   for (const char* format : {"perfetto", "vcd"}) {
     if (o.format == format) return later(("--format " + o.format).c_str());
   }
-  if (o.engine == "fast") return later("--engine fast");
-  if (!o.engine.empty() && o.engine != "tlm") {
+  if (!o.engine.empty() && o.engine != "tlm" && o.engine != "fast") {
     return "there is no engine '" + o.engine + "'; there are tlm, fast";
   }
   if (o.backend == "kvm") return later("--backend kvm");

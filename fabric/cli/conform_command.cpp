@@ -70,8 +70,8 @@ std::string report(const std::vector<CaseResult>& results) {
 }  // namespace
 
 int run_conformance(const Options& options) {
-  std::optional<x86::Behaviour> behaviour;
-  if (!options.behaviour.empty()) behaviour = x86::behaviour_named(options.behaviour);
+  std::optional<x86::Quirks> quirks;
+  if (!options.behaviour.empty()) quirks = x86::quirks_of(options.behaviour);
   std::vector<conform::Case> cases;
   Diagnostics errors;
   for (const std::string& file : options.inputs) {
@@ -85,7 +85,7 @@ int run_conformance(const Options& options) {
   }
   if (!errors.empty()) return fail(errors);
   std::vector<CaseResult> results;
-  for (const conform::Case& test : cases) results.push_back(conform::run_case(test, behaviour));
+  for (const conform::Case& test : cases) results.push_back(conform::run_case(test, quirks));
   if (!options.quiet && !print(options.json ? document(results) : report(results))) return kCannot;
   return count(results, Outcome::Fail) == 0 ? kHeld : kFailed;
 }

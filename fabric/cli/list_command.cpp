@@ -142,11 +142,24 @@ Json profiles_json() {
 const scenario::Words& behaviours() {
   return scenario::find_key(scenario::kScenarioTable, "behaviour")->shape.words;
 }
-std::string_view meaning_of(const scenario::Word& behaviour) {
-  return behaviour.later.empty() ? "everything follows its specification" : behaviour.later;
+std::string_view meaning_of(const scenario::Word& word) {
+  const auto known = x86::behaviour_named(word.name);
+  return known ? x86::row_of(*known).meaning : word.later;
 }
-std::string_view support_of(const scenario::Word& behaviour) {
-  return name_of(behaviour.later.empty() ? scenario::Support::Now : scenario::Support::Later);
+x86::Quirks quirks_of(const scenario::Word& word) {
+  return x86::quirks_of(word.name).value_or(x86::Quirks{});
+}
+std::string_view support_of(const scenario::Word& word) {
+  return name_of(word.later.empty() ? scenario::Support::Now : scenario::Support::Later);
+}
+
+/// Which behaviours have a quirk; none has those that are there to be added.
+std::string behaviours_with(x86::Quirk quirk) {
+  std::string names;
+  for (const scenario::Word& word : behaviours()) {
+    if (quirks_of(word).has(quirk)) names += (names.empty() ? "" : ", ") + text(word.name);
+  }
+  return names;
 }
 
 std::string behaviours_text() {
@@ -154,16 +167,24 @@ std::string behaviours_text() {
   for (const scenario::Word& word : behaviours()) {
     listing.add({text(word.name), text(support_of(word)), text(meaning_of(word))});
   }
-  Listing quirks({"quirk", "meaning"});
-  for (const x86::QuirkRow& row : x86::kQuirks) quirks.add({text(row.name), text(row.meaning)});
+  Listing quirks({"quirk", "of", "meaning"});
+  for (const x86::QuirkRow& row : x86::kQuirks) {
+    quirks.add({text(row.name), behaviours_with(row.quirk), text(row.meaning)});
+  }
   return listing.text() + '\n' + quirks.text();
 }
 
 Json behaviours_json() {
   Json rows = Json::array();
   for (const scenario::Word& word : behaviours()) {
-    rows.push_back(
-        {{"name", word.name}, {"meaning", meaning_of(word)}, {"support", support_of(word)}});
+    Json quirks = Json::array();
+    for (const x86::QuirkRow& row : x86::kQuirks) {
+      if (quirks_of(word).has(row.quirk)) quirks.push_back(row.name);
+    }
+    rows.push_back({{"name", word.name},
+                    {"meaning", meaning_of(word)},
+                    {"support", support_of(word)},
+                    {"quirks", std::move(quirks)}});
   }
   return rows;
 }

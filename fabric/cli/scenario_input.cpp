@@ -19,7 +19,9 @@ Diagnostic unknown_mutant(const std::string& name) {
 Result<run::Prepared> prepared_from(const Options& options) {
   run::Settings settings;
   settings.profile = options.profile;
+  settings.behaviour = options.behaviour;
   settings.seed = options.seed;
+  if (options.engine == "fast") settings.engine = run::EngineKind::Fast;
   for (const std::string& name : options.mutants) {
     const auto mutant = mutant_named(name);
     if (!mutant) return unknown_mutant(name);

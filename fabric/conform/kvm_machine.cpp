@@ -79,7 +79,7 @@ IrqchipKind kind_of(const Op& create) {
   return word == "split" ? IrqchipKind::Split : IrqchipKind::None;
 }
 
-kvm::KvmHost::Config host_of(const Case& test, x86::Behaviour behaviour) {
+kvm::KvmHost::Config host_of(const Case& test, x86::Quirks quirks) {
   const Op& create = test.ops.front();
   kvm::KvmHost::Config config;
   config.threads = 1;
@@ -101,15 +101,15 @@ kvm::KvmHost::Config host_of(const Case& test, x86::Behaviour behaviour) {
     if ((api & kUse32BitIds) != 0) irqchip.destination = x86::MsiDestination::Bits32;
     if ((api & kDisableBroadcastQuirk) != 0) irqchip.broadcast_quirk = kvm::BroadcastQuirk::Off;
   }
-  irqchip.quirks = row_of(behaviour).quirks;
+  irqchip.quirks = quirks;
   return config;
 }
 
-topology::Topology topology_of(const Case& test, x86::Behaviour behaviour) {
+topology::Topology topology_of(const Case& test, x86::Quirks quirks) {
   cpu::Cpus::Config vcpus;
   vcpus.cpus = static_cast<std::uint32_t>(test.ops.front().fields.at("apic_ids").size());
   vcpus.completions = cpu::Cpus::Completions::NotTold;
-  return topology::join_kvm(vcpus, host_of(test, behaviour));
+  return topology::join_kvm(vcpus, host_of(test, quirks));
 }
 
 kvm::Route route_of(const Json& json) {
@@ -142,9 +142,9 @@ kvm::Route route_of(const Json& json) {
 /// A VM, and the process that owns it.
 class KvmVm {
  public:
-  KvmVm(const Case& test, x86::Behaviour behaviour)
+  KvmVm(const Case& test, x86::Quirks quirks)
       : test_(test),
-        topology_(topology_of(test, behaviour)),
+        topology_(topology_of(test, quirks)),
         names_(eventfds_of(test)),
         open_(names_.size(), false),
         machine_(topology_, resolve(built_in_profiles().front()), {}, &log_, run::EngineKind::Fast) {
@@ -573,8 +573,8 @@ class KvmVm {
 
 }  // namespace
 
-Comparison run_kvm(const Case& test, x86::Behaviour behaviour) {
-  return KvmVm(test, behaviour).run();
+Comparison run_kvm(const Case& test, x86::Quirks quirks) {
+  return KvmVm(test, quirks).run();
 }
 
 }  // namespace irqfab::conform

@@ -8,6 +8,6 @@
 
 namespace irqfab::conform {
 
-Comparison run_kvm(const Case& test, x86::Behaviour behaviour);
+Comparison run_kvm(const Case& test, x86::Quirks quirks);
 
 }  // namespace irqfab::conform

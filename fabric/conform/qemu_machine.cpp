@@ -26,9 +26,9 @@ std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value
 
 class Q35Run {
  public:
-  Q35Run(const Case& test, x86::Behaviour behaviour)
+  Q35Run(const Case& test, x86::Quirks quirks)
       : test_(test),
-        q35_(build_q35(test, row_of(behaviour).quirks)),
+        q35_(build_q35(test, quirks)),
         machine_(q35_.topology, resolve(built_in_profiles().front()), {}, &log_,
                  run::EngineKind::Fast) {
     for (std::uint32_t cpu = 0; cpu < cpus_of(test); ++cpu) {
@@ -309,8 +309,8 @@ class Q35Run {
 
 }  // namespace
 
-Comparison run_qemu(const Case& test, x86::Behaviour behaviour) {
-  return Q35Run(test, behaviour).run();
+Comparison run_qemu(const Case& test, x86::Quirks quirks) {
+  return Q35Run(test, quirks).run();
 }
 
 }  // namespace irqfab::conform

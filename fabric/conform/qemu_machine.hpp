@@ -9,6 +9,6 @@
 
 namespace irqfab::conform {
 
-Comparison run_qemu(const Case& test, x86::Behaviour behaviour);
+Comparison run_qemu(const Case& test, x86::Quirks quirks);
 
 }  // namespace irqfab::conform

@@ -6,17 +6,11 @@
 namespace irqfab::conform {
 namespace {
 
-using x86::Behaviour;
-
-Behaviour origin_of(Vocabulary vocabulary) {
-  return vocabulary == Vocabulary::KvmX86 ? Behaviour::Kvm : Behaviour::Qemu;
-}
-
 /// A difference that the recording's verdict explains: what the case comes to then. Nothing if it
 /// does not.
-std::optional<Outcome> excused(const Case& test, Behaviour behaviour, std::string& reason) {
+std::optional<Outcome> excused(const Case& test, x86::Quirks quirks, std::string& reason) {
   if (test.vocabulary != Vocabulary::QemuX86) return std::nullopt;
-  const bool as_recorded = behaviour == Behaviour::Qemu;
+  const bool as_recorded = quirks == quirks_of_origin(test.vocabulary);
   if (test.verdict == Verdict::ImplementationChoice && !as_recorded) {
     reason = "the specification leaves it to the implementation, and this one chose otherwise";
     return Outcome::Pass;
@@ -44,7 +38,11 @@ std::string_view name_of(Outcome outcome) {
   return "skip";
 }
 
-CaseResult run_case(const Case& test, std::optional<Behaviour> chosen) {
+x86::Quirks quirks_of_origin(Vocabulary vocabulary) {
+  return vocabulary == Vocabulary::KvmX86 ? x86::quirks_of_kvm() : x86::quirks_of_qemu();
+}
+
+CaseResult run_case(const Case& test, std::optional<x86::Quirks> chosen) {
   CaseResult result;
   result.id = test.id;
   if (test.artefact) {
@@ -52,16 +50,16 @@ CaseResult run_case(const Case& test, std::optional<Behaviour> chosen) {
     result.reason = "shows a defect of the host that it was recorded on (an EOI carried out twice)";
     return result;
   }
-  const Behaviour behaviour = chosen.value_or(origin_of(test.vocabulary));
+  const x86::Quirks quirks = chosen.value_or(quirks_of_origin(test.vocabulary));
   const Comparison comparison =
-      test.vocabulary == Vocabulary::KvmX86 ? run_kvm(test, behaviour) : run_qemu(test, behaviour);
+      test.vocabulary == Vocabulary::KvmX86 ? run_kvm(test, quirks) : run_qemu(test, quirks);
   if (!comparison.why_gave_up().empty()) {
     result.outcome = Outcome::Fail;
     result.reason = comparison.why_gave_up();
   }
   if (!comparison.difference()) return result;
   result.difference = comparison.difference();
-  result.outcome = excused(test, behaviour, result.reason).value_or(Outcome::Fail);
+  result.outcome = excused(test, quirks, result.reason).value_or(Outcome::Fail);
   return result;
 }
 

@@ -31,7 +31,10 @@ struct CaseResult {
   std::optional<Difference> difference;
 };
 
-/// `behaviour` absent: that of the case's origin.
-CaseResult run_case(const Case& test, std::optional<x86::Behaviour> behaviour);
+/// Whose quirks a case of this vocabulary was recorded with.
+x86::Quirks quirks_of_origin(Vocabulary vocabulary);
+
+/// `quirks` absent: those of the case's origin.
+CaseResult run_case(const Case& test, std::optional<x86::Quirks> quirks);
 
 }  // namespace irqfab::conform

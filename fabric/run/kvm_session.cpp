@@ -57,7 +57,7 @@ class KvmSession final : public Session {
       : prepared_(prepared),
         plan_(std::move(plan)),
         topology_(std::move(topology)),
-        machine_(topology_, prices.everywhere, prices.by_node, sink),
+        machine_(topology_, prices.everywhere, prices.by_node, sink, prepared.engine),
         steps_(machine_, kKvmComponent, plan_.names) {}
 
   Result<Outcome> run() override {
@@ -142,13 +142,14 @@ class KvmSession final : public Session {
 Result<topology::Topology> kvm_topology(const Prepared& prepared) {
   const auto plan = plan_of(prepared.scenario);
   if (!plan) return plan.errors();
-  return topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants);
+  return topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants, prepared.quirks);
 }
 
 Result<std::unique_ptr<Session>> create_kvm(const Prepared& prepared, RecordSink* sink) {
   auto plan = plan_of(prepared.scenario);
   if (!plan) return plan.errors();
-  auto topology = topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants);
+  auto topology =
+      topology::build_kvm(prepared.scenario, plan->needs, prepared.mutants, prepared.quirks);
   if (!topology) return topology.errors();
   const auto prices = prices_of(prepared.scenario, prepared.profile, *topology);
   if (!prices) return prices.errors();

@@ -30,7 +30,17 @@ Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) 
   if (settings.seed) scenario.seed = *settings.seed;
   if (!settings.profile.empty()) scenario.profile = settings.profile;
   if (scenario.profile.empty()) scenario.profile = built_in_profiles().front().name;
+  if (!settings.behaviour.empty()) scenario.behaviour = settings.behaviour;
   if (scenario.behaviour.empty()) scenario.behaviour = "spec";
+  prepared.engine = settings.engine;
+  const auto quirks = x86::quirks_of(scenario.behaviour);
+  if (!quirks) {
+    SourceRange whole;
+    whole.file = scenario.file;
+    return refuse(whole, "unknown-behaviour", "there is no behaviour '" + scenario.behaviour + "'",
+                  "spec, kvm or qemu, and '+' with the name of a quirk; see 'list behaviours'");
+  }
+  prepared.quirks = *quirks;
   prepared.mutants = settings.mutants;
   for (const Profile& profile : built_in_profiles()) {
     if (profile.name == scenario.profile) prepared.profile = profile;

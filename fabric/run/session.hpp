@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
 #include "fabric/scenario/scenario.hpp"
 #include "fabric/topology/topology.hpp"
@@ -14,12 +15,12 @@
 
 namespace irqfab::run {
 
-class Machine;
-
 /// What the command line says over the scenario. Empty or absent: nothing.
 struct Settings {
   std::string profile;
+  std::string behaviour;  // which may name single quirks, see x86::quirks_of
   std::optional<std::uint64_t> seed;
+  EngineKind engine = EngineKind::Tlm;
   Mutants mutants;
 };
 
@@ -29,6 +30,8 @@ struct Prepared {
   std::string arch;
   std::string path;
   Profile profile;
+  x86::Quirks quirks;
+  EngineKind engine = EngineKind::Tlm;
   Mutants mutants;
 };
 Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings);
@@ -41,7 +44,8 @@ Result<topology::Topology> topology_of(const Prepared& prepared);
 
 class Session {
  public:
-  /// `sink` may be null; it and `prepared` must outlive the session. One session a process.
+  /// `sink` may be null; it and `prepared` must outlive the session. With EngineKind::Tlm one
+  /// session a process.
   static Result<std::unique_ptr<Session>> create(const Prepared& prepared, RecordSink* sink);
   virtual ~Session() = default;
 

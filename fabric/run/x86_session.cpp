@@ -18,7 +18,7 @@ bool is_story_of_steps(const Scenario& scenario) {
 Result<topology::X86Machine> build(const Prepared& prepared) {
   using topology::Remapping;
   const Remapping remapping = prepared.arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
-  return topology::build_x86(prepared.scenario, remapping, prepared.mutants);
+  return topology::build_x86(prepared.scenario, remapping, prepared.mutants, prepared.quirks);
 }
 
 class X86Session final : public Session {
@@ -28,7 +28,8 @@ class X86Session final : public Session {
       : prepared_(prepared),
         x86_(std::move(x86)),
         log_(make_log(sink)),
-        machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink) {
+        machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
+                 prepared.engine) {
     if (is_story_of_steps(prepared_.scenario)) {
       program_reset_state(machine_, x86_);
     } else {

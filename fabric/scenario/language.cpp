@@ -21,8 +21,8 @@ constexpr Word kInputs[] = {{"asserted"}, {"wired"}};
 constexpr Word kUntils[] = {{"handled"}, {"pulse"}};
 constexpr Word kBehaviours[] = {
     {"spec"},
-    {"kvm", "the quirks of KVM"},
-    {"qemu", "the quirks of QEMU"},
+    {"kvm"},
+    {"qemu"},
     {"xen", "the quirks of Xen"},
 };
 constexpr Word kSpread[] = {{"spread"}};

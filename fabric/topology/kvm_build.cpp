@@ -17,11 +17,13 @@ cpu::Cpus::Config vcpus(const scenario::Scenario& scenario) {
 }
 
 kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& needs,
-                          Mutants mutants) {
+                          Mutants mutants, x86::Quirks quirks) {
   kvm::KvmHost::Config config;
   config.threads = needs.threads;
   config.software.irqfds = needs.irqfds;
   config.software.lines = needs.lines;
+  config.software.vcpus_look = kvm::VcpusLook::AtOnce;
+  config.software.irqchip.quirks = quirks;
   config.software.irqchip.mutants = mutants;
   for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
     config.software.irqchip.ids.push_back(ApicId{cpu});
@@ -72,13 +74,13 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
 }
 
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
-                           Mutants mutants) {
+                           Mutants mutants, x86::Quirks quirks) {
   if (scenario.machine.cpus > kMostXapicCpus) {
     return Diagnostic{Severity::Error, "too-many-cpus", scenario.machine.where,
                       std::to_string(scenario.machine.cpus) + " vCPUs: xAPIC ids have 8 bits",
                       "at most 255 vCPUs on this path", ""};
   }
-  return join_kvm(vcpus(scenario), host(scenario, needs, mutants));
+  return join_kvm(vcpus(scenario), host(scenario, needs, mutants, quirks));
 }
 
 }  // namespace irqfab::topology

@@ -20,6 +20,6 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host);
 
 /// Error: more vCPUs than xAPIC ids.
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
-                           Mutants mutants);
+                           Mutants mutants, x86::Quirks quirks = {});
 
 }  // namespace irqfab::topology

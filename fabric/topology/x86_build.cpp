@@ -23,8 +23,11 @@ std::string numbered(const char* what, std::size_t number) { return what + std::
 /// Puts components together in canonical order.
 class Builder {
  public:
-  Builder(const Scenario& scenario, X86Plan& plan, Mutants mutants)
-      : scenario_(scenario), plan_(plan), mutants_(mutants) {}
+  Builder(const Scenario& scenario, X86Plan& plan, Mutants mutants, x86::Quirks quirks)
+      : scenario_(scenario), plan_(plan), mutants_(mutants), quirks_(quirks) {
+    // Nobody here looks at what a vCPU was sent: messages do at once what they say.
+    quirks_.remove(x86::Quirk::InitLatched);
+  }
 
   Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver) {
     add_device_sources();
@@ -116,6 +119,7 @@ class Builder {
     config.ipi_flight = x86::IpiFlight::Priced;
     config.ioapics = static_cast<unsigned>(plan_.first_pins.size());
     if (plan_.has_pic()) config.pic = x86::ExternalPic::Present;
+    config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
   }
@@ -133,17 +137,20 @@ class Builder {
     }
     if (plan_.has_pic() && index == 0) config.shared = {kFromRouter, kFromPic, kIsaLines};
     config.requester = Requester{HostBridgeId{0}, ioapic_requester(index)};
+    config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
   }
   x86::Pic::Config pic() const {
     x86::Pic::Config config;
+    config.quirks = quirks_;
     config.intr = {x86::LapicBank::pin_of(CpuId{0}, x86::LocalPin::Lint0), kPinOfPic};
     return config;
   }
   x86::VtdRemapper::Config vtd() const {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
+    config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
   }
@@ -318,6 +325,7 @@ class Builder {
   const Scenario& scenario_;
   X86Plan& plan_;
   Mutants mutants_;
+  x86::Quirks quirks_;
   Topology topology_;
   std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0,
               bus_ = 0, traffic_ = 0, driver_ = 0;
@@ -392,7 +400,8 @@ std::optional<Diagnostic> check_tick(const Scenario& scenario) {
 
 }  // namespace
 
-Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants) {
+Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants,
+                             x86::Quirks quirks) {
   if (scenario.machine.cpus > kMostXapicCpus) {
     return refuse(scenario, "too-many-cpus",
                   std::to_string(scenario.machine.cpus) + " CPUs: xAPIC ids have 8 bits",
@@ -429,7 +438,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   }
   auto driver = driver_of(scenario, machine.plan, handlers);
   if (!driver) return driver.errors();
-  Builder builder(scenario, machine.plan, mutants);
+  Builder builder(scenario, machine.plan, mutants, quirks);
   cpu::Cpus::Config cpus = handlers.config();
   if (machine.plan.has_pic()) cpus.ends = ends_at_pic();
   machine.topology = builder.build(std::move(cpus), std::move(*driver));

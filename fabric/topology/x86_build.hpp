@@ -25,7 +25,7 @@ struct X86Machine {
 /// `scenario` must have been read without errors and must outlive the result. Errors: more CPUs
 /// than xAPIC ids, more sources than the remapping table.
 Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
-                             Mutants mutants);
+                             Mutants mutants, x86::Quirks quirks = {});
 
 /// The component of the `index`-th IOAPIC.
 std::size_t ioapic_component(const Topology& topology, std::size_t index);

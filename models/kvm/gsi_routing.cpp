@@ -31,7 +31,7 @@ GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
 }
 
 Answer GsiRouting::replace(const std::vector<Route>& routes) {
-  if (routes.size() > kMaxRoutes) return kEINVAL;
+  if (routes.size() > kMaxRoutes || kind_ == IrqchipKind::None) return kEINVAL;
   std::vector<Route> sorted = routes;
   std::stable_sort(sorted.begin(), sorted.end(), by_gsi);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
@@ -47,7 +47,7 @@ Answer GsiRouting::replace(const std::vector<Route>& routes) {
 
 bool GsiRouting::valid(const Route& route) const {
   constexpr std::uint32_t kValidDevid = 1;
-  if (raw(route.gsi) >= kMaxRoutes || kind_ == IrqchipKind::None) return false;
+  if (raw(route.gsi) >= kMaxRoutes) return false;
   switch (route.target) {
     case RouteTarget::Msi:
       return (route.flags & ~kValidDevid) == 0 &&

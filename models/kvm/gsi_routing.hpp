@@ -48,7 +48,8 @@ class GsiRouting {
  public:
   /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the 8259s.
   GsiRouting() : GsiRouting(IrqchipKind::Full, x86::MsiDestination::Bits8) {}
-  /// Without IOAPIC and 8259s the table is empty, and no route may name them. With 32 bits of
+  /// Without IOAPIC and 8259s the table is empty, and no route may name them; without local APICs
+  /// there is none. With 32 bits of
   /// destination, bits 7:0 of a message's upper address must be 0 (KVM_CAP_X2APIC_API).
   GsiRouting(IrqchipKind kind, x86::MsiDestination destination);
 

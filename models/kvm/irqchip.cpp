@@ -127,11 +127,12 @@ Answer Irqchip::set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanI
   latched_ |= bit_of(pin);
   if (chip.sent()) return chip.accepted();
   const x86::Rte entry = ioapic_.rte(pin);
-  if (!entry.level_sensitive() && was_latched) {
+  const bool level_entry = x86::Rte::TriggerModeBit::is_set(entry.bits);
+  if (!level_entry && was_latched) {
     delivered_ &= ~bit_of(pin);  // it shows in the image again
     return 0;
   }
-  if (entry.masked() || (entry.level_sensitive() && entry.remote_irr())) return -1;
+  if (entry.masked() || (level_entry && entry.remote_irr())) return -1;
   ioapic_.evaluate(pin, chip);
   return chip.accepted();
 }
@@ -155,6 +156,8 @@ Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level leve
 }
 
 IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
+  const bool scans = raw(cpu) < shadows_.size() && shadows_[raw(cpu)].scan_requested;
+  if (scans) scan(cpu);  // a vCPU that asks runs
   LapicEnv lapic(*this, env);
   if (!lapics_.extint_requested(cpu)) return lapics_.on_inta(cpu, lapic);
   lapics_.extint_asked(cpu);
@@ -175,6 +178,9 @@ IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
 void Irqchip::write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   if (raw(cpu) >= shadows_.size()) return env.guest_error(GuestFault::TableIndexOutOfRange);
   writing(cpu, offset, env, [&](Env& lapic) { lapics_.write(cpu, offset, value, lapic); });
+  const bool readdresses = offset == x86::LapicRegister::kId ||
+                           offset == x86::LapicRegister::kLdr || offset == x86::LapicRegister::kDfr;
+  if (readdresses) request_scan();
 }
 
 void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {

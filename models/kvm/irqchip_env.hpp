@@ -53,16 +53,24 @@ class Irqchip::IoapicEnv final : public ChipEnv {
         chip_.decode({write->address, static_cast<std::uint32_t>(write->data)});
     const unsigned accepted = chip_.lapics_.on_message(decoded, write->span, lapic);
     accepted_ += accepted;
-    const bool level = decoded.trigger_mode == x86::TriggerMode::Level;
-    if (!level) chip_.delivered_ |= 1u << raw(pin_);
-    const bool lost = level && accepted == 0 &&
-                      chip_.config_.quirks.has(x86::Quirk::RemoteIrrOnAcceptance);
-    if (lost) chip_.ioapic_.not_accepted(pin_);
+    remember_sent(accepted > 0);
   }
   bool sent() const { return sent_; }
   unsigned accepted() const { return accepted_; }
 
  private:
+  /// With Quirk::RemoteIrrOnAcceptance what was accepted decides, whatever the delivery mode.
+  void remember_sent(bool was_accepted) {
+    x86::Rte entry = chip_.ioapic_.rte(pin_);
+    if (!x86::Rte::TriggerModeBit::is_set(entry.bits)) {
+      chip_.delivered_ |= 1u << raw(pin_);
+      return;
+    }
+    if (!chip_.config_.quirks.has(x86::Quirk::RemoteIrrOnAcceptance)) return;
+    entry.set_remote_irr(was_accepted);
+    chip_.ioapic_.restore(pin_, entry, *this);
+  }
+
   Pin pin_{};  // that sends
   bool sent_ = false;
   unsigned accepted_ = 0;

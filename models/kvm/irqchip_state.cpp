@@ -59,7 +59,9 @@ void Irqchip::inject_latched(std::uint32_t image, Env& env) {
   IoapicEnv chip(*this, env);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
     if ((image >> n & 1) == 0) continue;
-    const bool level = ioapic_.rte(Pin{n}).level_sensitive();
+    const x86::Rte entry = ioapic_.rte(Pin{n});
+    const bool level = x86::Rte::TriggerModeBit::is_set(entry.bits);
+    if (level && entry.remote_irr()) continue;
     if (level || config_.quirks.has(Quirk::MaskedEdgeKept)) ioapic_.evaluate(Pin{n}, chip);
   }
 }

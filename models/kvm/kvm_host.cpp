@@ -207,6 +207,7 @@ void KvmSoftware::tell_vcpus(Env& env) {
   for (const CpuLineChange& message : chip_.take_messages()) {
     pass_on(message);
     env.send(KvmHost::kVcpus, message);
+    if (config_.vcpus_look == VcpusLook::AtOnce) look(message.cpu, env);
   }
   signal_resamplers();
   for (std::uint32_t cpu = 0; cpu < told_.size(); ++cpu) {

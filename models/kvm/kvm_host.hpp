@@ -45,10 +45,14 @@ enum class Drain : std::uint8_t { Whole, One };  // EFD_SEMAPHORE: a read takes 
 /// The eventfd that a resampling irqfd signals at the EOI.
 using ResampleFd = std::optional<std::size_t>;
 
+/// When do vCPUs look at INIT and SIPI: as these come, because they run, or when the host says so?
+enum class VcpusLook : std::uint8_t { AtOnce, WhenTold };
+
 class KvmSoftware final : public host::Software {
  public:
   struct Config {
     Irqchip::Config irqchip;
+    VcpusLook vcpus_look = VcpusLook::WhenTold;
     std::vector<Irqfd> irqfds;
     std::vector<Gsi> lines;  // GSIs that are driven by calls, ascending: each a source of spans
   };

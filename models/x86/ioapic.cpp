@@ -198,7 +198,7 @@ void IoApic::write_window(std::uint32_t value, Env& env) {
     written.bits = LowHalf::get(written.bits) | high;
     write_entry(pin, written, env);
   } else {
-    written.bits = (written.bits & ~Rte::kWritableLow) | (value & Rte::kWritableLow);
+    written.bits = (written.bits & ~writable_low()) | (value & writable_low());
     write_entry(pin, written, env);
   }
 }
@@ -226,16 +226,12 @@ std::uint32_t IoApic::read_window(Env& env) const {
                                                             : LowHalf::get(bits));
 }
 
-std::uint64_t IoApic::writable_high() const {
-  const std::uint64_t edid = config_.version == IoApicVersion::V20 ? Rte::EDID::kMask : 0;
-  return Rte::DESTINATION::kMask | edid;
-}
-
 /// An edge entry has no Remote IRR, so a rewrite to edge clears it: the way to end a level
 /// interrupt by hand on version 0x11. What waited for its level is then gone with it.
 void IoApic::write_entry(Pin pin, Rte written, Env& env) {
   Input& input = inputs_[pin];
   const bool was_active = active(input);
+  const Rte before = input.rte;
   input.rte = written;
   if (!written.level_sensitive()) {
     input.rte.set_remote_irr(false);
@@ -243,6 +239,7 @@ void IoApic::write_entry(Pin pin, Rte written, Env& env) {
     input.waiting = kNoSpan;
   }
   follow_polarity(pin, was_active, env);
+  change_mode(pin, before, env);
   send_if_due(pin, env);
 }
 

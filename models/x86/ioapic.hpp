@@ -103,8 +103,6 @@ class IoApic final {
   void restore(Pin pin, Rte entry, Env& env);
   /// Sends what the input stands for now: a level that is due, or an edge of a line that is high.
   void evaluate(Pin pin, Env& env);
-  /// The latest message of this pin reached nobody (Quirk::RemoteIrrOnAcceptance).
-  void not_accepted(Pin pin) { inputs_[pin].rte.set_remote_irr(false); }
 
   /// `pin` must exist.
   const Rte& rte(Pin pin) const { return inputs_[pin].rte; }
@@ -133,6 +131,7 @@ class IoApic final {
   bool active(const Input& input) const;
   bool sends_at_rise(const Input& input) const;
   bool repeat_is_edge(Pin pin) const;
+  void change_mode(Pin pin, const Rte& before, Env& env);
   void rise(Pin pin, SpanId span, Env& env);
   void rise_again(Pin pin, SpanId span, Env& env);
   void fall(Pin pin, Env& env);
@@ -143,6 +142,7 @@ class IoApic final {
   void write_window(std::uint32_t value, Env& env);
   std::uint32_t read_window(Env& env) const;
   std::uint64_t writable_high() const;
+  std::uint64_t writable_low() const;
 
   Config config_;
   std::uint8_t ioregsel_ = 0;

@@ -1,5 +1,5 @@
-// The state of an IOAPIC as a hypervisor puts it in place: KVM_SET_IRQCHIP (api.rst). No access of
-// a guest could do this, and no rule of the data sheet is about it.
+// What no rule of the data sheet is about: the state of an IOAPIC as a hypervisor puts it in place
+// (KVM_SET_IRQCHIP, api.rst), and the named quirks of entries and inputs.
 
 #include "models/x86/ioapic.hpp"
 
@@ -24,6 +24,29 @@ void IoApic::evaluate(Pin pin, Env& env) {
 
 bool IoApic::repeat_is_edge(Pin pin) const {
   return config_.quirks.has(Quirk::PinRepeatIsEdge) && !inputs_[pin].rte.level_sensitive();
+}
+
+/// Quirk::PinLevelByMode. The entry has been rewritten.
+void IoApic::change_mode(Pin pin, const Rte& before, Env& env) {
+  Input& input = inputs_[pin];
+  const bool level = input.rte.level_sensitive();
+  const bool changed = level != before.level_sensitive();
+  if (!changed || !config_.quirks.has(Quirk::PinLevelByMode)) return;
+  if (!level) return evaluate(pin, env);
+  input.line = {};
+}
+
+std::uint64_t IoApic::writable_high() const {
+  if (config_.quirks.has(Quirk::RteReservedBitsKept)) return ~std::uint64_t{0} << 32;
+  const std::uint64_t edid = config_.version == IoApicVersion::V20 ? Rte::EDID::kMask : 0;
+  return Rte::DESTINATION::kMask | edid;
+}
+
+std::uint64_t IoApic::writable_low() const {
+  constexpr std::uint64_t kReadOnly = Rte::DELIVS::kMask | Rte::RemoteIRR::kMask;
+  constexpr std::uint64_t kLowHalf = 0xFFFFFFFF;
+  return config_.quirks.has(Quirk::RteReservedBitsKept) ? kLowHalf & ~kReadOnly
+                                                        : Rte::kWritableLow;
 }
 
 }  // namespace irqfab::x86

@@ -117,7 +117,10 @@ MsrStatus LapicBank::write_x2apic(CpuId cpu, std::uint32_t offset, std::uint64_t
   if (offset == Register::kSvr && config_.eoi_suppression == EoiSuppression::Supported) {
     allowed |= Svr::SuppressEoiBroadcast::kMask;
   }
-  if (config_.quirks.has(Quirk::ReservedMsrBitsIgnored) && !strict(offset)) allowed |= kLowHalf;
+  if (config_.quirks.has(Quirk::ReservedMsrBitsIgnored)) {
+    if (!strict(offset)) allowed |= kLowHalf;
+    if (offset == Register::kIcrLow) allowed |= Icr::DeliveryStatus::kMask;
+  }
   if ((value & ~allowed) != 0) return MsrStatus::GeneralProtection;
 
   const auto low = static_cast<std::uint32_t>(value);

@@ -83,11 +83,12 @@ struct Icr {
   using Vector = LapicField<7, 0>;
   using DeliveryMode = LapicField<10, 8>;
   using DestinationMode = LapicFlag<11>;
+  using DeliveryStatus = LapicFlag<12>;
   using Level = LapicFlag<14>;
   using TriggerMode = LapicFlag<15>;
   using Shorthand = LapicField<19, 18>;
   using Destination = LapicField<31, 24>;  // of the high half
-  /// Bit 12, delivery status, is read-only and always idle: IPIs leave at once.
+  /// Delivery status is read-only and always idle: IPIs leave at once.
   static constexpr std::uint32_t kWritableLow = Vector::kMask | DeliveryMode::kMask |
                                                 DestinationMode::kMask | Level::kMask |
                                                 TriggerMode::kMask | Shorthand::kMask;

@@ -38,6 +38,8 @@ enum class Quirk : std::uint8_t {
   LogicalBroadcastByBits,
   EsrUnlatched,
   PinRepeatIsEdge,
+  PinLevelByMode,
+  RteReservedBitsKept,
   CompatibilityFormatPasses,
   RemapFaultsUnrecorded,
 };
@@ -47,7 +49,7 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 30> kQuirks = {{
+constexpr std::array<QuirkRow, 32> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not count, and a physical broadcast goes to all (KVM)."},
@@ -112,6 +114,11 @@ constexpr std::array<QuirkRow, 30> kQuirks = {{
      "ESR shows errors at once, and a write does not clear it; no error interrupts (QEMU)."},
     {Quirk::PinRepeatIsEdge, "pin-repeat-is-edge",
      "Driving an edge input high that is high already is another edge (QEMU)."},
+    {Quirk::PinLevelByMode, "pin-level-by-mode",
+     "An IOAPIC knows a line's level only from calls while the entry is level-sensitive: a change "
+     "to it forgets a line that is high, a change from it sends one (QEMU)."},
+    {Quirk::RteReservedBitsKept, "rte-reserved-bits-kept",
+     "Reserved bits of a redirection entry can be written and read (QEMU)."},
     {Quirk::CompatibilityFormatPasses, "compatibility-format-passes",
      "A remapping unit passes compatibility format messages, CFI or not (QEMU 7.2)."},
     {Quirk::RemapFaultsUnrecorded, "remap-faults-unrecorded",
@@ -123,6 +130,7 @@ class Quirks {
  public:
   constexpr bool has(Quirk quirk) const { return (bits_ >> static_cast<unsigned>(quirk)) & 1; }
   constexpr void add(Quirk quirk) { bits_ |= std::uint64_t{1} << static_cast<unsigned>(quirk); }
+  constexpr void remove(Quirk quirk) { bits_ &= ~(std::uint64_t{1} << static_cast<unsigned>(quirk)); }
   friend constexpr bool operator==(Quirks a, Quirks b) { return a.bits_ == b.bits_; }
 
  private:
@@ -153,7 +161,8 @@ constexpr std::array kQuirksOfQemu = {
     Quirk::IllegalVectorAccepted,     Quirk::MessageLevelIgnored,    Quirk::ExtIntMessageIgnored,
     Quirk::PicEdgeLatched,            Quirk::IpiTriggerMode,         Quirk::DisabledLapicAccepts,
     Quirk::LowestPriorityFirst,       Quirk::RedirectionHintIgnored, Quirk::LogicalBroadcastByBits,
-    Quirk::EsrUnlatched,              Quirk::PinRepeatIsEdge,        Quirk::CompatibilityFormatPasses,
+    Quirk::EsrUnlatched,              Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
+    Quirk::RteReservedBitsKept,       Quirk::CompatibilityFormatPasses,
     Quirk::RemapFaultsUnrecorded,
 };
 constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }
@@ -186,6 +195,24 @@ constexpr std::optional<Quirk> quirk_named(std::string_view name) {
     if (row.name == name) return row.quirk;
   }
   return std::nullopt;
+}
+
+/// A behaviour, or one with single quirks added: "qemu", "spec+illegal-vector-accepted".
+constexpr std::optional<Quirks> quirks_of(std::string_view text) {
+  const std::size_t end = text.find('+');
+  const std::optional<Behaviour> base = behaviour_named(text.substr(0, end));
+  if (!base) return std::nullopt;
+  Quirks quirks = row_of(*base).quirks;
+  std::size_t at = end;
+  while (at != std::string_view::npos) {
+    const std::size_t next = text.find('+', at + 1);
+    const std::size_t size = next == std::string_view::npos ? next : next - at - 1;
+    const std::optional<Quirk> quirk = quirk_named(text.substr(at + 1, size));
+    if (!quirk) return std::nullopt;
+    quirks.add(*quirk);
+    at = next;
+  }
+  return quirks;
 }
 
 }  // namespace irqfab::x86

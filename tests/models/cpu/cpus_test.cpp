@@ -479,6 +479,27 @@ TEST_F(CpusStop, ACallStopsItAndIsNoted) {
   EXPECT_EQ(intas(), 1u);
 }
 
+TEST_F(CpusStop, ACpuThatComesBackTakesWhatIsPending) {
+  cpus.stop(kCpu);
+  line(Level::High);
+  EXPECT_EQ(intas(), 0u);
+  cpus.resume(kCpu, env);
+  EXPECT_EQ(intas(), 1u);
+  answer(kBare, span(1));
+  EXPECT_EQ(cpus.handled(kCpu), 1u);
+}
+
+TEST_F(CpusTest, AHandlerMayLeaveItsEoiToSomebodyElse) {
+  Cpus::Config left = config();
+  left.eoi = Cpus::Eoi::Left;
+  cpus = Cpus(left);
+  line(Level::High);
+  answer(kBare, span(1));
+  EXPECT_EQ(cpus.handled(kCpu), 1u);
+  EXPECT_EQ(eois(), 0u);
+  EXPECT_EQ(noted(Event::EoiWritten, span(1)), std::nullopt);
+}
+
 TEST_F(CpusTest, ACopyIsEqualUntilOneOfThemChanges) {
   take(kShared, span(1));
   Cpus copy = cpus;

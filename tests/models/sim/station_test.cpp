@@ -39,6 +39,21 @@ TEST_F(StationService, ACoreIsCalledWhenItsServiceStartsNotWhenTheMessageArrives
   EXPECT_EQ(out.times(), (Times{110, 150, 190}));
 }
 
+TEST_F(StationService, WhatSomebodyOutsideDoesIsTheCoresOwn) {
+  price(Event::BridgeForwarded, 100, 40);
+  auto relay = make<Relay>(1);
+  const Direct& out = join(*relay, kOut, nullptr, kIn);
+  relay->accept(kIn, write(1), 10, 0);
+  engine.run();
+  relay->act(LaneId{0}, [](Relay& core, Env& env) { core.receive(kIn, write(2), env); });
+  EXPECT_EQ(relay->core().served, 2u);
+  EXPECT_EQ(out.carried, (std::vector<Carried>{{110, 1, 0}, {110, 2, 0}}));
+  relay->accept(kIn, write(3), 10, 0);
+  engine.run();
+  EXPECT_EQ(times(Event::Pended, NodeId{1}), (Times{10, 10, 90}))
+      << "the lane was busy for both intervals";
+}
+
 TEST_F(StationService, WhatWaitsIsServedInOrderOfArrival) {
   price(Event::BridgeForwarded, 10, 40);
   auto relay = make<Relay>(1);
