@@ -180,7 +180,7 @@ constexpr Key kFunctionMaskKeys[] = {
 constexpr Key kLineKeys[] = {
     choice("device", kDevice, "The device whose INTx changes."),
     choice("pin", number(0, kLastIoapicPin), "The IOAPIC input that changes."),
-    optional("ioapic", kIoapicNumber, "0", kWhichIoapic).beside("pin"),
+    optional("ioapic", kIoapicNumber, "`0`", kWhichIoapic).beside("pin"),
     required("level", one_of(kLevels), "The level from now on; high means asserted."),
 };
 

@@ -166,6 +166,7 @@ void accesses_are_byte_by_byte() {
   EXPECT_EQ(data.data[1], 0x8Au);
   EXPECT_EQ(data.data[2], 0u);
   EXPECT_EQ(data.tag, Tag{4});
+  EXPECT_EQ(r.env.count(Event::GuestError), 0u) << "no byte more than was asked for";
   EXPECT_EQ(r.router.irq_of(Pirq{1}), Pin{10});
   EXPECT_EQ(r.router.irq_of(Pirq{3}), std::nullopt);
 }
