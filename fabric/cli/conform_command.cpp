@@ -21,12 +21,9 @@ std::size_t count(const std::vector<CaseResult>& results, Outcome outcome) {
 }
 
 Json json_of(const CaseResult& result) {
-  Json row = {{"id", result.id},
-              {"result", name_of(result.outcome)},
-              {"reason", result.reason},
-              {"op", nullptr},
-              {"field", nullptr},
-              {"expected", nullptr},
+  Json row = {{"id", result.id},         {"result", name_of(result.outcome)},
+              {"reason", result.reason}, {"op", nullptr},
+              {"field", nullptr},        {"expected", nullptr},
               {"got", nullptr}};
   if (!result.difference) return row;
   row["op"] = result.difference->op;
@@ -61,8 +58,8 @@ std::string report(const std::vector<CaseResult>& results) {
     text += "      " + shown(d.op) + ", " + shown(d.field) + ": expected " +
             shown(conform::brief(d.expected)) + ", got " + shown(conform::brief(d.got)) + '\n';
   }
-  return text + std::to_string(results.size()) + " cases: " +
-         std::to_string(count(results, Outcome::Pass)) + " passed, " +
+  return text + std::to_string(results.size()) +
+         " cases: " + std::to_string(count(results, Outcome::Pass)) + " passed, " +
          std::to_string(count(results, Outcome::Fail)) + " failed, " +
          std::to_string(count(results, Outcome::Skip)) + " skipped\n";
 }

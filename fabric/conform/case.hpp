@@ -1,5 +1,5 @@
-// A conformance case as it was read: what machine, which ops in order, what was observed. Everything
-// in it has been checked against its vocabulary.
+// A conformance case as it was read: what machine, which ops in order, what was observed.
+// Everything in it has been checked against its vocabulary.
 #pragma once
 
 #include <cstdint>

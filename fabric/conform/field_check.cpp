@@ -50,9 +50,8 @@ bool is_answer(const Json& value) {
   if (!value.is_string()) return false;
   const auto& text = value.get_ref<const std::string&>();
   return text.size() > 2 && text.compare(0, 2, "-E") == 0 &&
-         std::all_of(text.begin() + 2, text.end(), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-         });
+         std::all_of(text.begin() + 2, text.end(),
+                     [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
 }
 
 bool is_list_of_numbers(const Json& value, std::uint64_t most) {

@@ -10,10 +10,14 @@ namespace irqfab::conform {
 class HandlerLog final : public RecordSink {
  public:
   void take(const Key&, const TraceRecord& record) override {
-    if (record.event == Event::HandlerEntered) entries_.push_back(record);
+    if (record.event != Event::HandlerEntered) return;
+    entries_.push_back(record);
+    ++total_;
   }
   void clear() { entries_.clear(); }
   std::size_t size() const { return entries_.size(); }
+  /// Of all, those that were cleared too.
+  std::size_t total() const { return total_; }
 
   /// Vectors of interrupts, not of NMIs, that the CPU at `node` took.
   std::vector<unsigned> vectors(NodeId node) const {
@@ -28,6 +32,7 @@ class HandlerLog final : public RecordSink {
 
  private:
   std::vector<TraceRecord> entries_;
+  std::size_t total_ = 0;
 };
 
 }  // namespace irqfab::conform

@@ -1,12 +1,11 @@
 #include "fabric/conform/kvm_machine.hpp"
 
 #include <algorithm>
-#include <array>
-#include <map>
 
 #include "fabric/conform/handler_log.hpp"
+#include "fabric/conform/kvm_setup.hpp"
+#include "fabric/conform/kvm_state.hpp"
 #include "fabric/run/machine.hpp"
-#include "fabric/topology/kvm_build.hpp"
 #include "models/x86/lapic_registers.hpp"
 
 namespace irqfab::conform {
@@ -16,128 +15,13 @@ using kvm::Answer;
 using kvm::IrqchipKind;
 using x86::LapicRegister;
 
-constexpr std::size_t kVcpus = 0;  // components of the topology
-constexpr std::size_t kKvm = 1;
-constexpr std::uint64_t kAcceptedX2apicFlags = 0xB;  // 1, 2, and 8, which concerns nothing here
-constexpr std::uint64_t kUse32BitIds = 1, kDisableBroadcastQuirk = 2;
 constexpr std::uint64_t kDeassign = 1, kResample = 2;  // of KVM_IRQFD
 constexpr std::uint64_t kExitIo = 2;
 constexpr std::uint64_t kGuestApicBase = 0xFEE00900;
 constexpr std::uint16_t kGuestCs = 0x18;
 constexpr Time kMillisecond = 1'000'000'000;
 constexpr std::size_t kLongestOrder = 64;
-constexpr std::size_t kMostHandlers = 100'000;  // of one run: more is a line that nobody lowers
-
-struct Errno {
-  Answer answer;
-  const char* name;
-};
-constexpr std::array<Errno, 6> kErrnos = {{
-    {kvm::kENXIO, "-ENXIO"},
-    {kvm::kEBADF, "-EBADF"},
-    {kvm::kEAGAIN, "-EAGAIN"},
-    {kvm::kEBUSY, "-EBUSY"},
-    {kvm::kEEXIST, "-EEXIST"},
-    {kvm::kEINVAL, "-EINVAL"},
-}};
-
-Json ret_of(Answer answer) {
-  for (const Errno& row : kErrnos) {
-    if (row.answer == answer) return row.name;
-  }
-  return answer;
-}
-
-std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-
-/// Names of eventfds, in the order in which ops make them.
-std::vector<std::string> eventfds_of(const Case& test) {
-  std::vector<std::string> names;
-  for (const Op& op : test.ops) {
-    if (op.name() != "eventfd") continue;
-    const std::string name = op.text_of("fd");
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
-  return names;
-}
-
-std::vector<Gsi> lines_of(const Case& test) {
-  std::vector<Gsi> lines;
-  for (const Op& op : test.ops) {
-    if (op.name() == "irq_line" || op.name() == "irq_line_status") {
-      lines.push_back(Gsi(low(op.number_of("gsi"))));
-    }
-  }
-  std::sort(lines.begin(), lines.end());
-  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
-  return lines;
-}
-
-IrqchipKind kind_of(const Op& create) {
-  const std::string word = create.text_of("irqchip");
-  if (word == "full") return IrqchipKind::Full;
-  return word == "split" ? IrqchipKind::Split : IrqchipKind::None;
-}
-
-kvm::KvmHost::Config host_of(const Case& test, x86::Quirks quirks) {
-  const Op& create = test.ops.front();
-  kvm::KvmHost::Config config;
-  config.threads = 1;
-  for (std::size_t i = 0; i < eventfds_of(test).size(); ++i) {
-    kvm::Irqfd irqfd;
-    irqfd.number = i;
-    config.software.irqfds.push_back(irqfd);
-  }
-  config.software.lines = lines_of(test);
-  kvm::Irqchip::Config& irqchip = config.software.irqchip;
-  irqchip.kind = kind_of(create);
-  for (const Json& id : create.fields.at("apic_ids")) {
-    irqchip.ids.push_back(ApicId{low(number_in(id)->magnitude)});
-  }
-  const bool full = irqchip.kind == IrqchipKind::Full;
-  irqchip.pic = full ? x86::ExternalPic::Present : x86::ExternalPic::Absent;
-  const std::uint64_t api = create.number_of("x2apic_api");
-  if ((api & ~kAcceptedX2apicFlags) == 0) {
-    if ((api & kUse32BitIds) != 0) irqchip.destination = x86::MsiDestination::Bits32;
-    if ((api & kDisableBroadcastQuirk) != 0) irqchip.broadcast_quirk = kvm::BroadcastQuirk::Off;
-  }
-  irqchip.quirks = quirks;
-  return config;
-}
-
-topology::Topology topology_of(const Case& test, x86::Quirks quirks) {
-  cpu::Cpus::Config vcpus;
-  vcpus.cpus = static_cast<std::uint32_t>(test.ops.front().fields.at("apic_ids").size());
-  vcpus.completions = cpu::Cpus::Completions::NotTold;
-  return topology::join_kvm(vcpus, host_of(test, quirks));
-}
-
-kvm::Route route_of(const Json& json) {
-  Op row;
-  row.fields = json;
-  kvm::Route route;
-  route.gsi = Gsi(low(row.number_of("gsi")));
-  route.flags = low(row.number_of("flags"));
-  route.target = kvm::RouteTarget::Unknown;
-  const Json& type = json.at("type");
-  constexpr std::uint64_t kIrqchipType = 1, kMsiType = 2;  // a number stands for a zero payload
-  const auto raw_type = number_in(type);
-  if (type == "msi" || (raw_type && raw_type->magnitude == kMsiType)) {
-    route.target = kvm::RouteTarget::Msi;
-    route.message = {row.number_of("addr_hi") << 32 | row.number_of("addr_lo"),
-                     low(row.number_of("data"))};
-  } else if (type == "irqchip" || (raw_type && raw_type->magnitude == kIrqchipType)) {
-    constexpr std::array<std::string_view, 3> kChips = {"pic_master", "pic_slave", "ioapic"};
-    constexpr std::array kTargets = {kvm::RouteTarget::PicMasterPin, kvm::RouteTarget::PicSlavePin,
-                                     kvm::RouteTarget::IoapicPin};
-    std::size_t chip = row.number_of("chip");
-    const auto named = std::find(kChips.begin(), kChips.end(), row.text_of("chip"));
-    if (named != kChips.end()) chip = static_cast<std::size_t>(named - kChips.begin());
-    if (chip < kTargets.size()) route.target = kTargets[chip];
-    route.pin = Pin(static_cast<std::uint16_t>(std::min<std::uint64_t>(row.number_of("pin"), 255)));
-  }
-  return route;
-}
+constexpr std::size_t kMostHandlers = 100'000;  // of a case: more is a line that nobody lowers
 
 /// A VM, and the process that owns it.
 class KvmVm {
@@ -147,7 +31,8 @@ class KvmVm {
         topology_(topology_of(test, quirks)),
         names_(eventfds_of(test)),
         open_(names_.size(), false),
-        machine_(topology_, resolve(built_in_profiles().front()), {}, &log_, run::EngineKind::Fast) {
+        machine_(topology_, resolve(built_in_profiles().front()), {}, &log_,
+                 run::EngineKind::Fast) {
     for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
       machine_.core<cpu::Cpus>(kVcpus).stop(CpuId{cpu});
     }
@@ -207,7 +92,7 @@ class KvmVm {
       if (row.op == op.name()) (this->*row.perform)(op);
     }
     settle();
-    if (log_.size() > kMostHandlers) {
+    if (log_.total() > kMostHandlers) {
       comparison_.gave_up(op, "the guest does not come to rest: more than " +
                                   std::to_string(kMostHandlers) + " handlers ran");
     }
@@ -216,7 +101,7 @@ class KvmVm {
   /// Until nothing moves, or a guest has run more handlers than any case needs.
   void settle(Time until = kNever) {
     Engine& engine = machine_.engine();
-    while (!engine.idle() && engine.next_time() <= until && log_.size() <= kMostHandlers) {
+    while (!engine.idle() && engine.next_time() <= until && log_.total() <= kMostHandlers) {
       engine.step();
     }
   }
@@ -241,13 +126,15 @@ class KvmVm {
   // ---- VM and LAPICs ----
 
   void create_vm(const Op& op) {
-    const bool known = (op.number_of("x2apic_api") & ~kAcceptedX2apicFlags) == 0;
+    const bool known = accepts_x2apic_api(op);
     comparison_.answer(op, "x2apic_api_ret", ret_of(known ? 0 : kvm::kEINVAL));
   }
 
   void restore(const Op& op, const std::vector<kvm::Irqchip::Register>& registers) {
     Answer ret = 0;
-    act([&](kvm::KvmSoftware& s, Env& env) { ret = s.chip().set_lapic(cpu_of(op), registers, env); });
+    act([&](kvm::KvmSoftware& s, Env& env) {
+      ret = s.chip().set_lapic(cpu_of(op), registers, env);
+    });
     answer(op, ret);
   }
   void set_lapic(const Op& op) {
@@ -492,73 +379,7 @@ class KvmVm {
     for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
       act([&](kvm::KvmSoftware& s, Env& env) { s.look(CpuId{cpu}, env); });
     }
-    for (std::uint32_t cpu = 0; cpu < cpus(); ++cpu) {
-      compare_cpu(where, CpuId{cpu}, recorded.at("cpu").at(cpu));
-    }
-    const bool has_chips = kind() == IrqchipKind::Full;
-    for (const char* chip : {"ioapic", "pic"}) {
-      comparison_.value(where, chip, recorded.contains(chip) ? "present" : "absent",
-                        has_chips ? "present" : "absent");
-    }
-    if (!has_chips || comparison_.difference()) return;
-    compare_ioapic(where, recorded.at("ioapic"));
-    compare_pic(where, recorded.at("pic"), "master", x86::PicRole::Master);
-    compare_pic(where, recorded.at("pic"), "slave", x86::PicRole::Slave);
-  }
-
-  void compare_cpu(const std::string& where, CpuId cpu, const Json& recorded) {
-    const std::string path = "cpu[" + std::to_string(raw(cpu)) + ']';
-    const kvm::VcpuEvents& vcpu = software().vcpu(cpu);
-    const kvm::Irqchip& chip = software().chip();
-    const auto member = [&](const char* field, const Json& got) {
-      comparison_.member(where, path, recorded, field, got);
-    };
-    member("mp_state", static_cast<unsigned>(vcpu.mp_state));
-    if (kind() != IrqchipKind::None) {
-      member("irr", list_of(chip.lapics().irr(cpu)));
-      member("isr", list_of(chip.lapics().isr(cpu)));
-      member("tmr", list_of(chip.lapics().tmr(cpu)));
-      member("tpr", chip.lapics().tpr(cpu));
-      member("ppr", chip.ppr_image(cpu));
-      member("esr", chip.lapics().esr(cpu));
-    }
-    member("cs", vcpu.cs);
-    member("apic_base", chip.lapics().apic_base(cpu));
-    member("nmi_pending", vcpu.nmis);
-    member("smi_pending", 0);
-    member("latched_init", 0);  // looking at it has taken it
-    member("sipi_vector", 0);   // KVM does not tell
-    member("intr_injected", vcpu.injected ? 1 : 0);
-  }
-
-  void compare_ioapic(const std::string& where, const Json& recorded) {
-    const kvm::Irqchip& chip = software().chip();
-    Json entries = Json::object();
-    Json remote = Json::array();
-    for (std::uint16_t n = 0; n < chip.ioapic().pins(); ++n) {
-      const x86::Rte entry = chip.ioapic().rte(Pin{n});
-      const bool set = std::find(entries_set_.begin(), entries_set_.end(), Pin{n}) !=
-                       entries_set_.end();
-      if (set) entries[std::to_string(n)] = entry.bits;
-      if (entry.remote_irr()) remote.push_back(n);
-    }
-    comparison_.member(where, "ioapic", recorded, "irr", chip.ioapic_irr());
-    comparison_.member(where, "ioapic", recorded, "rte", entries);
-    comparison_.member(where, "ioapic", recorded, "remote_irr", remote);
-  }
-
-  void compare_pic(const std::string& where, const Json& recorded, const char* name,
-                   x86::PicRole role) {
-    if (!recorded.contains(name)) return;
-    const x86::PicChip& chip = software().chip().pic().chip(role);
-    const auto member = [&](const char* field, const Json& got) {
-      comparison_.member(where, "pic." + std::string(name), recorded.at(name), field, got);
-    };
-    member("irr", chip.irr());
-    member("isr", chip.isr());
-    member("imr", chip.imr());
-    member("last_irr", chip.lines());
-    member("elcr", chip.elcr());
+    compare_vm(where, recorded, software(), entries_set_, comparison_);
   }
 
   const Case& test_;
@@ -573,8 +394,6 @@ class KvmVm {
 
 }  // namespace
 
-Comparison run_kvm(const Case& test, x86::Quirks quirks) {
-  return KvmVm(test, quirks).run();
-}
+Comparison run_kvm(const Case& test, x86::Quirks quirks) { return KvmVm(test, quirks).run(); }
 
 }  // namespace irqfab::conform

@@ -12,12 +12,9 @@ namespace {
 constexpr std::uint64_t kLastDevice = 24;  // whose INTA# goes where the format says
 
 constexpr FieldRow kMachine[] = {
-    {"accel", Kind::Text, Use::Ignored},
-    {"irqchip", Kind::Text, Use::Ignored},
-    {"cpus", Kind::Number, Use::Needed, kMaxCpus},
-    {"apic_ids", Kind::Ids, Use::Needed, 0xFE},
-    {"iommu_ir", Kind::Number, Use::Optional, 1},
-    {"edu_rids", Kind::Ids, Use::Optional, 0xFFFF},
+    {"accel", Kind::Text, Use::Ignored},           {"irqchip", Kind::Text, Use::Ignored},
+    {"cpus", Kind::Number, Use::Needed, kMaxCpus}, {"apic_ids", Kind::Ids, Use::Needed, 0xFE},
+    {"iommu_ir", Kind::Number, Use::Optional, 1},  {"edu_rids", Kind::Ids, Use::Optional, 0xFFFF},
 };
 constexpr OpRow kMachineRow = {"machine", kMachine, std::size(kMachine)};
 
@@ -69,8 +66,7 @@ std::optional<Fault> fault_of_qemu_op(const Case& test, const Op& op,
                                       const std::vector<std::uint16_t>& edu,
                                       std::set<std::string>& labels) {
   if (auto wrong = fault_of_rid(op, edu)) return wrong;
-  const bool remaps =
-      op.name() == "irte" || op.name() == "vtd_write" || op.name() == "vtd_read";
+  const bool remaps = op.name() == "irte" || op.name() == "vtd_write" || op.name() == "vtd_read";
   const auto ir = test.machine.find("iommu_ir");
   if (remaps && (ir == test.machine.end() || number_in(*ir)->magnitude == 0)) {
     return fault(op, "", "no-remapping-unit", "the machine has no remapping unit",
@@ -103,8 +99,8 @@ constexpr FieldRow kCpuState[] = {
 };
 constexpr OpRow kCpuStateRow = {"cpu", kCpuState, std::size(kCpuState)};
 constexpr FieldRow kPicState[] = {
-    {"irr", Kind::Number, Use::Optional, 0xFF},      {"isr", Kind::Number, Use::Optional, 0xFF},
-    {"imr", Kind::Number, Use::Optional, 0xFF},      {"last_irr", Kind::Number, Use::Optional, 0xFF},
+    {"irr", Kind::Number, Use::Optional, 0xFF},  {"isr", Kind::Number, Use::Optional, 0xFF},
+    {"imr", Kind::Number, Use::Optional, 0xFF},  {"last_irr", Kind::Number, Use::Optional, 0xFF},
     {"elcr", Kind::Number, Use::Optional, 0xFF},
 };
 constexpr OpRow kPicStateRow = {"pic", kPicState, std::size(kPicState)};
@@ -167,9 +163,9 @@ std::optional<Fault> fault_of_labels(const Case& test) {
     if (!op.has("as")) continue;
     read.insert(op.text_of("as"));
     if (test.observed.contains(op.text_of("as"))) continue;
-    return plain("it has no '" + op.text_of("as") + "', which op " + std::to_string(op.number) +
-                     " reads",
-                 "a value for each 'as'");
+    return plain(
+        "it has no '" + op.text_of("as") + "', which op " + std::to_string(op.number) + " reads",
+        "a value for each 'as'");
   }
   for (const auto& [label, value] : test.observed.items()) {
     if (read.count(label) == 0) return plain("no op reads '" + label + '\'', "labels of reads");
@@ -203,7 +199,12 @@ std::optional<Fault> fault_of_ops(const Case& test) {
   const std::size_t cpus = cpus_of(test);
   const auto edu = edu_rids_of(test.machine);
   std::set<std::string> labels;
+  std::size_t eventfds = 0;
   for (const Op& op : test.ops) {
+    if (op.name() == "eventfd" && ++eventfds > kMaxEventfds) {
+      return fault(op, "", "too-many-eventfds", "too many eventfds",
+                   "at most " + std::to_string(kMaxEventfds));
+    }
     auto wrong = kvm ? fault_of_kvm_op(op) : fault_of_qemu_op(test, op, edu, labels);
     if (!wrong) wrong = fault_of_cpu(op, cpus);
     if (!wrong && op.name() == "snapshot") {

@@ -91,6 +91,8 @@ class Q35Builder {
       config.ids.push_back(ApicId{static_cast<std::uint32_t>(number_in(id)->magnitude)});
     }
     config.eoi_suppression = x86::EoiSuppression::Absent;
+    config.timer_hz = 0;  // a case depends on no time, and a periodic timer never comes to rest
+    config.tsc_hz = 0;
     config.quirks = quirks_;
     return config;
   }

@@ -1,5 +1,5 @@
-// The machine of qemu_x86 cases as a topology: what a Q35 PC has between its functions and its CPUs.
-// No workload and no operating system, but a driver that makes the accesses of the case.
+// The machine of qemu_x86 cases as a topology: what a Q35 PC has between its functions and its
+// CPUs. No workload and no operating system, but a driver that makes the accesses of the case.
 #pragma once
 
 #include "fabric/conform/case.hpp"

@@ -134,9 +134,8 @@ class Q35Run {
     const CpuId cpu = cpu_of(op);
     log_.clear();
     if (!lapics().waits_for_sipi(cpu)) {
-      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)}, [&](cpu::Cpus& cpus, Env& env) {
-        cpus.resume(cpu, env);
-      });
+      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)},
+                              [&](cpu::Cpus& cpus, Env& env) { cpus.resume(cpu, env); });
       machine_.run();
       machine_.core<cpu::Cpus>(q35_.cpus).stop(cpu);
     }
@@ -206,9 +205,7 @@ class Q35Run {
     write(config + kMsiData, op.number_of("data"), 2);
     write(config + pci::kConfigMsiControl, enable, 2);
   }
-  void pci_msi_cap(const Op& op) {
-    program_msi(op, op.number_of("enable") != 0 ? kMsiEnable : 0);
-  }
+  void pci_msi_cap(const Op& op) { program_msi(op, op.number_of("enable") != 0 ? kMsiEnable : 0); }
   void msi_write(const Op& op) {
     program_msi(op, kMsiEnable);
     interrupt(rid_of(op), 1);
@@ -241,7 +238,9 @@ class Q35Run {
     observe(op, (dword >> kStatusInterrupt & 1) != 0);
   }
 
-  std::uint64_t window() { return kFunctionWindow + raw(row_of_rid(kMsixRid)) * pci::kFunctionWindowBytes; }
+  std::uint64_t window() {
+    return kFunctionWindow + raw(row_of_rid(kMsixRid)) * pci::kFunctionWindowBytes;
+  }
   std::uint64_t entry_of(const Op& op) {
     return window() + pci::kMsixTableOffset + 16 * op.number_of("entry");
   }
@@ -309,8 +308,6 @@ class Q35Run {
 
 }  // namespace
 
-Comparison run_qemu(const Case& test, x86::Quirks quirks) {
-  return Q35Run(test, quirks).run();
-}
+Comparison run_qemu(const Case& test, x86::Quirks quirks) { return Q35Run(test, quirks).run(); }
 
 }  // namespace irqfab::conform

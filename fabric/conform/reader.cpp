@@ -59,8 +59,8 @@ class LineReader {
   /// The first of the line is told.
   void fail(std::size_t offset, std::string code, std::string message, std::string expected) {
     if (error_) return;
-    error_ = Diagnostic{Severity::Error, std::move(code), place(offset), std::move(message),
-                        std::move(expected), ""};
+    error_ = Diagnostic{Severity::Error,    std::move(code),     place(offset),
+                        std::move(message), std::move(expected), ""};
     show_line(*error_, text_);
   }
   std::size_t of_member(std::size_t object, std::string_view key) const {
@@ -91,7 +91,8 @@ class LineReader {
     try {
       json = Json::parse(text_, watch);
     } catch (const Json::parse_error& wrong) {
-      const std::size_t at = std::min<std::size_t>(wrong.byte > 0 ? wrong.byte - 1 : 0, text_.size());
+      const std::size_t at =
+          std::min<std::size_t>(wrong.byte > 0 ? wrong.byte - 1 : 0, text_.size());
       fail(at, "json", "this is no JSON", "one JSON object");
     } catch (const Json::exception&) {
       fail(start_, "json", "this is no JSON that can be read", "one JSON object");
@@ -112,8 +113,8 @@ class LineReader {
 
   void read_case(const Json& json, Case& made) {
     for (const auto& [key, value] : json.items()) {
-      const bool known = (", " + std::string(kCaseFields) + ",").find(", " + key + ",") !=
-                         std::string::npos;
+      const bool known =
+          (", " + std::string(kCaseFields) + ",").find(", " + key + ",") != std::string::npos;
       if (!known) {
         return fail(of_member(start_, key), "unknown-field", "a case has no field '" + key + "'",
                     "one of: " + std::string(kCaseFields));
@@ -220,10 +221,10 @@ class LineReader {
     op.row = find_op(made.vocabulary, name);
     op.number = number;
     if (op.row == nullptr) {
-      return fail(of_member(at(), "op"), "unknown-op",
-                  which + ": there is no op '" + name + "' in " +
-                      std::string(name_of(made.vocabulary)),
-                  op_names(made.vocabulary));
+      return fail(
+          of_member(at(), "op"), "unknown-op",
+          which + ": there is no op '" + name + "' in " + std::string(name_of(made.vocabulary)),
+          op_names(made.vocabulary));
     }
     op.fields = json;
     op.fields.erase("op");
@@ -268,8 +269,8 @@ class LineReader {
   std::string_view text_;
   std::string file_;
   int line_;
-  std::size_t start_ = 0;          // of the case's object
-  std::vector<Element> offsets_;   // of each op
+  std::size_t start_ = 0;         // of the case's object
+  std::vector<Element> offsets_;  // of each op
   std::optional<Diagnostic> error_;
 };
 
@@ -306,7 +307,7 @@ Result<std::vector<Case>> read(std::istream& in, const std::string& file) {
     bytes += line.size();
     if (line.size() > kMaxLineBytes || bytes > kMaxFileBytes) {
       errors.push_back(about(file, number, "too-long", "this is too long to be read",
-                             "lines of at most 4 MiB, 256 MiB in all"));
+                             "lines of at most 4 MiB, 32 MiB in all"));
       break;
     }
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
@@ -318,7 +319,8 @@ Result<std::vector<Case>> read(std::istream& in, const std::string& file) {
     }
   }
   if (errors.empty() && cases.empty()) {
-    errors.push_back(about(file, 0, "no-cases", "there is no case in it", "one JSON object a line"));
+    errors.push_back(
+        about(file, 0, "no-cases", "there is no case in it", "one JSON object a line"));
   }
   if (!errors.empty()) return errors;
   return cases;

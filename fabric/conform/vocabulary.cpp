@@ -43,8 +43,9 @@ constexpr FieldRow kCreateVm[] = {
     answer("x2apic_api_ret"),
     kNote,
 };
-constexpr FieldRow kSetLapic[] = {kCpu,  number("svr", k32), number("ldr", k32), number("dfr", k32),
-                                  number("tpr", k32), kRet,  kNote};
+constexpr FieldRow kSetLapic[] = {
+    kCpu, number("svr", k32), number("ldr", k32), number("dfr", k32), number("tpr", k32), kRet,
+    kNote};
 constexpr FieldRow kSetLapicReg[] = {kCpu, number("reg", 0x3F0), number("value", k32), kRet, kNote};
 constexpr FieldRow kMoveIrr[] = {kCpu, number("vector", k8), kRet, kNote};
 constexpr FieldRow kSetApicBase[] = {kCpu, number("value", k64), kRet, kNote};
@@ -52,12 +53,13 @@ constexpr FieldRow kSetMpState[] = {kCpu, number("value", k32), kRet, kNote};
 constexpr FieldRow kSetGsiRouting[] = {
     number("flags", k32, Use::Optional), number("nr", k32), {"routes", Kind::Routes}, kRet, kNote};
 constexpr FieldRow kSetRte[] = {number("pin", 23), number("rte", k64), kRet, kNote};
-constexpr FieldRow kSetPic[] = {{"chip", Kind::WordOrNumber, Use::Needed, 1, "pic_master|pic_slave"},
-                                number("imr", k8),
-                                number("irq_base", k8),
-                                number("elcr", k8),
-                                kRet,
-                                kNote};
+constexpr FieldRow kSetPic[] = {
+    {"chip", Kind::WordOrNumber, Use::Needed, 1, "pic_master|pic_slave"},
+    number("imr", k8),
+    number("irq_base", k8),
+    number("elcr", k8),
+    kRet,
+    kNote};
 constexpr FieldRow kEventfd[] = {text("fd"), number("init", k32, Use::Optional),
                                  flag("semaphore", Use::Optional), kNote};
 constexpr FieldRow kEventfdWrite[] = {text("fd"), number("value", k64), kRet, kNote};

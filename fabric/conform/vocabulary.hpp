@@ -1,5 +1,5 @@
-// The ops of conformance cases: one table for each vocabulary, from which reading, validation and the
-// messages about both follow.
+// The ops of conformance cases: one table for each vocabulary, from which reading, validation and
+// the messages about both follow.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ enum class Kind : std::uint8_t {
 enum class Use : std::uint8_t {
   Needed,
   Optional,
-  Result,  // what the op answers; compared where it is given
-  Ignored, // for people
+  Result,   // what the op answers; compared where it is given
+  Ignored,  // for people
 };
 
 struct FieldRow {

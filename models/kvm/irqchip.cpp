@@ -196,8 +196,8 @@ void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {
 }
 
 void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
-  const bool unseen = config_.quirks.has(x86::Quirk::EoiNeedsScan) &&
-                      !shadows_[raw(cpu)].forwarded.has(vector);
+  const bool unseen =
+      config_.quirks.has(x86::Quirk::EoiNeedsScan) && !shadows_[raw(cpu)].forwarded.has(vector);
   if (unseen || config_.kind != IrqchipKind::Full) return;
   const bool level = level_ended_;
   lower_resamplers(vector, env);

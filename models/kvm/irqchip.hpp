@@ -4,10 +4,10 @@
 // Models: api.rst, KVM_CREATE_IRQCHIP, KVM_SIGNAL_MSI (answers how many local APICs accepted),
 // KVM_IRQ_LINE_STATUS (the sum over the routes of the GSI: how many accepted, 0 if merged, -1 if
 // masked or without a route), KVM_SET_LAPIC, KVM_SET_IRQCHIP and KVM_SET_MSRS; KVM_CAP_X2APIC_API;
-// KVM_CAP_SPLIT_IRQCHIP, where the IOAPIC is user space's and not here. The chips are the cores that
-// bare metal has, called one by the other through a local Env; nothing here takes time of its own,
-// the calling task is charged for it.
-// Not modelled: the LAPICs' timers; EOI exits of a split irqchip, which user space would see.
+// KVM_CAP_SPLIT_IRQCHIP, where the IOAPIC is user space's and not here. The chips are the cores
+// that bare metal has, called one by the other through a local Env; nothing here takes time of its
+// own, the calling task is charged for it. Not modelled: the LAPICs' timers; EOI exits of a split
+// irqchip, which user space would see.
 #pragma once
 
 #include <cstdint>
@@ -122,10 +122,10 @@ class Irqchip {
   };
   /// What KVM keeps of a vCPU's LAPIC besides its registers.
   struct Shadow {
-    std::optional<std::uint8_t> stale_ppr;   // until something computes it again
-    x86::VectorSet forwarded;                // vectors whose EOIs go to the IOAPIC
+    std::optional<std::uint8_t> stale_ppr;  // until something computes it again
+    x86::VectorSet forwarded;               // vectors whose EOIs go to the IOAPIC
     bool scan_requested = true;
-    std::optional<Vector> external;          // waits for the vCPU to ask
+    std::optional<Vector> external;  // waits for the vCPU to ask
     friend bool operator==(const Shadow& a, const Shadow& b) {
       return a.stale_ppr == b.stale_ppr && a.forwarded == b.forwarded &&
              a.scan_requested == b.scan_requested && a.external == b.external;
@@ -154,11 +154,11 @@ class Irqchip {
   std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
   std::uint32_t delivered_ = 0;  // by pin: and its edge was sent
   std::vector<Shadow> shadows_;  // by vCPU
-  std::vector<Line> high_;                // lines that are high, as their callers see them
-  std::vector<CpuLineChange> messages_;   // not passed on yet
-  std::vector<Gsi> resampled_;            // a row for each resampling irqfd
-  std::vector<Gsi> acknowledged_;         // not passed on yet
-  bool level_ended_ = false;              // the EOI under way is of a level interrupt
+  std::vector<Line> high_;       // lines that are high, as their callers see them
+  std::vector<CpuLineChange> messages_;  // not passed on yet
+  std::vector<Gsi> resampled_;           // a row for each resampling irqfd
+  std::vector<Gsi> acknowledged_;        // not passed on yet
+  bool level_ended_ = false;             // the EOI under way is of a level interrupt
 };
 
 }  // namespace irqfab::kvm

@@ -1,12 +1,13 @@
-// A VM of KVM on a modelled host: threads that call KVM_SIGNAL_MSI, KVM_IRQ_LINE or write to eventfds
-// with irqfds, the kworkers that finish what irqfds defer, and the in-kernel irqchip they all call.
+// A VM of KVM on a modelled host: threads that call KVM_SIGNAL_MSI, KVM_IRQ_LINE or write to
+// eventfds with irqfds, the kworkers that finish what irqfds defer, and the in-kernel irqchip they
+// all call.
 //
 // Models: api.rst KVM_SIGNAL_MSI, KVM_IRQ_LINE_STATUS, KVM_IRQFD. An irqfd whose GSI is a message
-// injects in the signaller's context; on x86 one whose GSI is an irqchip pin leaves it to a workqueue,
-// where it drives the pin high, then low. What a call does to the irqchip is one step; its price has
-// passed by then, so nobody sees an interrupt before the software that makes it has run.
-// vCPUs are the CPUs behind kVcpus: they are kicked, ask (INTA) and end interrupts through exits.
-// State that the host sets and reads (KVM_IRQFD, KVM_NMI, KVM_INTERRUPT, KVM_SET_MP_STATE,
+// injects in the signaller's context; on x86 one whose GSI is an irqchip pin leaves it to a
+// workqueue, where it drives the pin high, then low. What a call does to the irqchip is one step;
+// its price has passed by then, so nobody sees an interrupt before the software that makes it has
+// run. vCPUs are the CPUs behind kVcpus: they are kicked, ask (INTA) and end interrupts through
+// exits. State that the host sets and reads (KVM_IRQFD, KVM_NMI, KVM_INTERRUPT, KVM_SET_MP_STATE,
 // KVM_GET_VCPU_EVENTS) is set and read by methods that answer as the ioctls do, at no time.
 // Not modelled yet: the locks and reader sections of the path, assigning and closing of eventfds
 // under traffic, halting and scheduling of vCPUs on host CPUs (each has one to itself), APICv.
@@ -137,10 +138,10 @@ class KvmSoftware final : public host::Software {
 
   Config config_;
   Irqchip chip_;
-  std::vector<Binding> irqfds_;      // as Config::irqfds
+  std::vector<Binding> irqfds_;  // as Config::irqfds
   std::vector<VcpuEvents> vcpus_;
-  std::vector<Level> told_;          // by vCPU: the level its INTR line was last told
-  Answer answer_ = 0;                // of the latest call that returned one
+  std::vector<Level> told_;  // by vCPU: the level its INTR line was last told
+  Answer answer_ = 0;        // of the latest call that returned one
 };
 
 /// The core: a host machine with this software, and the vCPUs' side.
@@ -161,7 +162,8 @@ class KvmHost final {
 
   /// Lanes: host CPUs, the outside, then vCPUs.
   static unsigned lanes(const Config& config);
-  /// Spans' sources, shared by all lanes: 0 the irqchip itself, 1 KVM_SIGNAL_MSI, then irqfds, lines.
+  /// Spans' sources, shared by all lanes: 0 the irqchip itself, 1 KVM_SIGNAL_MSI, then irqfds,
+  /// lines.
   static unsigned sources(const Config& config) {
     return static_cast<unsigned>(2 + config.software.irqfds.size() + config.software.lines.size());
   }

@@ -1,5 +1,5 @@
-// What waits for a vCPU besides its local APIC's interrupts, and what it is doing, as the host reads
-// it: KVM_GET_MP_STATE, KVM_GET_VCPU_EVENTS, the CS of KVM_GET_SREGS (api.rst).
+// What waits for a vCPU besides its local APIC's interrupts, and what it is doing, as the host
+// reads it: KVM_GET_MP_STATE, KVM_GET_VCPU_EVENTS, the CS of KVM_GET_SREGS (api.rst).
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,10 @@ struct VcpuEvents {
   MpState mp_state = MpState::Runnable;
   std::uint16_t cs = kResetCs;
   unsigned nmis = 0;
-  bool injected = false;   // KVM_INTERRUPT without a local APIC
-  bool init = false;       // waits to be looked at
+  bool injected = false;  // KVM_INTERRUPT without a local APIC
+  bool init = false;      // waits to be looked at
   std::optional<Vector> sipi;
-  Vector sipi_vector{};    // of the latest
+  Vector sipi_vector{};  // of the latest
 
   friend bool operator==(const VcpuEvents& a, const VcpuEvents& b) {
     return a.mp_state == b.mp_state && a.cs == b.cs && a.nmis == b.nmis &&

@@ -45,8 +45,7 @@ std::uint64_t IoApic::writable_high() const {
 std::uint64_t IoApic::writable_low() const {
   constexpr std::uint64_t kReadOnly = Rte::DELIVS::kMask | Rte::RemoteIRR::kMask;
   constexpr std::uint64_t kLowHalf = 0xFFFFFFFF;
-  return config_.quirks.has(Quirk::RteReservedBitsKept) ? kLowHalf & ~kReadOnly
-                                                        : Rte::kWritableLow;
+  return config_.quirks.has(Quirk::RteReservedBitsKept) ? kLowHalf & ~kReadOnly : Rte::kWritableLow;
 }
 
 }  // namespace irqfab::x86

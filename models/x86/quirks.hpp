@@ -130,7 +130,9 @@ class Quirks {
  public:
   constexpr bool has(Quirk quirk) const { return (bits_ >> static_cast<unsigned>(quirk)) & 1; }
   constexpr void add(Quirk quirk) { bits_ |= std::uint64_t{1} << static_cast<unsigned>(quirk); }
-  constexpr void remove(Quirk quirk) { bits_ &= ~(std::uint64_t{1} << static_cast<unsigned>(quirk)); }
+  constexpr void remove(Quirk quirk) {
+    bits_ &= ~(std::uint64_t{1} << static_cast<unsigned>(quirk));
+  }
   friend constexpr bool operator==(Quirks a, Quirks b) { return a.bits_ == b.bits_; }
 
  private:
@@ -146,23 +148,39 @@ constexpr Quirks quirks_in(const std::array<Quirk, N>& list) {
 
 /// Those that the in-kernel irqchip of KVM was seen to have (Linux 6.18).
 constexpr std::array kQuirksOfKvm = {
-    Quirk::LowestPriorityByHash,  Quirk::IllegalVectorAccepted, Quirk::MessageLevelIgnored,
-    Quirk::ReservedModeAccepted,  Quirk::SmiIgnored,            Quirk::ExtIntMessageIgnored,
-    Quirk::ReservedMsrBitsIgnored, Quirk::WideIdInXapicMode,    Quirk::Lint0ResetsToExtInt,
-    Quirk::PicEdgeLatched,        Quirk::PicCascadePulsed,      Quirk::PicReadyAtReset,
-    Quirk::IpiTriggerMode,        Quirk::LowIpiDropped,         Quirk::InitLatched,
-    Quirk::DisablingKeepsState,   Quirk::PprStaleAfterRestore,  Quirk::TprLowBitsLost,
-    Quirk::EoiNeedsScan,          Quirk::RemoteIrrOnAcceptance, Quirk::MaskedEdgeKept,
+    Quirk::LowestPriorityByHash,
+    Quirk::IllegalVectorAccepted,
+    Quirk::MessageLevelIgnored,
+    Quirk::ReservedModeAccepted,
+    Quirk::SmiIgnored,
+    Quirk::ExtIntMessageIgnored,
+    Quirk::ReservedMsrBitsIgnored,
+    Quirk::WideIdInXapicMode,
+    Quirk::Lint0ResetsToExtInt,
+    Quirk::PicEdgeLatched,
+    Quirk::PicCascadePulsed,
+    Quirk::PicReadyAtReset,
+    Quirk::IpiTriggerMode,
+    Quirk::LowIpiDropped,
+    Quirk::InitLatched,
+    Quirk::DisablingKeepsState,
+    Quirk::PprStaleAfterRestore,
+    Quirk::TprLowBitsLost,
+    Quirk::EoiNeedsScan,
+    Quirk::RemoteIrrOnAcceptance,
+    Quirk::MaskedEdgeKept,
 };
 constexpr Quirks quirks_of_kvm() { return quirks_in(kQuirksOfKvm); }
 
 /// Those of QEMU's own models (7.2, no accelerator's irqchip).
 constexpr std::array kQuirksOfQemu = {
-    Quirk::IllegalVectorAccepted,     Quirk::MessageLevelIgnored,    Quirk::ExtIntMessageIgnored,
-    Quirk::PicEdgeLatched,            Quirk::IpiTriggerMode,         Quirk::DisabledLapicAccepts,
-    Quirk::LowestPriorityFirst,       Quirk::RedirectionHintIgnored, Quirk::LogicalBroadcastByBits,
-    Quirk::EsrUnlatched,              Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
-    Quirk::RteReservedBitsKept,       Quirk::CompatibilityFormatPasses,
+    Quirk::IllegalVectorAccepted,  Quirk::MessageLevelIgnored,
+    Quirk::ExtIntMessageIgnored,   Quirk::PicEdgeLatched,
+    Quirk::IpiTriggerMode,         Quirk::DisabledLapicAccepts,
+    Quirk::LowestPriorityFirst,    Quirk::RedirectionHintIgnored,
+    Quirk::LogicalBroadcastByBits, Quirk::EsrUnlatched,
+    Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
+    Quirk::RteReservedBitsKept,    Quirk::CompatibilityFormatPasses,
     Quirk::RemapFaultsUnrecorded,
 };
 constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }

@@ -78,7 +78,8 @@ TEST(ConformReader, ValuesAreOfTheirKind) {
   };
   for (const char* wrong : {"1.0", "\"1\"", "\"x\"", "\"0x\"", "-1", "null", "[]", "{}", "1e3",
                             "\"0x10000000000000000\"", "4294967296", "\"0x1g\""}) {
-    EXPECT_EQ(nmi(wrong).substr(0, 33), "1:91 op 2 (kvm_nmi): 'cpu' is " + std::string(wrong).substr(0, 3))
+    EXPECT_EQ(nmi(wrong).substr(0, 33),
+              "1:91 op 2 (kvm_nmi): 'cpu' is " + std::string(wrong).substr(0, 3))
         << wrong;
   }
   EXPECT_EQ(nmi("2"), "1:91 op 2 (kvm_nmi): there is no CPU 2");
@@ -138,9 +139,9 @@ TEST(ConformReader, OtherVocabulariesAreRefusedByName) {
        {std::pair<const char*, const char*>{R"({"gic":2})", "qemu_gicv2m"},
         {R"({"gic":3})", "qemu_gicv3_its"},
         {R"({"model":"pseries"})", "qemu_power_xics"}}) {
-    EXPECT_NE(refusal(qemu("", "{}", machine)).find("'" + std::string(name) +
-                                                    "' is not supported yet"),
-              std::string::npos);
+    EXPECT_NE(
+        refusal(qemu("", "{}", machine)).find("'" + std::string(name) + "' is not supported yet"),
+        std::string::npos);
   }
 }
 
@@ -153,8 +154,7 @@ TEST(ConformReader, JsonThatIsNoneIsRefusedWhereItEnds) {
   EXPECT_NE(refusal(std::string(100'000, '[')), "accepted");
   EXPECT_EQ(refusal(R"({"id":)" + std::string(40, '[') + std::string(40, ']') + "}"),
             "1:1 lists and objects are nested too deeply");
-  EXPECT_EQ(refusal(std::string(kMaxLineBytes + 1, ' ') + '\n'),
-            "1:1 this is too long to be read");
+  EXPECT_EQ(refusal(std::string(kMaxLineBytes + 1, ' ') + '\n'), "1:1 this is too long to be read");
 }
 
 }  // namespace

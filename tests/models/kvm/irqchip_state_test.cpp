@@ -1,4 +1,5 @@
-// What a host sets and reads of an in-kernel irqchip (api.rst), and what a real KVM was seen to do then.
+// What a host sets and reads of an in-kernel irqchip (api.rst), and what a real KVM was seen to do
+// then.
 #include <gtest/gtest.h>
 
 #include "models/kvm/irqchip.hpp"
@@ -45,10 +46,14 @@ class KvmIrqchipState : public testing::Test {
   }
   void put_in_service(unsigned vector) {
     const std::uint32_t word = 1u << vector % 32;
-    chip.set_lapic(kCpu, {{LapicRegister::kIrr + vector / 32 * 16, 0},
-                          {LapicRegister::kIsr + vector / 32 * 16, word}}, env);
+    chip.set_lapic(kCpu,
+                   {{LapicRegister::kIrr + vector / 32 * 16, 0},
+                    {LapicRegister::kIsr + vector / 32 * 16, word}},
+                   env);
   }
-  std::uint64_t entry(unsigned pin) { return chip.ioapic().rte(Pin(static_cast<std::uint16_t>(pin))).bits; }
+  std::uint64_t entry(unsigned pin) {
+    return chip.ioapic().rte(Pin(static_cast<std::uint16_t>(pin))).bits;
+  }
 
   test::RecordingEnv env;
   Irqchip chip;
@@ -112,8 +117,8 @@ TEST_F(KvmIrqchipState, TheEoiOfAnotherVcpuIsNotForwarded) {
   chip.enter(CpuId{1}, env);
   line(20, Level::High);
   const std::uint32_t offset = 0x62 / 32 * 16, bit = 1u << 0x62 % 32;
-  chip.set_lapic(CpuId{1}, {{LapicRegister::kIsr + offset, bit}, {LapicRegister::kTmr + offset, bit}},
-                 env);
+  chip.set_lapic(CpuId{1},
+                 {{LapicRegister::kIsr + offset, bit}, {LapicRegister::kTmr + offset, bit}}, env);
   chip.write_msr(CpuId{1}, kEoiMsr, 0, env);
   EXPECT_EQ(entry(20), kLevel | kRemoteIrr | 0x62);
 }
@@ -187,7 +192,8 @@ TEST_F(KvmIrqchipState, WithoutAnIrqchipTheCallsAreRefused) {
   EXPECT_EQ(none.set_lapic(kCpu, {}, env), kEINVAL);
   EXPECT_EQ(none.check_msi({0xFEE00000, 0x41}, 0), kEINVAL);
   EXPECT_EQ(none.routing().replace({}), kEINVAL);
-  EXPECT_EQ(none.routing().replace({{Gsi{4}, RouteTarget::Msi, Pin{}, {0xFEE00000, 0x41}}}), kEINVAL);
+  EXPECT_EQ(none.routing().replace({{Gsi{4}, RouteTarget::Msi, Pin{}, {0xFEE00000, 0x41}}}),
+            kEINVAL);
   EXPECT_EQ(none.write_msr(kCpu, kEoiMsr, 0, env).status, x86::MsrStatus::GeneralProtection);
 }
 
@@ -199,7 +205,8 @@ TEST_F(KvmIrqchipState, WideDestinationsKeepTheirReservedBitsClear) {
   EXPECT_EQ(chip.check_msi({0x100'FEE00000, 0x41}, 0), 0);
   EXPECT_EQ(chip.check_msi({0xFEE00000, 0x41}, 1), 0) << "a device id";
   EXPECT_EQ(chip.check_msi({0xFEE00000, 0x41}, 2), kEINVAL);
-  EXPECT_EQ(chip.routing().replace({{Gsi{4}, RouteTarget::Msi, Pin{}, {0x1'FEE00000, 0x41}}}), kEINVAL);
+  EXPECT_EQ(chip.routing().replace({{Gsi{4}, RouteTarget::Msi, Pin{}, {0x1'FEE00000, 0x41}}}),
+            kEINVAL);
 }
 
 TEST_F(KvmIrqchipState, AHostMayGoBetweenAnyModes) {
