@@ -16,7 +16,9 @@ constexpr RequesterId kIoApicRequester{0xF0FF};
 
 class Q35Builder {
  public:
-  Q35Builder(const Case& test, x86::Quirks quirks) : test_(test), quirks_(quirks) {}
+  Q35Builder(const Case& test, x86::Quirks quirks) : test_(test), quirks_(quirks) {
+    quirks_.remove(x86::Quirk::InitLatched);  // CPUs look at what comes at once
+  }
 
   Q35 build() {
     const std::size_t path = add_path("functions");
