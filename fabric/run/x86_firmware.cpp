@@ -2,7 +2,6 @@
 
 #include "fabric/run/setup_env.hpp"
 #include "fabric/topology/reconfigure.hpp"
-#include "fabric/topology/workload.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/rte.hpp"
 #include "models/x86/vtd_registers.hpp"
@@ -201,13 +200,10 @@ void program_everything(Machine& machine, const X86Machine& x86) {
   enable_messages(machine, x86, env);
 }
 
-void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Scenario& scenario,
-                Time start) {
+void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine& wanted,
+                Time start, Time end) {
   const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
   const std::size_t cpus = topology::index_of<cpu::Cpus::Config>(x86.topology);
-  const Time end =
-      start + (scenario.until != 0 ? scenario.until : topology::end_of_workload(scenario));
-  const scenario::Machine& wanted = scenario.machine;
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
     if (wanted.tick > 0) {
       const std::uint32_t place =

@@ -14,9 +14,9 @@ void program_everything(Machine& machine, const topology::X86Machine& x86);
 /// the rest is in its reset state, and CPUs take nothing.
 void program_reset_state(Machine& machine, const topology::X86Machine& x86);
 
-/// What the operating system has its CPUs do for as long as the workload lasts, from `start` on:
-/// timer interrupts, and work with interrupts disabled.
+/// What the operating system has its CPUs do from `start` until `end`: timer interrupts, and work
+/// with interrupts disabled.
 void start_cpus(Machine& machine, const topology::X86Machine& x86,
-                const scenario::Scenario& scenario, Time start);
+                const scenario::Machine& wanted, Time start, Time end);
 
 }  // namespace irqfab::run

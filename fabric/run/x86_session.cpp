@@ -4,6 +4,7 @@
 #include "fabric/run/prices.hpp"
 #include "fabric/run/x86_firmware.hpp"
 #include "fabric/run/x86_steps.hpp"
+#include "fabric/topology/workload.hpp"
 #include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
@@ -13,6 +14,10 @@ using scenario::Scenario;
 
 bool is_story_of_steps(const Scenario& scenario) {
   return scenario.workload.empty() && !scenario.steps.empty();
+}
+
+Duration length_of(const Scenario& scenario) {
+  return scenario.until != 0 ? scenario.until : topology::end_of_workload(scenario);
 }
 
 Result<topology::X86Machine> build(const Prepared& prepared) {
@@ -29,7 +34,8 @@ class X86Session final : public Session {
         x86_(std::move(x86)),
         log_(make_log(sink)),
         machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
-                 prepared.engine) {
+                 prepared.engine),
+        length_(length_of(prepared.scenario)) {
     if (is_story_of_steps(prepared_.scenario)) {
       program_reset_state(machine_, x86_);
     } else {
@@ -52,7 +58,7 @@ class X86Session final : public Session {
     const Time start = machine_.engine().now();
     start_traffic(start);
     start_driver(start);
-    start_cpus(machine_, x86_, prepared_.scenario, start);
+    start_cpus(machine_, x86_, scenario.machine, start, start + length_);
     machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
     perform(scenario.afterwards);
     fill(outcome);
@@ -105,6 +111,7 @@ class X86Session final : public Session {
   topology::X86Machine x86_;
   std::optional<HandlerLog> log_;
   Machine machine_;
+  Duration length_;  // of the workload
 };
 
 }  // namespace

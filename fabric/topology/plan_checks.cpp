@@ -264,6 +264,8 @@ struct Use {
   SourceRange where;
 };
 
+bool raises(std::string_view op) { return op == "raise" || op == "line" || op == "msi.write"; }
+
 /// Whatever raises interrupts of devices by name.
 std::vector<Use> uses_in(const Scenario& scenario) {
   std::vector<Use> uses;
@@ -274,7 +276,7 @@ std::vector<Use> uses_in(const Scenario& scenario) {
     for (const scenario::Step& step : *steps) {
       const bool wire = step.op == "line" || step.find("intx") != nullptr;
       const scenario::Value* device = step.find("device");
-      if (device == nullptr || (step.op != "raise" && step.op != "line")) continue;
+      if (device == nullptr || !raises(step.op)) continue;
       const auto& function = std::get<std::string>(device->held);
       uses.push_back({std::string(device_in(function)), wire, step.where});
     }

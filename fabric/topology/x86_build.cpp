@@ -404,7 +404,10 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
                              x86::Quirks quirks) {
   if (scenario.machine.cpus > kMostXapicCpus) {
     return refuse(scenario, "too-many-cpus",
-                  std::to_string(scenario.machine.cpus) + " CPUs: xAPIC ids have 8 bits",
+                  std::to_string(scenario.machine.cpus) +
+                      (scenario.machine.apic == scenario::ApicMode::X2apic
+                           ? " CPUs: messages have 8 bits for a destination"
+                           : " CPUs: xAPIC ids have 8 bits"),
                   "at most 255 CPUs on this fabric");
   }
   if (scenario.machine.host_bridges.size() > kMostBridges) {

@@ -61,6 +61,7 @@ void Cpus::on_call(const HostCall& call, Env& env) {
     case Call::Accept:
       row(id).accepted.reset();
       if (row(id).doing != Doing::Runs) return;
+      if (row(id).depth > 0) interrupt_step(id, env);
       row(id).accepting = true;
       return ask(id, env);
     case Call::DisableForWhile:
@@ -219,18 +220,7 @@ void Cpus::on_stretch(CpuId id, Env& env) {
   if (cpu.doing == Doing::Runs && cpu.depth == 0) go_on(id, env);
 }
 
-// ---- what it may take, and when ---------------------------------------------------------------
-
-/// At an instruction boundary: an NMI first, then the controller's line (SDM vol. 3, table
-/// "Priority Among Simultaneous Exceptions and Interrupts").
-Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
-  if (cpu.stopping) return Arrival::None;
-  const bool nmi = cpu.nmi != kNoSpan && !cpu.nmi_blocked && cpu.depth < kMostFrames;
-  if (nmi) return Arrival::Nmi;
-  const bool interrupt = cpu.intr && cpu.interrupts == Interrupts::Enabled &&
-                         cpu.shadow == Shadow::None && cpu.depth < kMostInterruptFrames;
-  return interrupt ? Arrival::Interrupt : Arrival::None;
-}
+// ---- what it takes ----------------------------------------------------------------------------
 
 /// Something arrived that the CPU did not ask for, `span` if it is known.
 void Cpus::notice(CpuId id, SpanId span, Env& env) {
@@ -244,9 +234,8 @@ void Cpus::notice(CpuId id, SpanId span, Env& env) {
   }
   // What an idle CPU asks its controller cannot overtake its EOI.
   const bool at_once = cpu.depth == 0 && arrival == Arrival::Interrupt;
-  const Time now = env.now();
-  if (!at_once && now < cpu.boundary) {
-    if (!std::exchange(cpu.will_look, true)) env.after(cpu.boundary - now, kLook);
+  if (!at_once && env.now() < cpu.boundary) {
+    if (!std::exchange(cpu.will_look, true)) env.after(cpu.boundary - env.now(), kLook);
     return;
   }
   if (cpu.depth > 0) interrupt_step(id, env);

@@ -1,11 +1,32 @@
-// What a CPU does between interrupts, instruction boundary by instruction boundary: the handlers on
-// its stack, the topmost first, and what it executes outside of them.
+// What a CPU does, instruction boundary by instruction boundary: what it may take there, else the
+// handlers on its stack, the topmost first, and what it executes outside of them.
 
 #include <utility>
 
 #include "models/cpu/cpus.hpp"
 
 namespace irqfab::cpu {
+namespace {
+
+/// The step on top, or what is left of it, passes.
+void let_pass(CpuState& cpu, Env& env) {
+  const Duration left = cpu.top().left;
+  cpu.due = env.now() + left;
+  env.after(left, Tag{cpu.generation});
+}
+
+}  // namespace
+
+/// At an instruction boundary: an NMI first, then the controller's line (SDM vol. 3, table
+/// "Priority Among Simultaneous Exceptions and Interrupts").
+Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
+  if ((!cpu.intr && cpu.nmi == kNoSpan) || cpu.stopping) return Arrival::None;
+  const bool nmi = cpu.nmi != kNoSpan && !cpu.nmi_blocked && cpu.depth < kMostFrames;
+  if (nmi) return Arrival::Nmi;
+  const bool interrupt = cpu.intr && cpu.interrupts == Interrupts::Enabled &&
+                         cpu.shadow == Shadow::None && cpu.depth < kMostInterruptFrames;
+  return interrupt ? Arrival::Interrupt : Arrival::None;
+}
 
 /// From an instruction boundary on, until it has to wait.
 void Cpus::go_on(CpuId id, Env& env) {
@@ -17,8 +38,9 @@ void Cpus::go_on(CpuId id, Env& env) {
       enter_nmi(id, env);
       continue;
     }
-    const Shadow covered = std::exchange(cpu.shadow, Shadow::None);
-    const Progress progress = cpu.depth > 0 ? go_on_handling(id, env) : go_on_outside(cpu, covered);
+    const Progress progress = cpu.depth > 0
+                                  ? go_on_handling(id, env)
+                                  : go_on_outside(cpu, std::exchange(cpu.shadow, Shadow::None));
     if (progress == Progress::Waits) return;
   }
 }
@@ -29,9 +51,9 @@ Cpus::Progress Cpus::go_on_handling(CpuId id, Env& env) {
   if (std::exchange(frame.preempted, false) && frame.span != kNoSpan) {
     env.note(Event::HandlerResumed, frame.span, raw(frame.vector));
   }
+  const Shadow covered = std::exchange(cpu.shadow, Shadow::None);
   if (frame.in_step) {
-    cpu.due = env.now() + frame.left;
-    env.after(frame.left, Tag{cpu.generation});
+    let_pass(cpu, env);
     return Progress::Waits;
   }
   if (frame.kind == FrameKind::Stretch) {
@@ -39,7 +61,15 @@ Cpus::Progress Cpus::go_on_handling(CpuId id, Env& env) {
     return Progress::GoesOn;
   }
   const std::vector<HandlerStep>& program = config_.programs[frame.program];
-  if (frame.step < program.size()) return perform(id, program[frame.step], env);
+  if (frame.step < program.size()) {
+    const HandlerStep& step = program[frame.step];
+    const bool at_once = step.kind == StepKind::Busy && step.length > 0 && covered == Shadow::None;
+    if (!at_once) return perform(id, step, env);
+    frame.left = step.length;
+    frame.in_step = true;
+    let_pass(cpu, env);  // its first instruction ends no shadow, so this is the same boundary
+    return Progress::Waits;
+  }
   frame.step = 0;
   if (++frame.source < frame.served.count) {
     choose_program(frame);

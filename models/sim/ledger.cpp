@@ -108,9 +108,8 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   }
   assert(live->last <= key.time);
   HopStat& hop = hop_at(record.node, record.event);
-  // A handler works until it is preempted, which is announced by nothing.
-  const bool worked = record.event == Event::HandlerPreempted;
-  if (when.begin > live->last && !worked) {
+  // Until it is preempted a handler works, which nothing announces.
+  if (when.begin > live->last && record.event != Event::HandlerPreempted) {
     const Duration waited = when.begin - live->last;
     hop.queue += waited;
     const Time shown = when.begin < when.now ? key.time : when.begin;

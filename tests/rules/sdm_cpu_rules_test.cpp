@@ -1,12 +1,13 @@
 // The processor side of interrupts: SDM vol. 3, 6.3 to 6.9 (interrupts, NMI, IF, priorities), 9.1
 // and 9.4 (INIT and start-up), and vol. 2, the pages of STI, MOV, HLT and IRET.
 
-#include "tests/rules/cpu_rig.hpp"
 #include "tests/rules/rule.hpp"
+#include "tests/support/cpu_rig.hpp"
 
 namespace irqfab::rules {
 namespace {
 
+using test::CpuRig;
 using I = CpuRig::Instruction;
 using S = CpuRig::StepKind;
 

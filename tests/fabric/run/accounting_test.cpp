@@ -9,8 +9,8 @@
 
 #include "models/base/random.hpp"
 #include "models/sim/recorder.hpp"
-#include "tests/support/scenario_maker.hpp"
 #include "tests/fabric/run/scenario_run.hpp"
+#include "tests/support/scenario_maker.hpp"
 
 namespace irqfab::test {
 namespace {
@@ -185,6 +185,51 @@ TEST_P(RandomScenario, StoppingOnTheWayChangesNothing) {
   run.run_to_end();
   ASSERT_FALSE(in_one_go.records.empty());
   EXPECT_TRUE(run.sink().in_order() == in_one_go.records);
+}
+
+/// Everything that interrupts handlers, and an INIT for each CPU under way.
+constexpr const char* kInterruptedHandlers = R"(irqfab: 1
+machine:
+  cpus: 2
+  tick: 20us
+  devices:
+    - { id: nic, bdf: "01:00.0", msix: 40 }
+    - { id: nmi, bdf: "02:00.0", msix: 2 }
+    - { id: init, bdf: "03:00.0", msix: 2 }
+setup:
+  - msix.entry: { device: nmi, entry: 0, address: 0xfee00000, data: 0x400 }
+  - msix.entry: { device: nmi, entry: 1, address: 0xfee01000, data: 0x400 }
+  - msix.entry: { device: init, entry: 0, address: 0xfee00000, data: 0x500 }
+  - msix.entry: { device: init, entry: 1, address: 0xfee01000, data: 0x500 }
+workload:
+  - { source: nic, poisson: 40us, for: 1ms }
+  - { source: nmi, poisson: 6us, for: 1ms }
+  - { source: "init:1", at: 500.3us }
+  - { source: "init:0", at: 800.7us }
+handler: { steps: [ read device 100ns, enable interrupts, busy 3us ] }
+)";
+
+TEST(InterruptedHandlers, EverySpanIsAccountedForWheneverTheRunStops) {
+  ScenarioRun run(kInterruptedHandlers);
+  Random random(1, 9);
+  for (Time stop = 0; stop < 1100 * kPsPerUs; stop += random.below(5 * kPsPerUs)) {
+    SCOPED_TRACE(stop);
+    run.run_until(stop);
+    expect_closed(run);
+  }
+  run.run_to_end();
+  expect_closed(run);
+  const run::Outcome outcome = run.outcome();
+  EXPECT_EQ(outcome.accounting.duplicated, 0u);
+  EXPECT_GT(outcome.accounting.handled, 300u);
+  EXPECT_GT(outcome.accounting.coalesced, 100u);  // NMIs, of which one is latched
+  EXPECT_GT(outcome.accounting.cancelled, 0u);    // by the INITs
+  EXPECT_GT(outcome.accounting.dropped, 100u);    // after them
+  const auto hop = [&](Event event) {
+    return std::any_of(outcome.hops.begin(), outcome.hops.end(),
+                       [&](const run::HopRow& row) { return row.event == event; });
+  };
+  EXPECT_TRUE(hop(Event::HandlerPreempted) && hop(Event::HandlerResumed));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomScenario, testing::Range(1u, 41u),

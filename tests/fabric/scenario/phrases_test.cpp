@@ -12,13 +12,18 @@ TEST(HandlerStep, SaysHowLongWhereTimePasses) {
   EXPECT_EQ(parse_handler_step("poll 5us")->kind, HandlerStepKind::Poll);
   EXPECT_EQ(parse_handler_step("mask")->kind, HandlerStepKind::Mask);
   EXPECT_EQ(parse_handler_step("unmask")->kind, HandlerStepKind::Unmask);
-  for (const char* text : {"", "busy", "mask 1us", "read 1us", "busy1us", "masked", "poll soon"}) {
+  EXPECT_EQ(parse_handler_step("enable interrupts")->kind, HandlerStepKind::EnableInterrupts);
+  EXPECT_EQ(parse_handler_step("disable interrupts")->kind, HandlerStepKind::DisableInterrupts);
+  EXPECT_EQ(parse_handler_step("acknowledge")->kind, HandlerStepKind::Acknowledge);
+  for (const char* text : {"", "busy", "mask 1us", "enable", "acknowledge 1us", "read 1us",
+                           "busy1us", "masked", "poll soon"}) {
     EXPECT_FALSE(parse_handler_step(text)) << text;
   }
 }
 
 TEST(HandlerStep, ReadsBackAsWritten) {
-  for (const char* text : {"busy 1.5us", "read device 400ns", "mask", "poll 5us", "unmask"}) {
+  for (const char* text : {"busy 1.5us", "read device 400ns", "mask", "poll 5us", "unmask",
+                           "enable interrupts", "disable interrupts", "acknowledge"}) {
     EXPECT_EQ(write_handler_step(*parse_handler_step(text)), text);
   }
 }

@@ -37,6 +37,8 @@ TEST(Fill, ShowsEveryDefault) {
             "  # path: bare-metal\n"
             "  cpus: 1\n"
             "  sockets: 1\n"
+            "  apic: xapic\n"
+            "  idle: poll\n"
             "  interrupts: ioapic\n"
             "  ioapics:\n"
             "    - { pins: 24, version: 0x20, inputs: asserted }\n"
@@ -61,13 +63,15 @@ TEST(Same, SeesADifferenceInEverySection) {
   const std::string base =
       "irqfab: 1\n"
       "title: one\n"
-      "machine: { cpus: 2, devices: [ { id: d, bdf: 00:01.0, msix: 2 } ] }\n"
+      "machine: { cpus: 2, tick: 1ms, interrupts_off: { every: 2us, for: 1us }, devices: [ { id: "
+      "d, bdf: 00:01.0, msix: 2 } ] }\n"
       "affinity: { 'd:0': 0 }\n"
       "workload: [ { source: d:1, poisson: 100k/s, for: 1ms } ]\n"
       "handler: 1us\n"
       "during: [ { at: 1us, mask: d:0 } ]\n"
       "setup: [ { raise: d:0 } ]\n"
       "steps: [ { msix.entry: { device: d, entry: 0, data: 0x41, masked: true } } ]\n"
+      "afterwards: [ { cpu.execute: { cpu: 0, code: [ sti, hlt ] } } ]\n"
       "expect: [ lost == 0 ]\n"
       "until: 1ms\n"
       "seed: 3\n"
@@ -91,6 +95,13 @@ TEST(Same, SeesADifferenceInEverySection) {
       {"raise: d:0", "raise: d:1"},
       {"data: 0x41", "data: 0x42"},
       {"masked: true", "masked: false"},
+      {"sti, hlt", "cli, hlt"},
+      {"sti, hlt", "sti, mov ss"},
+      {"tick: 1ms", "tick: 2ms"},
+      {"tick: 1ms", "tick: 1ms, apic: x2apic"},
+      {"every: 2us", "every: 3us"},
+      {"2us, for: 1us", "2us, for: 1.5us"},
+      {"tick: 1ms, interrupts_off: { every: 2us, for: 1us }", "tick: 1ms, idle: halt"},
       {"lost == 0", "lost <= 0"},
       {"until: 1ms", "until: 2ms"},
       {"seed: 3", "seed: 4"},

@@ -10,7 +10,7 @@
 #include "tests/support/recording_env.hpp"
 #include "tests/support/span_book.hpp"
 
-namespace irqfab::rules {
+namespace irqfab::test {
 
 /// CPU 0 is the bootstrap processor, CPU 1 is none.
 class CpuRig {
@@ -62,7 +62,7 @@ class CpuRig {
   /// Time passes, and the delay that was asked for last comes back.
   void elapse() {
     ASSERT_FALSE(env.delays.empty());
-    const test::Delayed delay = env.delays.back();
+    const Delayed delay = env.delays.back();
     env.delays.pop_back();
     env.time += delay.delay;
     receive(Elapsed{delay.tag, raw(cpu)});
@@ -91,9 +91,9 @@ class CpuRig {
     return text;
   }
 
-  test::RecordingEnv env;
+  RecordingEnv env;
   cpu::Cpus cpus;
   CpuId cpu{0};
 };
 
-}  // namespace irqfab::rules
+}  // namespace irqfab::test
