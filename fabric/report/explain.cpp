@@ -32,7 +32,7 @@ std::string all_sources(const Scenario& scenario) {
   };
   for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {
     for (const Device& d : bridge.devices) {
-      if (d.msix > 0) add(d, false, 0, d.msix - 1);
+      if (d.vectors() > 0) add(d, false, 0, d.vectors() - 1);
       if (d.intx) add(d, true, *d.intx, *d.intx);
     }
   }
@@ -64,7 +64,7 @@ Result<scenario::Sources> source_named(const Scenario& scenario, const std::stri
   if (!one_function || !one_of_it) return unknown('\'' + text + "' is not one source");
   const bool intx = parsed->kind == scenario::SourceKind::Intx;
   const bool exists = parsed->first_function < device->count &&
-                      (intx ? device->intx == parsed->first : parsed->first < device->msix);
+                      (intx ? device->intx == parsed->first : parsed->first < device->vectors());
   if (!exists) return unknown("there is no source '" + text + "'");
   const auto which = static_cast<unsigned>(parsed->first);
   const auto function = static_cast<unsigned>(parsed->first_function);

@@ -1,6 +1,9 @@
 #include "fabric/run/x86_firmware.hpp"
 
+#include <vector>
+
 #include "fabric/run/setup_env.hpp"
+#include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/rte.hpp"
@@ -9,7 +12,6 @@
 namespace irqfab::run {
 namespace {
 
-using topology::BridgePlan;
 using topology::FunctionPlan;
 using topology::PinPlan;
 using topology::X86Machine;
@@ -137,10 +139,10 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   using topology::EntryTrigger;
   auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
   for_each_function(x86.plan, [&](const FunctionPlan& function) {
-    for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+    for (std::uint32_t v = 0; v < function.device->vectors(); ++v) {
       const topology::Slot slot = x86.plan.slot_of(function, v);
       write_irte(memory, function.first_source + v,
-                 topology::irte_for(slot, function.rid, EntryTrigger::Edge));
+                 topology::irte_for(slot, function.requester, EntryTrigger::Edge));
     }
   });
   for (const PinPlan& pin : x86.plan.pins) {
@@ -160,29 +162,47 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask | vtd::Gcmd::IRE::kMask, env);
 }
 
-void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
-  for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions =
-        machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
-    for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
-      for (std::uint32_t v = 0; v < function.device->msix; ++v) {
-        const topology::Slot slot = x86.plan.slot_of(function, v);
-        functions.write_entry(function.row, VectorIndex(static_cast<std::uint16_t>(v)),
-                              topology::message_for(x86.plan, slot, function.first_source + v),
-                              env);
-      }
-    });
+/// Calls fn(its core, FunctionPlan) for every function.
+template <class Fn>
+void for_each_core(Machine& machine, const X86Machine& x86, Fn&& fn) {
+  std::vector<pci::PciFunctions*> cores;
+  for (std::size_t group = 0; group < x86.plan.groups; ++group) {
+    cores.push_back(&machine.core<pci::PciFunctions>(
+        topology::functions_component(x86.topology, group)));
   }
+  for_each_function(x86.plan, [&](const FunctionPlan& f) { fn(*cores[f.group], f); });
 }
 
-void enable_messages(Machine& machine, const X86Machine& x86, Env& env) {
-  for (std::size_t b = 0; b < x86.plan.bridges.size(); ++b) {
-    auto& functions =
-        machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, b));
-    for_each_function(x86.plan.bridges[b], [&](const FunctionPlan& function) {
-      if (function.messages_on) functions.set_msix_enable(function.row, true, env);
-    });
-  }
+void program_functions(Machine& machine, const X86Machine& x86, Env& env) {
+  for_each_core(machine, x86, [&](pci::PciFunctions& core, const FunctionPlan& function) {
+    for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+      const topology::Slot slot = x86.plan.slot_of(function, v);
+      core.write_entry(function.lane, VectorIndex(static_cast<std::uint16_t>(v)),
+                       topology::message_for(x86.plan, slot, function.first_source + v), env);
+    }
+  });
+}
+
+/// Message and vectors of each MSI capability that is in use, then MSI Enable.
+void program_msi(Machine& machine, const X86Machine& x86, Env& env) {
+  for_each_core(machine, x86, [&](pci::PciFunctions& core, const FunctionPlan& function) {
+    if (!function.by_msi()) return;
+    const pci::MsixEntry message =
+        topology::msi_message_for(x86.plan, function, x86.plan.slot_of(function, 0));
+    core.write_msi_message(function.lane, message.address,
+                           static_cast<std::uint16_t>(message.data));
+    const unsigned encoded = pci::msi_encoded(function.device->vectors());
+    const unsigned control = (function.messages_on ? pci::kMsiEnable : 0u) |
+                             encoded << pci::kMsiMultipleMessageEnableShift;
+    core.write_msi_control(function.lane, static_cast<std::uint16_t>(control), env);
+  });
+}
+
+void enable_msix(Machine& machine, const X86Machine& x86, Env& env) {
+  for_each_core(machine, x86, [&](pci::PciFunctions& core, const FunctionPlan& function) {
+    if (!function.messages_on || function.by_msi()) return;
+    core.set_msix_enable(function.lane, true, env);
+  });
 }
 
 }  // namespace
@@ -197,7 +217,8 @@ void program_everything(Machine& machine, const X86Machine& x86) {
   }
   if (x86.plan.remapped) program_remapping(machine, x86, env);
   program_functions(machine, x86, env);
-  enable_messages(machine, x86, env);
+  program_msi(machine, x86, env);
+  enable_msix(machine, x86, env);
 }
 
 void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine& wanted,
@@ -225,7 +246,7 @@ void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine
 void program_reset_state(Machine& machine, const X86Machine& x86) {
   SetupEnv env;
   choose_mode(machine, x86, env);
-  enable_messages(machine, x86, env);
+  enable_msix(machine, x86, env);
   auto& cpus = machine.core<cpu::Cpus>(topology::index_of<cpu::Cpus::Config>(x86.topology));
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
     cpus.set_interrupts(CpuId{cpu}, cpu::Interrupts::Disabled);

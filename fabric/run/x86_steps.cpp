@@ -68,6 +68,12 @@ std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
   if (step.op == "msix.unmask") access(table_of(args) + 12, 0, 4);
   if (step.op == "msix.function-mask") mask_function(args);
   if (step.op == "msi.write") write_message(args);
+  if (step.op == "msi.capability") write_msi(args);
+  if (step.op == "config.write") {
+    access(config_of(args) + number(args, "offset"), number(args, "value"),
+           static_cast<std::uint8_t>(number(args, "size")));
+  }
+  if (step.op == "pci.command") write_command(args);
   if (step.op == "raise") raise(args);
   if (step.op == "line") drive_line(args);
   machine_.run();
@@ -103,11 +109,38 @@ void X86Steps::write_entry(const ValueMap& args) {
 }
 
 void X86Steps::mask_function(const ValueMap& args) {
-  const FunctionPlan plan = function(args);
-  const std::uint64_t space =
-      x86_.plan.bridges[plan.bridge].ecam_base + raw(plan.rid) * pci::kConfigSpaceBytes;
-  constexpr std::uint64_t kEnable = 1u << 15;
-  access(space + pci::kConfigMsixControl, kEnable | number(args, "masked") << 14, 2);
+  access(config_of(args) + pci::kConfigMsixControl, pci::kMsixEnable | number(args, "masked") << 14,
+         2);
+}
+
+void X86Steps::write_msi(const ValueMap& args) {
+  const scenario::Device& device = *function(args).device;
+  const pci::Msi msi = topology::msi_of(*device.msi);
+  const std::uint64_t space = config_of(args);
+  if (const auto address = optional_number(args, "address")) {
+    access(space + pci::kConfigMsiAddress, *address & 0xFFFFFFFF, 4);
+    if (device.msi->address == 64) access(space + pci::kConfigMsiUpperAddress, *address >> 32, 4);
+  }
+  if (const auto data = optional_number(args, "data")) {
+    access(space + pci::msi_data_offset(msi), *data, 2);
+  }
+  if (const auto mask = optional_number(args, "mask")) {
+    access(space + pci::msi_mask_offset(msi), *mask, 4);
+  }
+  const unsigned encoded = pci::msi_encoded(static_cast<unsigned>(number(args, "vectors")));
+  access(space + pci::kConfigMsiControl,
+         number(args, "enabled") | encoded << pci::kMsiMultipleMessageEnableShift, 2);
+}
+
+void X86Steps::write_command(const ValueMap& args) {
+  std::uint64_t space = 0;
+  if (has(args, "bridge")) {
+    const auto bridge = topology::find_bridge(x86_.plan, text(args, "bridge"));
+    space = x86_.plan.bridges[bridge->host].ecam_base + raw(bridge->rid) * pci::kConfigSpaceBytes;
+  } else {
+    space = config_of(args);
+  }
+  access(space + pci::kConfigCommand, number(args, "value"), 2);
 }
 
 /// What the function's link carries up to its host bridge, without the function's own part in it.
@@ -117,7 +150,7 @@ void X86Steps::write_message(const ValueMap& args) {
   const auto& components = x86_.topology.components;
   const auto at = std::find_if(components.begin(), components.end(),
                                [&](const auto& component) { return component.name == bridge; });
-  const Requester requester{HostBridgeId(static_cast<std::uint16_t>(plan.bridge)), plan.rid};
+  const Requester requester{HostBridgeId(static_cast<std::uint16_t>(plan.bridge)), plan.requester};
   machine_.put(static_cast<std::size_t>(at - components.begin()), kStepsLink,
                BusWrite{number(args, "address"), number(args, "data"), kNoSpan, requester, 4});
 }
@@ -153,9 +186,9 @@ void X86Steps::drive_ioapic(std::uint64_t ioapic, unsigned edge, std::uint64_t p
 }
 
 void X86Steps::raise(const FunctionPlan& plan, RaiseKind kind, unsigned vector) {
-  machine_.put(topology::functions_component(x86_.topology, plan.bridge),
+  machine_.put(topology::functions_component(x86_.topology, plan.group),
                pci::PciFunctions::kStimulus,
-               Raise{plan.row, VectorIndex(static_cast<std::uint16_t>(vector)), kind});
+               Raise{plan.lane, VectorIndex(static_cast<std::uint16_t>(vector)), kind});
 }
 
 ExpectationRow X86Steps::observe(const Step& step) {
@@ -166,13 +199,7 @@ ExpectationRow X86Steps::observe(const Step& step) {
               machine_.core<x86::IoApic>(topology::ioapic_component(x86_.topology, ioapic)), row);
   cpu_steps_.observe(step.args, row);
   compare_board(step.args, row);
-  if (const ValueMap* fields = map(step.args, "msix.PBA")) {
-    const FunctionPlan plan = function(*fields);
-    const auto& functions =
-        machine_.core<pci::PciFunctions>(topology::functions_component(x86_.topology, plan.bridge));
-    compare(row, "msix.PBA", hexadecimal(number(*fields, "value")),
-            hexadecimal(functions.pba_word(plan.row, 0)));
-  }
+  observe_pci(step.args, row);
   row.text = place_of(step) + " " + row.text;
   return row;
 }
@@ -201,6 +228,38 @@ void X86Steps::compare_board(const ValueMap& args, ExpectationRow& row) {
     const x86::PicChip& chip = pic.chip(master ? x86::PicRole::Master : x86::PicRole::Slave);
     compare(row, name, hexadecimal(number(*fields, "value")), hexadecimal((chip.*read)()));
   }
+}
+
+void X86Steps::observe_pci(const ValueMap& args, ExpectationRow& row) {
+  if (const ValueMap* fields = map(args, "msix.PBA")) {
+    const FunctionPlan plan = function(*fields);
+    compare(row, "msix.PBA", hexadecimal(number(*fields, "value")),
+            hexadecimal(functions_of(plan).pba_word(plan.lane, 0)));
+  }
+  if (const ValueMap* fields = map(args, "msi.pending")) {
+    const FunctionPlan plan = function(*fields);
+    compare(row, "msi.pending", hexadecimal(number(*fields, "value")),
+            hexadecimal(functions_of(plan).msi_pending(plan.lane)));
+  }
+  if (const ValueMap* fields = map(args, "pci.config")) {
+    const FunctionPlan plan = function(*fields);
+    const std::uint64_t offset = number(*fields, "offset");
+    const std::uint64_t low = functions_of(plan).config_dword(plan.lane, offset & ~3ull);
+    const std::uint64_t high = functions_of(plan).config_dword(plan.lane, (offset & ~3ull) + 4);
+    const std::uint64_t bytes = (low | high << 32) >> (offset % 4 * 8);
+    const std::uint64_t mask = (std::uint64_t{1} << number(*fields, "size") * 8) - 1;
+    compare(row, "pci.config", hexadecimal(number(*fields, "value")), hexadecimal(bytes & mask));
+  }
+}
+
+const pci::PciFunctions& X86Steps::functions_of(const FunctionPlan& function) {
+  return machine_.core<pci::PciFunctions>(
+      topology::functions_component(x86_.topology, function.group));
+}
+
+std::uint64_t X86Steps::config_of(const ValueMap& args) const {
+  const FunctionPlan plan = function(args);
+  return topology::config_of(x86_.plan.bridges[plan.bridge], plan);
 }
 
 FunctionPlan X86Steps::function(const ValueMap& args) const {

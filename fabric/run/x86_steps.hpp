@@ -26,6 +26,8 @@ class X86Steps {
   void write_entry(const scenario::ValueMap& args);
   void mask_function(const scenario::ValueMap& args);
   void write_message(const scenario::ValueMap& args);
+  void write_msi(const scenario::ValueMap& args);
+  void write_command(const scenario::ValueMap& args);
   void raise(const scenario::ValueMap& args);
   void drive_line(const scenario::ValueMap& args);
   void drive_isa_line(const scenario::ValueMap& args);
@@ -33,7 +35,11 @@ class X86Steps {
   void compare_board(const scenario::ValueMap& args, ExpectationRow& row);
   ExpectationRow observe(const scenario::Step& step);
   topology::FunctionPlan function(const scenario::ValueMap& args) const;
+  const pci::PciFunctions& functions_of(const topology::FunctionPlan& function);
+  void observe_pci(const scenario::ValueMap& args, ExpectationRow& row);
   std::uint64_t table_of(const scenario::ValueMap& args) const;
+  /// The function's page of configuration space.
+  std::uint64_t config_of(const scenario::ValueMap& args) const;
   void raise(const topology::FunctionPlan& function, RaiseKind kind, unsigned vector);
 
   Machine& machine_;

@@ -8,173 +8,6 @@
 namespace irqfab::scenario {
 namespace {
 
-/// What ids, places and buses are taken, and since which line.
-struct Taken {
-  /// The functions of one device.
-  struct Functions {
-    unsigned last = 0;  // requester id
-    std::string device;
-    int line = 0;
-  };
-  std::map<std::string, int, std::less<>> ids;
-  std::map<std::pair<unsigned, unsigned>, Functions>
-      functions;  // by segment and first requester id
-  std::map<unsigned, std::vector<std::size_t>>
-      bridges;  // by segment; none shares buses with another
-  std::uint64_t sources = 0;
-};
-
-/// False, with an error, when the id is taken.
-bool take_id(const Node& id, Taken& taken, Building& to) {
-  const auto [seen, is_new] = taken.ids.emplace(id.text, id.place.line);
-  if (is_new) return true;
-  to.findings.error(id.place, "duplicate-id",
-                    quote(id.text) + " is taken already, on line " + std::to_string(seen->second),
-                    "another id");
-  return false;
-}
-
-/// Its functions lie on buses of its bridge, and where no other is.
-void check_place(const Node& bdf, const Device& device, const HostBridge& bridge, Taken& taken,
-                 Building& to) {
-  const unsigned first = raw(device.rid);
-  const unsigned end = (bridge.last_bus + 1) << 8;
-  if (first < bridge.first_bus << 8 || first >= end) {
-    to.findings.error(bdf.place, "no-such-bus", "this bus is not behind '" + bridge.id + "'",
-                      "a bus of " + write_bus_range({bridge.first_bus, bridge.last_bus}));
-  } else if (device.count > end - first) {
-    to.findings.error(bdf.place, "too-many-functions",
-                      std::to_string(device.count) + " functions from here on are more than the " +
-                          std::to_string(end - first) + " that there is room for behind '" +
-                          bridge.id + "'",
-                      "a smaller 'count', and another host bridge for the others");
-  }
-  const unsigned last = first + device.count - 1;
-  auto next = taken.functions.lower_bound({bridge.segment, last + 1});
-  if (next != taken.functions.begin()) {
-    const auto& [from, other] = *std::prev(next);
-    if (from.first == bridge.segment && other.last >= first) {
-      const auto shared = RequesterId(static_cast<std::uint16_t>(std::max(first, from.second)));
-      to.findings.error(bdf.place, "duplicate-bdf",
-                        quote(device.count == 1 ? bdf.text : write_bdf(shared)) + " is where '" +
-                            other.device + "' is, on line " + std::to_string(other.line),
-                        "another function of this segment");
-      return;
-    }
-  }
-  taken.functions[{bridge.segment, first}] = {last, device.id, bdf.place.line};
-}
-
-/// False, with an error, when there would be too many.
-bool count_sources(const Node& map, const Device& device, Taken& taken, Building& to) {
-  taken.sources += std::uint64_t{device.count} * (device.msix + (device.intx ? 1 : 0));
-  if (taken.sources <= kMostDeviceSources) return true;
-  to.findings.error(map.place, "too-many-sources",
-                    "with '" + device.id + "' the machine has " + std::to_string(taken.sources) +
-                        " vectors and INTx",
-                    "at most " + std::to_string(kMostDeviceSources));
-  return false;
-}
-
-void build_device(const Node& map, HostBridge& bridge, Taken& taken, Building& to) {
-  Device device;
-  device.where = to.lines.range(map.place);
-  device.id = text_at(map, "id");
-  if (!take_id(*map.find("id"), taken, to)) return;
-  // `handler.p99` is a latency up to the handler of any device.
-  if (device.id == "handler") {
-    to.findings.error(map.find("id")->place, "bad-id", "'handler' has a meaning in 'expect'",
-                      "another id");
-  }
-  device.rid = *parse_bdf(text_at(map, "bdf"));
-  device.count = static_cast<unsigned>(number_at(map, "count"));
-  check_place(*map.find("bdf"), device, bridge, taken, to);
-  if (map.find("msix") != nullptr) device.msix = static_cast<unsigned>(number_at(map, "msix"));
-  if (map.find("intx") != nullptr) {
-    device.intx = static_cast<unsigned>(text_at(map, "intx").front() - 'A');
-  }
-  if (device.msix == 0 && !device.intx) {
-    to.findings.error(map.place, "no-interrupts", "'" + device.id + "' has no interrupts",
-                      "'msix:', 'intx:' or both");
-  }
-  if (!count_sources(map, device, taken, to)) return;
-  to.devices[device.id] = {to.scenario.machine.host_bridges.size(), bridge.devices.size()};
-  bridge.devices.push_back(std::move(device));
-}
-
-void build_devices(const Node& parent, HostBridge& bridge, Taken& taken, Building& to) {
-  const Node* devices = parent.find("devices");
-  if (devices == nullptr) return;
-  for (const Node& map : devices->items) build_device(map, bridge, taken, to);
-}
-
-/// Buses of a segment belong to one bridge.
-void take_buses(const Node& map, const HostBridge& bridge, Taken& taken, Building& to) {
-  std::vector<std::size_t>& neighbours = taken.bridges[bridge.segment];
-  for (const std::size_t index : neighbours) {
-    const HostBridge& other = to.scenario.machine.host_bridges[index];
-    if (other.last_bus < bridge.first_bus || bridge.last_bus < other.first_bus) continue;
-    to.findings.error(map.place, "shared-buses",
-                      "'" + bridge.id + "' and '" + other.id + "' share buses of segment " +
-                          std::to_string(bridge.segment),
-                      "another segment, or buses of its own");
-    return;
-  }
-  neighbours.push_back(to.scenario.machine.host_bridges.size());
-}
-
-/// Without a number of its own a bridge gets its place in the list.
-unsigned segment_of(const Node& map, std::size_t index, Building& to) {
-  constexpr std::size_t kLastSegment = 0xFFFF;
-  if (map.find("segment") != nullptr) return static_cast<unsigned>(number_at(map, "segment"));
-  if (index > kLastSegment) {
-    to.findings.error(map.place, "out-of-range",
-                      "this bridge has no segment: all " + std::to_string(kLastSegment + 1) +
-                          " are given out by now",
-                      "'segment:' and 'buses:' that are free");
-    return 0;
-  }
-  return static_cast<unsigned>(index);
-}
-
-void build_host_bridge(const Node& map, std::size_t index, Taken& taken, Building& to) {
-  HostBridge bridge;
-  bridge.where = to.lines.range(map.place);
-  bridge.id = text_at(map, "id");
-  take_id(*map.find("id"), taken, to);
-  bridge.segment = segment_of(map, index, to);
-  const BusRange buses = *parse_bus_range(text_at(map, "buses"));
-  bridge.first_bus = buses.first;
-  bridge.last_bus = buses.last;
-  take_buses(map, bridge, taken, to);
-  build_devices(map, bridge, taken, to);
-  to.scenario.machine.host_bridges.push_back(std::move(bridge));
-}
-
-void build_bridges(const Node& map, Building& to) {
-  Taken taken;
-  const Node* bridges = map.find("host_bridges");
-  if (bridges == nullptr) {
-    HostBridge only;
-    only.id = "hb0";
-    only.where = to.lines.range(map.place);
-    build_devices(map, only, taken, to);
-    to.scenario.machine.host_bridges.push_back(std::move(only));
-    return;
-  }
-  if (const Node* devices = map.find("devices")) {
-    to.findings.error(devices->place, "two-choices",
-                      "'devices' stand beside 'host_bridges', behind none of them",
-                      "each device in the 'devices' of its host bridge");
-  }
-  std::size_t index = 0;
-  for (const Node& bridge : bridges->items) build_host_bridge(bridge, index++, taken, to);
-  if (bridges->items.empty()) {
-    to.findings.error(bridges->place, "missing-key", "there is no host bridge",
-                      "at least one, or no 'host_bridges:' at all for the usual one");
-  }
-}
-
 constexpr std::size_t kMostIoapics = 16;  // IOAPICID has 4 bits
 
 void build_ioapics(const Node& map, Building& to) {
@@ -257,7 +90,7 @@ void build_machine(const Node& root, Building& to) {
   build_cpus(map, to);
   if (text_at(map, "interrupts") == "pic") machine.interrupts = Interrupts::Pic;
   build_ioapics(map, to);
-  build_bridges(map, to);
+  build_pci(map, to);
 }
 
 const Device* known_device(std::string_view id, const Building& to) {
@@ -322,19 +155,21 @@ std::optional<Sources> resolve_sources(const Node& text, Building& to) {
   found.device = device->id;
   found.where = to.lines.range(text.place);
   if (!resolve_functions(wanted, *device, text.place, found, to)) return std::nullopt;
-  found.intx =
-      wanted.kind == SourceKind::Intx || (wanted.kind == SourceKind::Whole && device->msix == 0);
+  found.intx = wanted.kind == SourceKind::Intx ||
+               (wanted.kind == SourceKind::Whole && device->vectors() == 0);
   if (found.intx) {
     if (!resolve_intx(wanted, *device, text.place, found, to)) return std::nullopt;
     return found;
   }
-  const std::uint64_t last = wanted.kind == SourceKind::Whole ? device->msix - 1 : wanted.last;
-  if (last >= device->msix) {
+  const unsigned vectors = device->vectors();
+  const std::uint64_t last = wanted.kind == SourceKind::Whole ? vectors - 1 : wanted.last;
+  if (last >= vectors) {
+    const std::string table =
+        device->msix > 0 ? "the entries of its MSI-X table" : "those of its MSI";
     to.findings.error(text.place, "no-such-vector",
                       "'" + device->id + "' has no vector " + std::to_string(last),
-                      device->msix == 0 ? "its INTx, or 'msix:' in the device"
-                                        : "a vector below " + std::to_string(device->msix) +
-                                              ", the entries of its MSI-X table");
+                      vectors == 0 ? "its INTx, or 'msix:' or 'msi:' in the device"
+                                   : "a vector below " + std::to_string(vectors) + ", " + table);
     return std::nullopt;
   }
   found.first = static_cast<unsigned>(wanted.first);

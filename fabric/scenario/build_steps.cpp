@@ -97,14 +97,71 @@ void check_entry(const Node& fields, Building& to) {
                                       : "an entry below " + std::to_string(device->msix));
 }
 
+void refuse_device(const Node& id, const Device& device, const char* lacks, const char* expected,
+                   Building& to) {
+  to.findings.error(id.place, "no-such-source", "'" + device.id + "' has no " + lacks, expected);
+}
+
+/// The device has the capability, and of it what the step writes.
+void check_msi(const Node& fields, Building& to) {
+  const Node& id = *fields.find("device");
+  const Device* device = known_device(parse_sources(id.text)->device, to);
+  if (device == nullptr) return;
+  if (!device->msi) return refuse_device(id, *device, "MSI", "a device with 'msi:'", to);
+  const Node* mask = fields.find("mask");
+  if (mask != nullptr && !device->msi->maskable) {
+    to.findings.error(mask->place, "no-such-source", "the MSI of '" + device->id + "' has no masks",
+                      "a device with 'maskable: true' in its 'msi:'");
+  }
+  const Node* address = fields.find("address");
+  if (address != nullptr && device->msi->address == 32 && *parse_number(address->text) >> 32 != 0) {
+    to.findings.error(address->place, "out-of-range",
+                      "'" + device->id + "' has message addresses of 32 bits",
+                      "an address below 4 GiB");
+  }
+  const Node* vectors = fields.find("vectors");
+  if (vectors == nullptr) return;
+  const std::uint64_t number = *parse_number(vectors->text);
+  if ((number & (number - 1)) != 0) {
+    to.findings.error(vectors->place, "out-of-range",
+                      "MSI does not come with " + std::to_string(number) + " vectors",
+                      "1, 2, 4, 8, 16 or 32");
+  }
+}
+
+/// An access of configuration space has 1, 2 or 4 bytes.
+void check_size(const Node& fields, Building& to) {
+  if (number_at(fields, "size") != 3) return;
+  to.findings.error(fields.find("size")->place, "out-of-range",
+                    "no access of configuration space has 3 bytes", "1, 2 or 4");
+}
+
+/// The bridge below a host bridge that a Command register is of.
+void check_command(const Node& fields, Building& to) {
+  const Node* id = fields.find("bridge");
+  if (id == nullptr) return;
+  for (const HostBridge& host : to.scenario.machine.host_bridges) {
+    for (const PciBridge& bridge : host.bridges) {
+      if (bridge.id == id->text) return;
+    }
+  }
+  to.findings.error(id->place, "no-such-bridge",
+                    "there is no bridge " + quote(id->text) + " below a host bridge",
+                    "one of the 'bridges:' of a host bridge");
+}
+
 /// A line of a device is its INTx.
 void check_line(const Node& fields, Building& to) {
   const Node* id = fields.find("device");
   if (id == nullptr) return;
   const Device* device = known_device(parse_sources(id->text)->device, to);
   if (device == nullptr || device->intx) return;
-  to.findings.error(id->place, "no-such-source", "'" + device->id + "' has no INTx",
-                    "a device with 'intx:'");
+  refuse_device(*id, *device, "INTx", "a device with 'intx:'", to);
+}
+
+void check_observed(const Node& fields, Building& to) {
+  if (const Node* pending = fields.find("msi.pending")) check_msi(*pending, to);
+  if (const Node* bytes = fields.find("pci.config")) check_size(*bytes, to);
 }
 
 void check_code(const Node& fields, Building& to) {
@@ -147,6 +204,10 @@ Step build_step(const Node& map, Building& to) {
     step.args = build_fields(body, *shape.table, to);
     if (step.op == "line") check_line(body, to);
     if (step.op == "cpu.execute") check_code(body, to);
+    if (step.op == "msi.capability") check_msi(body, to);
+    if (step.op == "config.write") check_size(body, to);
+    if (step.op == "pci.command") check_command(body, to);
+    if (step.op == "expect") check_observed(body, to);
     check_entry(body, to);
     check_board(key, body, to);
     if (step.op != "expect") return step;

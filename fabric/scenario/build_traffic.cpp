@@ -12,7 +12,7 @@ namespace {
 /// bit for the INTx.
 class Covered {
  public:
-  explicit Covered(const Device& device) : each_(device.msix + 1), bits_(device.count * each_) {}
+  explicit Covered(const Device& device) : each_(device.vectors() + 1), bits_(device.count * each_) {}
 
   /// False if one of them was covered before.
   bool cover(const Sources& sources) {
@@ -95,9 +95,9 @@ void spread(const Device& device, FunctionRange functions, bool intx, unsigned f
 
 void spread_the_rest_of(const Device& device, FunctionRange functions, const Covered& covered,
                         Building& to) {
-  for (unsigned first = 0; first < device.msix;) {
+  for (unsigned first = 0; first < device.vectors();) {
     unsigned end = first;
-    while (end < device.msix && !covered.vector(functions.first, end)) ++end;
+    while (end < device.vectors() && !covered.vector(functions.first, end)) ++end;
     if (end > first) spread(device, functions, false, first, end - 1, to);
     first = end + 1;
   }

@@ -24,6 +24,8 @@ struct Building {
 };
 
 void build_machine(const Node& root, Building& to);
+/// Host bridges and what is behind them, from the map of the machine.
+void build_pci(const Node& machine, Building& to);
 void build_affinity(const Node& root, Building& to);
 void build_workload(const Node& root, Building& to);
 void build_handlers(const Node& root, Building& to);

@@ -135,6 +135,8 @@ MaybeFault scalar_fault(const Shape& shape, const Node& node) {
       return fault_of(parse_price_name(text));
     case Kind::Bdf:
       return fault_of(parse_bdf(text));
+    case Kind::Bus:
+      return fault_of(parse_bus(text));
     case Kind::BusRange:
       return fault_of(parse_bus_range(text));
     case Kind::Cpu:

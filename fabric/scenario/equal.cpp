@@ -27,16 +27,27 @@ struct Same {
     return std::tie(a->count, a->time) == std::tie(b->count, b->time);
   }
 
+  static bool same(const std::optional<Msi>& a, const std::optional<Msi>& b) {
+    if (!a || !b) return a.has_value() == b.has_value();
+    return std::tie(a->vectors, a->maskable, a->address) ==
+           std::tie(b->vectors, b->maskable, b->address);
+  }
+
   static bool same(const Device& a, const Device& b) {
-    return std::tie(a.id, a.rid, a.count, a.msix, a.intx, a.attach) ==
-               std::tie(b.id, b.rid, b.count, b.msix, b.intx, b.attach) &&
-           same(a.moderation, b.moderation);
+    return std::tie(a.id, a.rid, a.count, a.msix, a.intx, a.attach, a.behind) ==
+               std::tie(b.id, b.rid, b.count, b.msix, b.intx, b.attach, b.behind) &&
+           same(a.msi, b.msi) && same(a.moderation, b.moderation);
+  }
+
+  static bool same(const PciBridge& a, const PciBridge& b) {
+    return std::tie(a.id, a.rid, a.secondary, a.subordinate, a.kind, a.behind) ==
+           std::tie(b.id, b.rid, b.secondary, b.subordinate, b.kind, b.behind);
   }
 
   static bool same(const HostBridge& a, const HostBridge& b) {
     return std::tie(a.id, a.segment, a.first_bus, a.last_bus) ==
                std::tie(b.id, b.segment, b.first_bus, b.last_bus) &&
-           same(a.devices, b.devices);
+           same(a.devices, b.devices) && same(a.bridges, b.bridges);
   }
 
   static bool same(const std::optional<Host>& a, const std::optional<Host>& b) {

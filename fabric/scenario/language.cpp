@@ -4,8 +4,8 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kInterruptsOff, kIoapic, kHostBridge, kDevice, kLoad, kBurst,
-    kClosedLoop, kLevel, kHandler, kChange;
+extern const Table kMachine, kInterruptsOff, kIoapic, kHostBridge, kBridge, kDevice, kMsi,
+    kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
     {"emulated"},
@@ -18,6 +18,7 @@ constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
 constexpr Word kControllers[] = {{"ioapic"}, {"pic"}};
 constexpr Word kIoapicVersions[] = {{"0x11"}, {"0x20"}};
 constexpr Word kInputs[] = {{"asserted"}, {"wired"}};
+constexpr Word kBridgeKinds[] = {{"pcie-root-port"}, {"pcie-pci-bridge"}};
 constexpr Word kUntils[] = {{"handled"}, {"pulse"}};
 constexpr Word kBehaviours[] = {
     {"spec"},
@@ -45,7 +46,10 @@ constexpr Shape kHandlerStep = of(Kind::HandlerStep);
 constexpr Shape kExpectation = of(Kind::Expectation);
 constexpr Shape kStepMap = map_of(kStepTable);
 constexpr Shape kIoapicMap = map_of(kIoapic);
-constexpr Shape kBridgeMap = map_of(kHostBridge);
+constexpr Shape kHostBridgeMap = map_of(kHostBridge);
+constexpr Shape kBridgeMap = map_of(kBridge);
+constexpr Shape kMsiVectors = number(1, 32);
+constexpr Shape kMsiMap = map_of(kMsi);
 constexpr Shape kDeviceMap = map_of(kDevice);
 constexpr Shape kLoadMap = map_of(kLoad);
 constexpr Shape kChangeMap = map_of(kChange);
@@ -97,7 +101,7 @@ constexpr Key kMachineKeys[] = {
         "What else the CPUs do: work with interrupts disabled, as long as the workload lasts."),
     optional("devices", list_of(kDeviceMap), "none",
              "Devices on the one host bridge that exists when none is declared."),
-    optional("host_bridges", list_of(kBridgeMap), "one, `hb0`", "PCI host bridges."),
+    optional("host_bridges", list_of(kHostBridgeMap), "one, `hb0`", "PCI host bridges."),
     defaulted(
         "interrupts", one_of(kControllers), "ioapic",
         "What takes the INTx of devices. `pic` puts two 8259s, in front of CPU 0, and the PCI "
@@ -129,6 +133,19 @@ constexpr Key kHostBridgeKeys[] = {
     defaulted("buses", of(Kind::BusRange), "00..ff",
               "The buses behind it; bridges of one segment share none."),
     optional("devices", list_of(kDeviceMap), "none", "What is behind it."),
+    optional("bridges", list_of(kBridgeMap), "none", "Bridges with further devices behind them."),
+};
+
+constexpr Key kBridgeKeys[] = {
+    required("id", of(Kind::Id), "Its name in this file."),
+    required("bdf", of(Kind::Bdf), "Where it is."),
+    required("secondary", of(Kind::Bus),
+             "The bus below it; it and the secondaries of what is behind it belong to no other."),
+    defaulted("kind", one_of(kBridgeKinds), "pcie-root-port",
+              "`pcie-root-port` leaves the requester id as it is, `pcie-pci-bridge` puts its "
+              "secondary bus there, device 0, function 0."),
+    optional("devices", list_of(kDeviceMap), "none", "What is on its secondary bus."),
+    optional("bridges", list_of(kBridgeMap), "none", "Further bridges on its secondary bus."),
 };
 
 constexpr Key kDeviceKeys[] = {
@@ -137,9 +154,26 @@ constexpr Key kDeviceKeys[] = {
     defaulted("count", number(1, 65536), "1",
               "How many such functions there are, `id[0]` at `bdf` and the others behind it."),
     optional("msix", number(1, 2048), "no MSI-X", "Entries of its MSI-X table."),
+    optional("msi", either(kMsiVectors, kMsiMap), "no MSI",
+             "Its MSI capability: how many vectors it asks for, or more about it. Beside `msix` it "
+             "has no more vectors than that has entries, and the driver takes MSI-X."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
     defaulted("attach", one_of(kAttachments), "emulated", "Who raises its interrupts."),
-    later("moderation", "interrupt moderation"),
+    optional("moderation", map_of(kModeration), "none",
+             "Events of a vector are gathered into one interrupt.")
+        .beside("msix msi"),
+};
+
+constexpr Key kMsiKeys[] = {
+    required("vectors", number(1, 32), "1, 2, 4, 8, 16 or 32."),
+    defaulted("maskable", of(Kind::Flag), "false", "It has per-vector masking."),
+    defaulted("address", number(32, 64), "64", "Bits of the message address: 32 or 64."),
+};
+
+constexpr Key kModerationKeys[] = {
+    required("count", number(1, 65536), "After so many events; 1 is no moderation."),
+    required("time", duration(0),
+             "Or so long after the first event, if it comes earlier; 0ns is no moderation."),
 };
 
 constexpr std::string_view kStreams = "poisson periodic burst closed-loop";
@@ -202,6 +236,11 @@ constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
 constexpr Table kIoapic = {"ioapic", "in an IOAPIC", "An I/O APIC.", rows(kIoapicKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
+constexpr Table kBridge = {"bridge", "in a bridge", "A bridge below a host bridge.",
+                           rows(kBridgeKeys)};
+constexpr Table kMsi = {"msi capability", "in 'msi'", "An MSI capability.", rows(kMsiKeys)};
+constexpr Table kModeration = {"moderation", "in 'moderation'", "Interrupt moderation.",
+                               rows(kModerationKeys)};
 constexpr Table kDevice = {"device", "in a device", "A PCI function, or several equal ones.",
                            rows(kDeviceKeys)};
 constexpr Table kLoad = {"workload", "in a row of 'workload'", "One stream of interrupts.",

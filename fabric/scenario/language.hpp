@@ -27,6 +27,7 @@ enum class Kind : std::uint8_t {
   Price,
   PriceName,
   Bdf,
+  Bus,
   BusRange,
   Cpu,
   Device,    // the id of one

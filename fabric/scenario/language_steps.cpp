@@ -6,11 +6,13 @@ namespace irqfab::scenario {
 namespace {
 
 extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
-    kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi, kIrqLine, kEventfdWrite, kRoute,
-    kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
-    kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers,
-    kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute, kIoapicRegState, kPicState;
+    kMsiCapability, kConfigWrite, kCommand, kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi,
+    kIrqLine, kEventfdWrite, kRoute, kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kMsiPending,
+    kConfigState, kCounter, kLapicPin, kMsrWrite, kCpuWrite, kCpuExecute, kCpuAccept, kMsiWrite,
+    kRegisterState, kMsrState, kCpuState, kCpuHandlers, kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute,
+    kIoapicRegState, kPicState;
 
+constexpr std::uint64_t kMaxConfig = 0xfff;
 constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
 constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those that it does not take
@@ -66,6 +68,10 @@ constexpr Key kSteps[] = {
     choice("msix.mask", map_of(kMsixMask), "Software masks an entry."),
     choice("msix.unmask", map_of(kMsixMask), "Software unmasks an entry."),
     choice("msix.function-mask", map_of(kFunctionMask), "Software writes Function Mask."),
+    choice("msi.capability", map_of(kMsiCapability),
+           "Software writes a device's MSI capability: address and data, then mask, then control."),
+    choice("config.write", map_of(kConfigWrite), "A write of configuration space."),
+    choice("pci.command", map_of(kCommand), "Software writes a Command register."),
     choice("raise", of(Kind::Source), "A device raises an interrupt."),
     choice("line", map_of(kLine), "A wire changes its level."),
     choice("kvm.set_gsi_routing", map_of(kSetGsiRouting),
@@ -177,6 +183,26 @@ constexpr Key kFunctionMaskKeys[] = {
     required("device", kDevice, "Which device."),
     required("masked", kFlag, "Function Mask of its Message Control word."),
 };
+constexpr Key kMsiCapabilityKeys[] = {
+    required("device", kDevice, "Whose capability."),
+    optional("address", bits(kMax64), "as it was", "Message Address."),
+    optional("data", bits(kMax16), "as it was", "Message Data."),
+    optional("mask", bits(kMax32), "as it was", "Mask Bits, of a device that has them."),
+    defaulted("vectors", number(1, 32), "1", "How many it may use, by Multiple Message Enable."),
+    defaulted("enabled", kFlag, "true", "MSI Enable."),
+};
+constexpr Key kConfigWriteKeys[] = {
+    required("device", kDevice, "Whose configuration space."),
+    required("offset", bits(kMaxConfig), "Where."),
+    required("size", number(1, 4), "1, 2 or 4 bytes."),
+    required("value", bits(kMax32), "What is written."),
+};
+constexpr Key kCommandKeys[] = {
+    choice("device", kDevice, "A device's."),
+    choice("bridge", of(Kind::Id), "A bridge's."),
+    required("value", bits(kMax16),
+             "Bit 1 Memory Space, bit 2 Bus Master, bit 10 Interrupt Disable."),
+};
 constexpr Key kLineKeys[] = {
     choice("device", kDevice, "The device whose INTx changes."),
     choice("pin", number(0, kLastIoapicPin), "The IOAPIC input that changes."),
@@ -239,6 +265,8 @@ constexpr Key kObservableKeys[] = {
     optional("pic.IMR", map_of(kPicState), "not checked", "The mask of an 8259."),
     optional("pic.ELCR", map_of(kPicState), "not checked", "Which inputs are level-sensitive."),
     optional("msix.PBA", map_of(kPba), "not checked", "The pending bits of a device."),
+    optional("msi.pending", map_of(kMsiPending), "not checked", "The pending bits of MSI."),
+    optional("pci.config", map_of(kConfigState), "not checked", "Bytes of configuration space."),
     optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
 };
 constexpr Shape kVectorList = list_of(kVector);
@@ -284,6 +312,16 @@ constexpr Key kPbaKeys[] = {
     required("device", kDevice, "Which device."),
     required("value", bits(kMax64), "The bits of entries 0 to 63."),
 };
+constexpr Key kMsiPendingKeys[] = {
+    required("device", kDevice, "Which device."),
+    required("value", bits(kMax32), "Pending Bits of its MSI capability."),
+};
+constexpr Key kConfigStateKeys[] = {
+    required("device", kDevice, "Whose configuration space."),
+    required("offset", bits(kMaxConfig), "Where."),
+    required("size", number(1, 4), "1, 2 or 4 bytes."),
+    required("value", bits(kMax32), "What a read answers."),
+};
 constexpr Key kCounterKeys[] = {
     required("fd", kEventfd, "Which eventfd."),
     required("value", number(0, kMax64), "Its counter."),
@@ -308,6 +346,11 @@ constexpr Table kMsixMask = {"msix.mask, msix.unmask", "in 'msix.mask' and 'msix
                              rows(kMsixMaskKeys)};
 constexpr Table kFunctionMask = {"msix.function-mask", "in 'msix.function-mask'", "",
                                  rows(kFunctionMaskKeys)};
+constexpr Table kMsiCapability = {"msi.capability", "in 'msi.capability'", "",
+                                  rows(kMsiCapabilityKeys)};
+constexpr Table kConfigWrite = {"config.write", "in 'config.write'", "", rows(kConfigWriteKeys)};
+constexpr Table kCommand = {"pci.command", "in 'pci.command'", "", rows(kCommandKeys),
+                            "whose register it is"};
 constexpr Table kLine = {"line", "in 'line'", "", rows(kLineKeys), "which wire changes"};
 constexpr Table kSetGsiRouting = {"kvm.set_gsi_routing", "in 'kvm.set_gsi_routing'", "",
                                   rows(kSetGsiRoutingKeys)};
@@ -335,6 +378,8 @@ constexpr Table kPicState = {"pic.IRR, pic.ISR, pic.IMR, pic.ELCR", "in a regist
                              rows(kPicStateKeys)};
 constexpr Table kRteState = {"ioapic.RTE", "in 'ioapic.RTE'", "", rows(kRteStateKeys)};
 constexpr Table kPba = {"msix.PBA", "in 'msix.PBA'", "", rows(kPbaKeys)};
+constexpr Table kMsiPending = {"msi.pending", "in 'msi.pending'", "", rows(kMsiPendingKeys)};
+constexpr Table kConfigState = {"pci.config", "in 'pci.config'", "", rows(kConfigStateKeys)};
 constexpr Table kCounter = {"eventfd.counter", "in 'eventfd.counter'", "", rows(kCounterKeys)};
 
 }  // namespace

@@ -44,10 +44,20 @@ std::string source_text(const Sources& sources) {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
+std::string write_msi(const Msi& msi) {
+  return "{ vectors: " + number(msi.vectors) + ", maskable: " + (msi.maskable ? "true" : "false") +
+         ", address: " + number(msi.address) + " }";
+}
+
 std::string write_device(const Device& device) {
   std::string text = "{ id: " + id_text(device.id) + ", bdf: " + quoted(write_bdf(device.rid)) +
                      ", count: " + number(device.count);
   if (device.msix > 0) text += ", msix: " + number(device.msix);
+  if (device.msi) text += ", msi: " + write_msi(*device.msi);
+  if (device.moderation) {
+    text += ", moderation: { count: " + number(device.moderation->count) +
+            ", time: " + write_duration(device.moderation->time) + " }";
+  }
   if (device.intx) text += std::string(", intx: ") + static_cast<char>('A' + *device.intx);
   return text + ", attach: emulated }";
 }
@@ -69,6 +79,26 @@ std::string write_ioapic(const Ioapic& ioapic) {
          ", inputs: " + (ioapic.inputs == IoapicInputs::Wired ? "wired" : "asserted") + " }";
 }
 
+/// The devices on one bus, and the bridges with theirs. `behind` as of a device.
+std::string write_bus_of(const HostBridge& host, std::size_t behind, const std::string& indent) {
+  std::string devices, bridges;
+  for (const Device& device : host.devices) {
+    if (device.behind == behind) devices += indent + "  - " + write_device(device) + '\n';
+  }
+  for (std::size_t b = 0; b < host.bridges.size(); ++b) {
+    const PciBridge& bridge = host.bridges[b];
+    if (bridge.behind != behind) continue;
+    const bool port = bridge.kind == BridgeKind::RootPort;
+    bridges += indent + "  - id: " + id_text(bridge.id) + '\n';
+    bridges += indent + "    bdf: " + quoted(write_bdf(bridge.rid)) + '\n';
+    bridges += indent + "    secondary: " + quoted(write_bus(bridge.secondary)) + '\n';
+    bridges += indent + "    kind: " + (port ? "pcie-root-port" : "pcie-pci-bridge") + '\n';
+    bridges += write_bus_of(host, b + 1, indent + "    ");
+  }
+  return indent + (devices.empty() ? "devices: []\n" : "devices:\n" + devices) +
+         (bridges.empty() ? "" : indent + "bridges:\n" + bridges);
+}
+
 std::string write_machine(const Machine& machine) {
   const std::string arch = machine.arch.empty() ? std::string(kDefaultArch) : machine.arch;
   std::string text = "machine:\n";
@@ -85,8 +115,7 @@ std::string write_machine(const Machine& machine) {
     text += "    - id: " + id_text(bridge.id) + '\n';
     text += "      segment: " + number(bridge.segment) + '\n';
     text += "      buses: " + write_bus_range({bridge.first_bus, bridge.last_bus}) + '\n';
-    text += bridge.devices.empty() ? "      devices: []\n" : "      devices:\n";
-    for (const Device& device : bridge.devices) text += "        - " + write_device(device) + '\n';
+    text += write_bus_of(bridge, 0, "      ");
   }
   return text;
 }

@@ -246,6 +246,12 @@ Parsed<RequesterId> parse_bdf(std::string_view text) {
   return RequesterId(*bus << 8 | *device << 3 | static_cast<unsigned>(text[6] - '0'));
 }
 
+Parsed<unsigned> parse_bus(std::string_view text) {
+  const auto bus = text.size() == 2 ? hex_byte(text, 0) : std::nullopt;
+  if (!bus) return Fault{"bad-bus", quote(text) + " is not a bus"};
+  return *bus;
+}
+
 Parsed<BusRange> parse_bus_range(std::string_view text) {
   const Fault fault{"bad-buses", quote(text) + " is not a range of buses"};
   if (text.size() != 6 || text.substr(2, 2) != "..") return fault;
@@ -343,10 +349,13 @@ std::string write_bdf(RequesterId rid) {
   return two(value >> 8) + ':' + two(value >> 3 & 31) + '.' + std::to_string(value & 7);
 }
 
+/// A bus is the first part of a requester id's text.
+std::string write_bus(unsigned bus) {
+  return write_bdf(RequesterId(static_cast<std::uint16_t>(bus << 8))).substr(0, 2);
+}
+
 std::string write_bus_range(BusRange buses) {
-  // A bus is the first part of a requester id's text.
-  const auto bus = [](unsigned value) { return write_bdf(RequesterId(value << 8)).substr(0, 2); };
-  return bus(buses.first) + ".." + bus(buses.last);
+  return write_bus(buses.first) + ".." + write_bus(buses.last);
 }
 
 std::string write_sources(const Sources& sources) {

@@ -72,6 +72,9 @@ Parsed<PriceName> parse_price_name(std::string_view text);
 /// `BB:DD.F` in hexadecimal.
 Parsed<RequesterId> parse_bdf(std::string_view text);
 
+/// `BB` in hexadecimal.
+Parsed<unsigned> parse_bus(std::string_view text);
+
 struct BusRange {
   unsigned first = 0;
   unsigned last = 255;
@@ -101,6 +104,7 @@ std::string quote(std::string_view text);
 
 std::string write_duration(Duration ps);
 std::string write_bdf(RequesterId rid);
+std::string write_bus(unsigned bus);
 std::string write_bus_range(BusRange buses);
 std::string write_hex(std::uint64_t value);
 std::string write_sources(const Sources& sources);

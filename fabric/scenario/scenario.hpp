@@ -23,9 +23,19 @@ constexpr std::uint64_t kMostStreams = 4'000'000;
 
 enum class Attach : std::uint8_t { Emulated, Vhost, Assigned };
 
+/// An interrupt for every `count` events of a vector, or `time` after the first of fewer.
 struct Moderation {
-  unsigned count = 0;  // interrupts merged into one
-  Duration time = 0;   // or after this long
+  unsigned count = 0;  // 1..65536; 1: none
+  Duration time = 0;   // ps; 0: none
+
+  bool gathers() const { return count > 1 && time > 0; }
+};
+
+/// The MSI capability.
+struct Msi {
+  unsigned vectors = 1;  // 1, 2, 4, 8, 16 or 32
+  bool maskable = false;
+  unsigned address = 64;  // 32 or 64 bits
 };
 
 /// A row of `devices`: one function, or `count` equal ones at consecutive requester ids, which are
@@ -35,9 +45,27 @@ struct Device {
   RequesterId rid{};             // of its first function, from bdf: "BB:DD.F"
   unsigned count = 1;            // 1..65536
   unsigned msix = 0;             // entries of the MSI-X table, 0 if it has none
+  std::optional<Msi> msi;        // beside MSI-X: no more vectors than its table has entries
   std::optional<unsigned> intx;  // 0 INTA .. 3 INTD
   Attach attach = Attach::Emulated;
   std::optional<Moderation> moderation;
+  std::size_t behind = 0;  // 0: on a bus of the host bridge; n: behind its bridges[n - 1]
+  SourceRange where;
+
+  /// Its sources by message. A driver that has the choice takes MSI-X.
+  unsigned vectors() const { return msix > 0 || !msi ? msix : msi->vectors; }
+};
+
+enum class BridgeKind : std::uint8_t { RootPort, PcieToPci };
+
+/// A bridge below a host bridge.
+struct PciBridge {
+  std::string id;
+  RequesterId rid{};
+  unsigned secondary = 0;    // the bus below it
+  unsigned subordinate = 0;  // the last bus below it and the bridges behind it
+  BridgeKind kind = BridgeKind::RootPort;
+  std::size_t behind = 0;  // as of a device
   SourceRange where;
 };
 
@@ -46,7 +74,8 @@ struct HostBridge {
   unsigned segment = 0;    // PCI segment group, 0..65535
   unsigned first_bus = 0;  // the buses behind it, 0..255
   unsigned last_bus = 255;
-  std::vector<Device> devices;
+  std::vector<Device> devices;      // also those behind its bridges
+  std::vector<PciBridge> bridges;   // each after the one that it is behind
   SourceRange where;
 };
 

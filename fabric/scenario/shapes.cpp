@@ -131,6 +131,7 @@ const std::vector<KindRow>& kind_rows() {
        "^([^.].*\\.)?[A-Z][A-Za-z]*$", "ioapic0.PinLatched"},
       {Kind::Bdf, "bdf", "bus, device and function in hexadecimal, BB:DD.F, such as \"01:00.0\"",
        "^[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$", "\"01:00.0\""},
+      {Kind::Bus, "bus", "a bus in hexadecimal, such as \"05\"", "^[0-9a-fA-F]{2}$", "\"05\""},
       {Kind::BusRange, "buses", "a range of buses in hexadecimal, such as 00..7f",
        "^[0-9a-fA-F]{2}\\.\\.[0-9a-fA-F]{2}$", "00..7f"},
       {Kind::Cpu, "CPU", "the number of a CPU", "", "3"},

@@ -71,6 +71,9 @@ std::vector<Claim> claims_of(const Topology& topology) {
       claims.push_back({vtd->register_base, kRegisterPage, c, "the registers"});
     } else if (const auto* functions = std::get_if<pci::PciFunctions::Config>(&config)) {
       add_claims(*functions, c, claims);
+    } else if (const auto* bridge = std::get_if<pci::Bridge::Config>(&config)) {
+      claims.push_back({bridge->ecam_base + raw(bridge->rid) * pci::kConfigSpaceBytes,
+                        pci::kConfigSpaceBytes, c, "the configuration space"});
     }
   }
   return claims;
@@ -106,11 +109,18 @@ class Decoder {
     return neighbour(bus_, port_of(spec_of(mem::SystemBus::kTargets), window.target));
   }
 
-  /// Does the window lead to this component, directly or through a host bridge?
-  bool leads_to(const mem::Window& window, std::size_t component) const {
-    const auto target = target_of(window);
-    if (!target) return false;
-    return *target == component || neighbour(*target, pci::HostBridge::kDownstream) == component;
+  /// Does an access of this address, which the window takes, end at the component, directly or
+  /// through bridges?
+  bool leads_to(const mem::Window& window, std::uint64_t address, std::size_t component) const {
+    auto at = target_of(window);
+    for (std::size_t hop = 0; at && *at != component; ++hop) {
+      if (hop > topology_.components.size()) return false;  // in a circle
+      const auto* routes = routes_of(topology_.components[*at].config);
+      if (routes == nullptr) return false;
+      const unsigned edge = pci::edge_to(*routes, address);
+      at = neighbour(*at, port_of(downstream_of(topology_.components[*at].config), edge));
+    }
+    return at.has_value();
   }
 
   std::string target_name(const mem::Window& window) const {
@@ -119,6 +129,17 @@ class Decoder {
   }
 
  private:
+  /// Null for what is no bridge.
+  static const std::vector<pci::Route>* routes_of(const ModelConfig& config) {
+    if (const auto* host = std::get_if<pci::HostBridge::Config>(&config)) return &host->routes;
+    if (const auto* bridge = std::get_if<pci::Bridge::Config>(&config)) return &bridge->routes;
+    return nullptr;
+  }
+  static unsigned downstream_of(const ModelConfig& config) {
+    const bool host = std::holds_alternative<pci::HostBridge::Config>(config);
+    return spec_of(host ? pci::HostBridge::kDownstream : pci::Bridge::kDownstream);
+  }
+
   std::optional<std::size_t> neighbour(std::size_t component, PortId port) const {
     const auto found = behind_.find({component, port});
     return found == behind_.end() ? std::nullopt : std::optional(found->second);
@@ -163,7 +184,7 @@ void check_claim(const Topology& topology, const Decoder& decoder, const Claim& 
   if (!whole) {
     findings.error("undecoded-address", owner.where, "no window of the bus takes all of " + what,
                    "a window that leads to '" + owner.name + "'");
-  } else if (!decoder.leads_to(*window, claim.component)) {
+  } else if (!decoder.leads_to(*window, claim.base, claim.component)) {
     findings.error("misdirected-address", owner.where,
                    what + ", are taken by a window that leads to " + decoder.target_name(*window),
                    "a window that leads to '" + owner.name + "'");

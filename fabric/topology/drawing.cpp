@@ -63,6 +63,7 @@ std::string device_row(const Component& component, Run run) {
   }
   row += ' ' + place;
   if (function.msix_entries > 0) row += ", " + std::to_string(function.msix_entries) + " MSI-X";
+  if (function.msi) row += ", " + std::to_string(function.msi->vectors) + " MSI";
   if (function.intx) row += ", " + scenario::write_intx(static_cast<unsigned>(*function.intx));
   return row;
 }
@@ -72,8 +73,17 @@ std::string lane_row(const Component& component, Run run) {
   return run.last == run.first ? first : first + " .. " + std::string(component.lanes[run.last]);
 }
 
+std::string bridge_row(const pci::Bridge::Config& bridge) {
+  const char* kind = bridge.kind == pci::BridgeKind::RootPort ? "root port" : "PCIe to PCI";
+  return scenario::write_bdf(bridge.rid) + ", " + kind + ", buses " +
+         scenario::write_bus_range({bridge.secondary, bridge.subordinate});
+}
+
 /// The rows below a component's name: its devices or its lanes, if it has several.
 std::vector<std::string> rows_of(const Component& component) {
+  if (const auto* bridge = std::get_if<pci::Bridge::Config>(&component.config)) {
+    return {bridge_row(*bridge)};
+  }
   const auto* functions = std::get_if<pci::PciFunctions::Config>(&component.config);
   const std::size_t all = functions != nullptr         ? functions->functions.size()
                           : component.lanes.size() > 1 ? component.lanes.size()

@@ -104,10 +104,11 @@ class PortUse {
 
 constexpr std::size_t kKinds = kEdgeKindNames.size();
 
-/// Functions and host bridges pass messages on as messages and wires as wires; a controller turns
+/// Functions and bridges pass messages on as messages and wires as wires; a controller turns
 /// whatever reaches it into what its outputs carry.
 bool keeps_kind(const Component& component) {
   return std::holds_alternative<pci::PciFunctions::Config>(component.config) ||
+         std::holds_alternative<pci::Bridge::Config>(component.config) ||
          std::holds_alternative<pci::HostBridge::Config>(component.config);
 }
 
@@ -188,7 +189,7 @@ void check_functions(const Component& component, bool messages_arrive, bool wire
     const auto place = places.find(device);
     const SourceRange where = place != places.end() ? place->second : component.where;
     const std::string name = '\'' + std::string(device) + '\'';
-    if (functions[f].msix_entries > 0 && !messages_arrive) {
+    if (functions[f].message_sources() > 0 && !messages_arrive) {
       findings.error("unreachable-cpu", where, "the messages of " + name + " reach no CPU",
                      "a way over its host bridge and an interrupt controller");
     }

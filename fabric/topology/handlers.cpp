@@ -80,12 +80,14 @@ std::uint32_t HandlerTable::add_program(const std::string& device, Line line) {
   return static_cast<std::uint32_t>(programs_.size() - 1);
 }
 
-void HandlerTable::serve_msix(const X86Plan& plan, const FunctionPlan& function, unsigned vector,
-                              Slot slot) {
+void HandlerTable::serve_message(const X86Plan& plan, const FunctionPlan& function, unsigned vector,
+                                 Slot slot) {
   const std::uint64_t window = window_of(plan.bridges[function.bridge], function.row);
   cpu::ServedSource source;
   source.device_register = window + pci::kDeviceRegisterOffset;
-  source.vector_control = window + pci::kMsixTableOffset + std::uint64_t{vector} * 16 + 12;
+  if (!function.by_msi()) {
+    source.vector_control = window + pci::kMsixTableOffset + std::uint64_t{vector} * 16 + 12;
+  }
   source.program = program_for(function.device->id, Line::Messages);
   add(slot, source);
 }

@@ -17,7 +17,7 @@ class HandlerTable {
  public:
   HandlerTable(const scenario::Scenario& scenario, std::uint32_t cpus);
 
-  void serve_msix(const X86Plan& plan, const FunctionPlan& function, unsigned vector, Slot slot);
+  void serve_message(const X86Plan& plan, const FunctionPlan& function, unsigned vector, Slot slot);
   void serve_intx(const X86Plan& plan, const FunctionPlan& function, Slot slot);
 
   cpu::Cpus::Config config() const;

@@ -9,6 +9,7 @@
 
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/topology/findings.hpp"
+#include "fabric/topology/msi_plan.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/msi_format.hpp"
 
@@ -67,7 +68,7 @@ void check_device(const DevicePlan& row, const BridgePlan& bridge, const X86Plan
   }
   for (unsigned f = 0; f < device.count; ++f) {
     const FunctionPlan function = function_of(row, f);
-    for (unsigned v = 0; v < device.msix; ++v) {
+    for (unsigned v = 0; v < device.vectors(); ++v) {
       const Slot slot = plan.slot_of(function, v);
       if (is_sound(slot, plan)) continue;
       check_slot(slot, plan, '\'' + function.name() + ':' + std::to_string(v) + '\'', device.where,
@@ -180,7 +181,8 @@ class Senders {
   std::pair<Written, SourceRange> first_shared_;  // and where its second sender is
 };
 
-/// The messages that the MSI-X tables hold from time 0 on, and those that steps write into them.
+/// The messages that MSI-X tables and MSI capabilities hold from time 0 on, and those that steps
+/// write into tables.
 class Tables {
  public:
   Tables(const X86Plan& plan, Senders& senders) : plan_(plan), senders_(senders) {}
@@ -188,7 +190,7 @@ class Tables {
   void program_everything() {
     is_programmed_ = true;
     for_each_function(plan_, [this](const FunctionPlan& function) {
-      for (std::uint32_t v = 0; v < function.device->msix; ++v) {
+      for (std::uint32_t v = 0; v < function.device->vectors(); ++v) {
         senders_.add(programmed(function, v), {function.bridge, function.row, v},
                      function.device->where);
       }
@@ -216,6 +218,11 @@ class Tables {
 
  private:
   Written programmed(const FunctionPlan& function, std::uint32_t vector) const {
+    if (function.by_msi()) {
+      const Slot block = plan_.slot_of(function, 0);
+      const pci::MsixEntry message = msi_message_for(plan_, function, block);
+      return {message.address, message.data + vector};
+    }
     const pci::MsixEntry entry =
         message_for(plan_, plan_.slot_of(function, vector), function.first_source + vector);
     return {entry.address, entry.data};
@@ -317,7 +324,8 @@ void check_use(const X86Plan& plan, const Scenario& scenario, Findings& findings
     const DevicePlan* device = plan.find(use.device);
     if (!use.intx || device == nullptr || !device->messages_on) continue;
     findings.note("silent-intx", use.where,
-                  "the INTx of '" + use.device + "' stays off the wire: its MSI-X is enabled");
+                  "the INTx of '" + use.device + "' stays off the wire: its " +
+                      (device->by_msi() ? "MSI" : "MSI-X") + " is enabled");
   }
   if (replays(scenario)) return;  // the trace says who raises what
   for (const scenario::HostBridge& bridge : scenario.machine.host_bridges) {

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/workload.hpp"
 #include "models/base/random.hpp"
 #include "models/x86/irte.hpp"
@@ -36,11 +37,15 @@ class Reconfiguration {
  public:
   Reconfiguration(X86Plan& plan, HandlerTable& handlers) : plan_(plan), handlers_(handlers) {}
 
-  std::vector<Access> mask(const FunctionPlan& function, unsigned vector, Mask mask) const {
+  std::vector<Access> mask(const FunctionPlan& function, unsigned vector, Mask mask) {
+    if (function.by_msi()) return mask_msi(function, vector, mask);
     return {write(control_of(function, vector), mask == Mask::On ? 1 : 0, 4)};
   }
 
   std::vector<Access> retarget(const FunctionPlan& function, unsigned vector, CpuId to) {
+    if (function.by_msi() && !plan_.remapped) {
+      return vector == 0 ? retarget_block(function, to) : std::vector<Access>{};
+    }
     const Slot slot = slot_on(function, vector, to);
     return plan_.remapped ? retarget_entry(function, vector, slot)
                           : retarget_message(function, vector, slot);
@@ -57,25 +62,52 @@ class Reconfiguration {
             write(control, 0, 4)};
   }
 
+  /// Mask Bits are one register for all vectors, so software keeps a copy.
+  std::vector<Access> mask_msi(const FunctionPlan& function, unsigned vector, Mask mask) {
+    std::uint32_t& bits = masks_[function.first_source];
+    bits = mask == Mask::On ? bits | 1u << vector : bits & ~(1u << vector);
+    return {write(capability_of(function) + mask_offset(function), bits, 4)};
+  }
+
+  /// Masks all vectors, rewrites the message that they share, restores the masks.
+  std::vector<Access> retarget_block(const FunctionPlan& function, CpuId to) {
+    const scenario::Msi& msi = *function.device->msi;
+    const pci::MsixEntry message = msi_message_for(plan_, function, block_on(function, to));
+    const std::uint64_t at = capability_of(function);
+    const std::uint64_t data = mask_offset(function) - 4;
+    const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << msi.vectors) - 1);
+    std::vector<Access> accesses{write(at + mask_offset(function), all, 4),
+                                 write(at + 4, message.address & 0xFFFFFFFF, 4)};
+    if (msi.address == 64) accesses.push_back(write(at + 8, message.address >> 32, 4));
+    accesses.push_back(write(at + data, message.data, 2));
+    accesses.push_back(write(at + mask_offset(function), masks_[function.first_source], 4));
+    return accesses;
+  }
+
+  std::uint64_t capability_of(const FunctionPlan& function) const {
+    return config_of(plan_.bridges[function.bridge], function) + pci::kConfigMsiCapability;
+  }
+  static std::uint64_t mask_offset(const FunctionPlan& function) {
+    return pci::msi_mask_offset(msi_of(*function.device->msi)) - pci::kConfigMsiCapability;
+  }
+
   /// Rewrites the remapping entry, then queues its invalidation and a wait (VT-d 6.5.2).
   std::vector<Access> retarget_entry(const FunctionPlan& function, unsigned vector, Slot slot) {
     using x86::vtd::IecDescriptor;
     using x86::vtd::WaitDescriptor;
     const std::uint64_t index = function.first_source + vector;
-    const IrteWords entry = irte_for(slot, function.rid, EntryTrigger::Edge);
-    std::uint64_t invalidate = static_cast<std::uint64_t>(
-        x86::vtd::DescriptorType::InterruptEntryCache);
+    const IrteWords entry = irte_for(slot, function.requester, EntryTrigger::Edge);
+    std::uint64_t invalidate =
+        static_cast<std::uint64_t>(x86::vtd::DescriptorType::InterruptEntryCache);
     invalidate = IecDescriptor::G::set(invalidate, 1);
     invalidate = IecDescriptor::IIDX::set(invalidate, index);
     std::uint64_t wait = static_cast<std::uint64_t>(x86::vtd::DescriptorType::Wait);
     wait = WaitDescriptor::SW::set(wait, 1);
     wait = WaitDescriptor::StatusData::set(wait, 1);
-    std::vector<Access> accesses{
-        write(kRemapTable + index * x86::Irte::kBytes, entry.low, 8)};
+    std::vector<Access> accesses{write(kRemapTable + index * x86::Irte::kBytes, entry.low, 8)};
     queue(accesses, invalidate, 0);
     queue(accesses, wait, kWaitStatus);
-    accesses.push_back(write(kVtdPage + x86::vtd::IQT_REG,
-                             tail_ * x86::vtd::kDescriptorBytes, 4));
+    accesses.push_back(write(kVtdPage + x86::vtd::IQT_REG, tail_ * x86::vtd::kDescriptorBytes, 4));
     return accesses;
   }
 
@@ -99,13 +131,29 @@ class Reconfiguration {
     const auto known = slots_.find(key);
     if (known != slots_.end()) return known->second;
     const Slot slot = plan_.take_slot(cpu);
-    handlers_.serve_msix(plan_, function, vector, slot);
+    handlers_.serve_message(plan_, function, vector, slot);
     return slots_[key] = slot;
+  }
+
+  /// The same for the block of a function.
+  Slot block_on(const FunctionPlan& function, CpuId cpu) {
+    const Slot now = plan_.slot_of(function, 0);
+    if (now.cpu == cpu) return now;
+    const auto key = std::pair(function.first_source, cpu);
+    const auto known = slots_.find(key);
+    if (known != slots_.end()) return known->second;
+    const unsigned vectors = function.device->vectors();
+    const Slot block = take_block(plan_, cpu, vectors);
+    for (unsigned v = 0; v < vectors; ++v) {
+      handlers_.serve_message(plan_, function, v, slot_in(block, v));
+    }
+    return slots_[key] = block;
   }
 
   X86Plan& plan_;
   HandlerTable& handlers_;
   std::map<std::pair<std::uint32_t, CpuId>, Slot> slots_;
+  std::map<std::uint32_t, std::uint32_t> masks_;  // Mask Bits of MSI, by source of vector 0
   std::uint64_t tail_ = 0;
 };
 
@@ -124,14 +172,20 @@ void for_each_source(const scenario::Sources& sources, const X86Plan& plan, Fn&&
 }
 
 Diagnostic too_many(const Change& change) {
-  return {Severity::Error, "too-many-changes", change.where,
+  return {Severity::Error,
+          "too-many-changes",
+          change.where,
           "the changes under 'during' come to more than 1000000",
-          "a longer 'every', or a shorter workload", ""};
+          "a longer 'every', or a shorter workload",
+          ""};
 }
 
 Diagnostic no_messages(const Change& change) {
-  return {Severity::Error, "not-yet", change.where,
-          "changes of an INTx under 'during' are not supported yet", "vectors of an MSI-X table",
+  return {Severity::Error,
+          "not-yet",
+          change.where,
+          "changes of an INTx under 'during' are not supported yet",
+          "vectors of MSI-X or MSI",
           ""};
 }
 
@@ -142,6 +196,7 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
   std::uint64_t changes = 0;
   for (const Change& change : scenario.during) {
     if (change.sources.intx) return no_messages(change);
+    if (const auto refused = refuse_change(change, plan)) return *refused;
     const DevicePlan& device = *plan.find(change.sources.device);
     const FunctionPlan function = function_of(device, change.sources.first_function);
     const std::uint32_t source = function.first_source + change.sources.first;
@@ -168,8 +223,8 @@ IrteWords irte_for(Slot slot, RequesterId requester, EntryTrigger trigger) {
   words.low = Irte::V::set(words.low, raw(slot.vector));
   words.low = Irte::DST::set(words.low, raw(slot.cpu));
   words.high = Irte::SID::set(0, raw(requester));
-  words.high = Irte::SVT::set(words.high,
-                              static_cast<std::uint64_t>(Irte::SourceValidation::RequesterId));
+  words.high =
+      Irte::SVT::set(words.high, static_cast<std::uint64_t>(Irte::SourceValidation::RequesterId));
   return words;
 }
 

@@ -33,16 +33,16 @@ Pattern pattern_of(LoadKind kind) {
 Generator generator_of(const Load& load, const FunctionPlan& function, unsigned index) {
   Generator g;
   g.pattern = pattern_of(load.kind);
-  g.functions = static_cast<std::uint32_t>(function.bridge);
+  g.functions = static_cast<std::uint32_t>(function.group);
   g.start = load.start;
   g.end = load.kind == LoadKind::Once ? 0 : load.start + load.length;
   g.period = load.kind == LoadKind::ClosedLoop ? load.think : load.period;
   g.depth = load.depth;
-  g.raise.row = function.row;
+  g.raise.row = function.lane;
   if (load.sources.intx) {
-    g.raise.kind = load.until == scenario::LevelUntil::Handled ? RaiseKind::IntxHigh
-                                                               : RaiseKind::IntxPulse;
-    g.source = SourceId{function.first_source + function.device->msix};
+    g.raise.kind =
+        load.until == scenario::LevelUntil::Handled ? RaiseKind::IntxHigh : RaiseKind::IntxPulse;
+    g.source = SourceId{function.first_source + function.device->vectors()};
   } else {
     g.raise.vector = VectorIndex(static_cast<std::uint16_t>(index));
     g.source = SourceId{function.first_source + index};
@@ -55,13 +55,10 @@ auto order_of(const Generator& g) {
 }
 
 /// From what a device is, so that neither names nor the order of declaration matter.
-std::uint64_t stream_of(const X86Plan& plan, const Generator& g, std::uint64_t twin) {
-  const BridgePlan& bridge = plan.bridges[g.functions];
-  const RequesterId rid = bridge.function_at(g.raise.row).rid;
-  std::uint64_t stream = combine(bridge.bridge->segment, raw(rid));
-  stream = combine(stream, raw(g.raise.vector));
-  stream = combine(stream, static_cast<std::uint64_t>(g.raise.kind));
-  return combine(stream, twin);
+std::uint64_t stream_of(const X86Plan& plan, const FunctionPlan& function, const Raise& raise) {
+  std::uint64_t stream = combine(plan.bridges[function.bridge].bridge->segment, raw(function.rid));
+  stream = combine(stream, raw(raise.vector));
+  return combine(stream, static_cast<std::uint64_t>(raise.kind));
 }
 
 /// A burst raises `size` of its sources together; the groups follow each other in turn.
@@ -80,6 +77,7 @@ void add_streams(const Load& load, const X86Plan& plan, std::vector<Generator>& 
     const FunctionPlan function = function_of(device, f);
     for (unsigned i = 0; i < load.sources.each(); ++i, ++place) {
       Generator g = generator_of(load, function, load.sources.first + i);
+      g.stream = stream_of(plan, function, g.raise);
       take_turn(load, place, g);
       generators.push_back(g);
     }
@@ -105,7 +103,7 @@ pci::Traffic::Config traffic_of(const Scenario& scenario, const X86Plan& plan) {
   for (std::size_t i = 0; i < config.generators.size(); ++i) {
     Generator& g = config.generators[i];
     twin = i > 0 && config.generators[i - 1].source == g.source ? twin + 1 : 0;
-    g.stream = stream_of(plan, g, twin);
+    g.stream = combine(g.stream, twin);
   }
   return config;
 }

@@ -1,6 +1,8 @@
 #include "fabric/topology/x86_build.hpp"
 
 #include "fabric/topology/handlers.hpp"
+#include "fabric/topology/msi_plan.hpp"
+#include "fabric/topology/pci_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "fabric/topology/workload.hpp"
 
@@ -89,13 +91,15 @@ class Builder {
       for (const DevicePlan& row : bridge.devices) {
         const scenario::Device& device = *row.device;
         const std::size_t messages = topology_.paths.size();
-        if (device.msix > 0) topology_.paths.push_back(device.id + ":msix");
+        if (device.vectors() > 0) {
+          topology_.paths.push_back(device.id + (row.by_msi() ? ":msi" : ":msix"));
+        }
         const std::size_t wire = topology_.paths.size();
         const std::string pin = device.intx ? ':' + scenario::write_intx(*device.intx) : "";
         if (device.intx) topology_.paths.push_back(device.id + pin);
         for (unsigned f = 0; f < device.count; ++f) {
           const std::string function = scenario::write_function(device, f);
-          for (unsigned v = 0; v < device.msix; ++v) {
+          for (unsigned v = 0; v < device.vectors(); ++v) {
             topology_.sources.add(function + ':' + std::to_string(v), messages);
           }
           if (device.intx) topology_.sources.add(function + pin, wire);
@@ -198,40 +202,73 @@ class Builder {
         pin = Pin(static_cast<std::uint16_t>(raw(pin) - x86::PirqRouter::kFirstPin));
       }
     }
-    config.below.of_row.reserve(bridge.functions);
-    for_each_function(bridge, [&](const FunctionPlan& function) {
-      config.below.of_row.push_back((raw(function.rid) >> 3) & 0x1F);
-    });
+    config.below = devices_on(bridge, 0);
+    config.routes = routes_on(bridge, 0);
     bridges_.push_back(add(bridge.bridge->id, std::move(config), {}, 1));
     topology_.components.back().where = bridge.bridge->where;
-    functions_.push_back(add_functions(b));
+    add_functions(bridge, 0);
+    pci_bridges_.emplace_back();
+    for (std::size_t p = 0; p < bridge.bridges.size(); ++p) {
+      add_pci_bridge(bridge, p);
+      if (bridge.bridges[p].on_secondary.count > 0) add_functions(bridge, p + 1);
+    }
   }
 
-  std::size_t add_functions(std::size_t b) {
-    const BridgePlan& bridge = plan_.bridges[b];
+  void add_pci_bridge(const BridgePlan& host, std::size_t place) {
+    const scenario::PciBridge& bridge = *host.bridges[place].bridge;
+    pci::Bridge::Config config;
+    config.kind = bridge.kind == scenario::BridgeKind::RootPort ? pci::BridgeKind::RootPort
+                                                                : pci::BridgeKind::PcieToPci;
+    config.rid = bridge.rid;
+    config.secondary = static_cast<std::uint8_t>(bridge.secondary);
+    config.subordinate = static_cast<std::uint8_t>(bridge.subordinate);
+    config.ecam_base = host.ecam_base;
+    config.below = devices_on(host, place + 1);
+    config.routes = routes_on(host, place + 1);
+    pci_bridges_.back().push_back(add(bridge.id, std::move(config), {}, 0));
+    topology_.components.back().where = bridge.where;
+  }
+
+  /// The functions on one bus, as of a DevicePlan.
+  void add_functions(const BridgePlan& host, std::size_t bus) {
     pci::PciFunctions::Config config;
-    config.bridge = HostBridgeId(static_cast<std::uint16_t>(b));
-    config.window_base = bridge.window_base;
-    config.ecam_base = bridge.ecam_base;
+    config.bridge = HostBridgeId(static_cast<std::uint16_t>(bridges_.size() - 1));
+    config.ecam_base = host.ecam_base;
     Component component;
-    component.name = bridge.bridge->id + ".functions";
-    config.functions.reserve(bridge.functions);
-    component.first_source.reserve(bridge.functions);
-    for_each_function(bridge, [&](const FunctionPlan& function) {
-      const scenario::Device& device = *function.device;
-      pci::PciFunctions::Function made{function.rid, static_cast<std::uint16_t>(device.msix), {}};
+    component.name = (bus == 0 ? host.bridge->id : host.bridges[bus - 1].bridge->id) + ".functions";
+    for (const DevicePlan& device : host.devices) {
+      if (device.bus == bus) add_functions_of(device, component, config);
+    }
+    const FunctionRow first{config.first_driver};
+    config.window_base = window_of(host, first);
+    if (component.lanes.empty()) component.lanes.add(component.name);
+    component.config = std::move(config);
+    functions_.push_back(topology_.components.size());
+    topology_.components.push_back(std::move(component));
+  }
+
+  static void add_functions_of(const DevicePlan& plan, Component& component,
+                               pci::PciFunctions::Config& config) {
+    const scenario::Device& device = *plan.device;
+    if (config.functions.empty()) config.first_driver = raw(plan.first_row);
+    for (unsigned f = 0; f < device.count; ++f) {
+      const FunctionPlan function = function_of(plan, f);
+      pci::PciFunctions::Function made{function.rid, static_cast<std::uint16_t>(device.msix)};
+      if (device.msi) made.msi = msi_of(*device.msi);
       if (device.intx) made.intx = static_cast<pci::Intx>(*device.intx);
       config.functions.push_back(made);
       component.lanes.add(function.name());
       component.first_source.push_back(function.first_source);
-    });
-    for (const DevicePlan& device : bridge.devices) {
-      component.sources += device.device->count * device.sources_each();
     }
-    if (component.lanes.empty()) component.lanes.add(component.name);
-    component.config = std::move(config);
-    topology_.components.push_back(std::move(component));
-    return topology_.components.size() - 1;
+    component.sources += device.count * plan.sources_each();
+    add_moderation(plan, config);
+  }
+
+  static void add_moderation(const DevicePlan& plan, pci::PciFunctions::Config& config) {
+    const scenario::Device& device = *plan.device;
+    if (!device.moderation || !device.moderation->gathers()) return;
+    config.moderation.push_back({plan.first_lane, device.count, device.vectors(),
+                                 device.moderation->count, device.moderation->time});
   }
 
   std::size_t add_traffic() {
@@ -256,14 +293,15 @@ class Builder {
     const PortId messages_port = plan_.remapped ? x86::VtdRemapper::kInput : x86::ApicBus::kInputs;
     const auto bridges = static_cast<unsigned>(bridges_.size());
     for (unsigned b = 0; b < bridges; ++b) {
-      join(functions_[b], PciFunctions::kLink, bridges_[b], HostBridge::kSecondary);
-      join(functions_[b], PciFunctions::kIntx, bridges_[b], HostBridge::kIntx);
+      const std::size_t functions = functions_[plan_.bridges[b].group];
+      join(functions, PciFunctions::kLink, bridges_[b], HostBridge::kSecondary);
+      join(functions, PciFunctions::kIntx, bridges_[b], HostBridge::kIntx);
       join(bridges_[b], HostBridge::kInterrupts, messages, port_of(spec_of(messages_port), b));
       join_wires(b);
-      join(bridges_[b], HostBridge::kDownstream, functions_[b], PciFunctions::kRegisters);
+      join(bridges_[b], HostBridge::kDownstream, functions, PciFunctions::kRegisters);
       join(bridges_[b], HostBridge::kMemory, bus_, port_of(0, 2 + b));
-      join(traffic_, port_of(spec_of(pci::Traffic::kRaise), b), functions_[b],
-           PciFunctions::kStimulus);
+      join_to_traffic(plan_.bridges[b].group);
+      join_pci_bridges(b);
     }
     for (unsigned i = 0; i < ioapics_.size(); ++i) {
       join(ioapics_[i], x86::IoApic::kMessages, messages,
@@ -302,6 +340,39 @@ class Builder {
     join(lapics_, LapicBank::kPic, pic_, Pic::kInta);
   }
 
+  void join_to_traffic(std::size_t group) {
+    join(traffic_, port_of(spec_of(pci::Traffic::kRaise), static_cast<unsigned>(group)),
+         functions_[group], pci::PciFunctions::kStimulus);
+  }
+
+  /// Each bridge between what is above it and what is on its secondary bus.
+  void join_pci_bridges(std::size_t b) {
+    using pci::Bridge;
+    using pci::HostBridge;
+    using pci::PciFunctions;
+    const auto edge = [](PortId port, std::size_t number) {
+      return port_of(spec_of(port), static_cast<unsigned>(number));
+    };
+    const std::vector<std::size_t>& bridges = pci_bridges_[b];
+    for (std::size_t p = 0; p < bridges.size(); ++p) {
+      const PciBridgePlan& plan = plan_.bridges[b].bridges[p];
+      const bool top = plan.bus == 0;
+      const std::size_t above = top ? bridges_[b] : bridges[plan.bus - 1];
+      join(bridges[p], Bridge::kUpstream, above,
+           edge(top ? HostBridge::kSecondary : Bridge::kSecondary, plan.edge));
+      join(bridges[p], Bridge::kIntxUp, above,
+           edge(top ? HostBridge::kIntx : Bridge::kIntx, plan.edge));
+      join(above, edge(top ? HostBridge::kDownstream : Bridge::kDownstream, plan.edge), bridges[p],
+           Bridge::kPrimary);
+      if (plan.on_secondary.count == 0) continue;
+      const std::size_t functions = functions_[plan.group];
+      join(functions, PciFunctions::kLink, bridges[p], Bridge::kSecondary);
+      join(functions, PciFunctions::kIntx, bridges[p], Bridge::kIntx);
+      join(bridges[p], Bridge::kDownstream, functions, PciFunctions::kRegisters);
+      join_to_traffic(plan.group);
+    }
+  }
+
   void join_bus_targets() {
     unsigned edge = 0;
     join(bus_, port_of(1, edge++), memory_, port_of(0, 0));
@@ -329,7 +400,9 @@ class Builder {
   Topology topology_;
   std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0,
               bus_ = 0, traffic_ = 0, driver_ = 0;
-  std::vector<std::size_t> ioapics_, bridges_, functions_;
+  std::vector<std::size_t> ioapics_, bridges_;
+  std::vector<std::size_t> functions_;                 // by group
+  std::vector<std::vector<std::size_t>> pci_bridges_;  // by host bridge
 };
 
 Diagnostic refuse(const Scenario& scenario, const char* code, std::string message,
@@ -418,6 +491,11 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   if (auto refused = check_tick(scenario)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
+  if (machine.plan.groups > kMostBridges) {
+    return refuse(scenario, "too-many-bridges",
+                  std::to_string(machine.plan.groups) + " links with devices",
+                  "at most " + std::to_string(kMostBridges));
+  }
   if (machine.plan.remapped &&
       machine.plan.device_sources + machine.plan.ioapic_pins > kMostIrtes) {
     return refuse(scenario, "too-many-sources", "more sources than the remapping table has entries",
@@ -428,10 +506,11 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
     const Diagnostics found = check_pic_board(scenario, machine.plan);
     if (!found.empty()) return found;
   }
+  if (const auto refused = refuse_msi(scenario, machine.plan)) return *refused;
   HandlerTable handlers(scenario, machine.plan.cpus);
   for_each_function(machine.plan, [&](const FunctionPlan& function) {
-    for (unsigned v = 0; v < function.device->msix; ++v) {
-      handlers.serve_msix(machine.plan, function, v, machine.plan.slot_of(function, v));
+    for (unsigned v = 0; v < function.device->vectors(); ++v) {
+      handlers.serve_message(machine.plan, function, v, machine.plan.slot_of(function, v));
     }
   });
   for (const PinPlan& pin : machine.plan.pins) {
@@ -463,12 +542,21 @@ std::size_t nth(const Topology& topology, std::size_t index) {
 
 }  // namespace
 
-std::size_t functions_component(const Topology& topology, std::size_t bridge) {
-  return nth<pci::PciFunctions::Config>(topology, bridge);
+std::size_t functions_component(const Topology& topology, std::size_t group) {
+  return nth<pci::PciFunctions::Config>(topology, group);
 }
 
 std::size_t ioapic_component(const Topology& topology, std::size_t index) {
   return nth<x86::IoApic::Config>(topology, index);
+}
+
+std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id) {
+  for (std::size_t b = 0; b < plan.bridges.size(); ++b) {
+    for (const PciBridgePlan& bridge : plan.bridges[b].bridges) {
+      if (bridge.bridge->id == id) return BridgePlace{b, bridge.bridge->rid};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace irqfab::topology

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "fabric/scenario/scenario.hpp"
@@ -23,13 +25,20 @@ struct X86Machine {
 };
 
 /// `scenario` must have been read without errors and must outlive the result. Errors: more CPUs
-/// than xAPIC ids, more sources than the remapping table.
+/// than xAPIC ids, more sources than the remapping table, MSI vectors of one message on several
+/// CPUs.
 Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
                              Mutants mutants, x86::Quirks quirks = {});
 
 /// The component of the `index`-th IOAPIC.
 std::size_t ioapic_component(const Topology& topology, std::size_t index);
-/// The component of the functions behind the `bridge`-th host bridge of the plan.
-std::size_t functions_component(const Topology& topology, std::size_t bridge);
+/// The component of the functions of a group of the plan.
+std::size_t functions_component(const Topology& topology, std::size_t group);
+/// A bridge below a host bridge, by its id; its requester id and host bridge.
+struct BridgePlace {
+  std::size_t host = 0;
+  RequesterId rid{};
+};
+std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id);
 
 }  // namespace irqfab::topology

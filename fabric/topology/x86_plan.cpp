@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "fabric/topology/msi_plan.hpp"
+#include "fabric/topology/pci_plan.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/lapic.hpp"
 #include "models/x86/msi_format.hpp"
@@ -40,7 +42,7 @@ void set_cpus(const Affinity& row, const DevicePlan& device, X86Plan& plan) {
   std::uint32_t place = 0;  // among the sources of the row
   for (unsigned f = sources.first_function; f <= sources.last_function; ++f) {
     for (unsigned i = 0; i < sources.each(); ++i, ++place) {
-      const unsigned index = sources.intx ? device.device->msix : sources.first + i;
+      const unsigned index = sources.intx ? device.device->vectors() : sources.first + i;
       const bool spread = row.spread || row.cpus.empty();
       const CpuId cpu = spread ? CpuId{place % plan.cpus} : row.cpus[place % row.cpus.size()];
       plan.slots[function_of(device, f).first_source + index].cpu = cpu;
@@ -48,14 +50,30 @@ void set_cpus(const Affinity& row, const DevicePlan& device, X86Plan& plan) {
   }
 }
 
+/// The vectors of a function go where its vector 0 goes; those that are spread go by function.
+void set_cpus_of_blocks(const Affinity& row, const DevicePlan& device, X86Plan& plan) {
+  const scenario::Sources& sources = row.sources;
+  if (sources.first > 0) return;
+  for (unsigned f = sources.first_function; f <= sources.last_function; ++f) {
+    const std::uint32_t place = f - sources.first_function;
+    const bool spread = row.spread || row.cpus.empty();
+    const CpuId cpu = spread ? CpuId{place % plan.cpus}
+                             : row.cpus[std::size_t{place} * sources.each() % row.cpus.size()];
+    plan.slots[function_of(device, f).first_source].cpu = cpu;
+  }
+}
+
 /// Later rows of `affinity` win; a source without one is spread by its vector.
 void give_cpus(const Wishes& wishes, const DevicePlan& device, X86Plan& plan) {
   for (unsigned f = 0; f < device.device->count; ++f) {
     const std::uint32_t first = function_of(device, f).first_source;
-    for (unsigned v = 0; v < device.device->msix; ++v)
+    for (unsigned v = 0; v < device.device->vectors(); ++v)
       plan.slots[first + v].cpu = CpuId{v % plan.cpus};
   }
-  for (const Affinity* row : wishes.affinity) set_cpus(*row, device, plan);
+  for (const Affinity* row : wishes.affinity) {
+    const bool block = is_block(plan, device) && !row->sources.intx;
+    block ? set_cpus_of_blocks(*row, device, plan) : set_cpus(*row, device, plan);
+  }
 }
 
 std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
@@ -80,6 +98,16 @@ std::vector<BridgePlan> canonical_bridges(const Scenario& scenario) {
 }
 
 constexpr unsigned kFirstPciPin = x86::PirqRouter::kFirstPin;
+/// Functions on the host bridge's own buses first, so that those of each link follow each other.
+void give_rows(BridgePlan& bridge) {
+  for (const bool below : {false, true}) {
+    for (DevicePlan& device : bridge.devices) {
+      if ((device.device->behind > 0) != below) continue;
+      device.first_row = FunctionRow{bridge.functions};
+      bridge.functions += device.device->count;
+    }
+  }
+}
 
 /// Rows, sources, windows and pins, in canonical order.
 void place(X86Plan& plan) {
@@ -94,15 +122,15 @@ void place(X86Plan& plan) {
     for (unsigned wire = 0; wire < 4; ++wire) {
       bridge.pins[wire] = Pin(static_cast<std::uint16_t>(kFirstPciPin + half * 4 + wire));
     }
+    give_rows(bridge);
     for (std::size_t d = 0; d < bridge.devices.size(); ++d) {
       DevicePlan& device = bridge.devices[d];
       device.bridge = b;
-      device.first_row = FunctionRow{bridge.functions};
       device.first_source = source;
-      bridge.functions += device.device->count;
       source += device.device->count * device.sources_each();
       plan.places[device.device->id] = {b, d};
     }
+    plan.groups = place_bridges(bridge, plan.groups);
   }
   plan.device_sources = source;
   plan.slots.resize(source);
@@ -113,13 +141,17 @@ void give_vectors(const WishesOfDevices& wishes, X86Plan& plan) {
     for (DevicePlan& device : bridge.devices) {
       const auto found = wishes.find(device.device->id);
       const Wishes own = found == wishes.end() ? Wishes{} : found->second;
-      // A driver enables MSI-X, unless the workload is about the INTx and not the messages.
-      device.messages_on = device.device->msix > 0 && (own.messages || !own.wire);
+      // A driver enables MSI-X or MSI, unless the workload is about the INTx and not the messages.
+      device.messages_on = device.device->vectors() > 0 && (own.messages || !own.wire);
       give_cpus(own, device, plan);
       for (unsigned f = 0; f < device.device->count; ++f) {
-        const std::uint32_t first = function_of(device, f).first_source;
-        for (unsigned v = 0; v < device.device->msix; ++v) {
-          Slot& slot = plan.slots[first + v];
+        const FunctionPlan function = function_of(device, f);
+        if (is_block(plan, device)) {
+          give_block(plan, function);
+          continue;
+        }
+        for (unsigned v = 0; v < device.device->vectors(); ++v) {
+          Slot& slot = plan.slots[function.first_source + v];
           slot = plan.take_slot(slot.cpu);
         }
       }
@@ -139,14 +171,13 @@ void give_pins(X86Plan& plan) {
   for_each_function(plan, [&](const FunctionPlan& function) {
     const Device& device = *function.device;
     if (!device.intx) return;
-    const unsigned number = (raw(function.rid) >> 3) & 0x1F;
-    const BridgePlan& bridge = plan.bridges[function.bridge];
-    const Pin pin = bridge.pins[(number + *device.intx) % 4];
-    Slot& slot = plan.slots[function.first_source + device.msix];
-    const auto [known, is_new] = pins.try_emplace({bridge.ioapic, pin});
+    const BridgePlan& host = plan.bridges[function.bridge];
+    const Pin pin = host.pins[intx_wire(host, function.bus, function.rid, *device.intx)];
+    Slot& slot = plan.slots[function.first_source + device.vectors()];
+    const auto [known, is_new] = pins.try_emplace({host.ioapic, pin});
     PinPlan& served = known->second;
     if (is_new) {
-      served.ioapic = bridge.ioapic;
+      served.ioapic = host.ioapic;
       served.pin = pin;
       served.slot = slot_of_wire(plan, pin, slot.cpu);
     }
@@ -164,18 +195,21 @@ FunctionPlan function_of(const DevicePlan& device, unsigned index) {
   function.bridge = device.bridge;
   function.index = index;
   function.row = FunctionRow{raw(device.first_row) + index};
+  function.group = device.group;
+  function.lane = FunctionRow{raw(device.first_lane) + index};
   function.rid = RequesterId(static_cast<std::uint16_t>(raw(device.device->rid) + index));
+  function.requester = device.alias.value_or(function.rid);
+  function.bus = device.bus;
   function.first_source = device.first_source + index * device.sources_each();
   function.messages_on = device.messages_on;
   return function;
 }
 
 FunctionPlan BridgePlan::function_at(FunctionRow row) const {
-  const auto after =
-      std::upper_bound(devices.begin(), devices.end(), row,
-                       [](FunctionRow r, const DevicePlan& d) { return r < d.first_row; });
-  const DevicePlan& device = *(after - 1);
-  return function_of(device, raw(row) - raw(device.first_row));
+  const auto at = std::find_if(devices.begin(), devices.end(), [row](const DevicePlan& device) {
+    return row >= device.first_row && raw(row) - raw(device.first_row) < device.device->count;
+  });
+  return function_of(*at, raw(row) - raw(at->first_row));
 }
 
 Slot X86Plan::take_slot(CpuId cpu) {

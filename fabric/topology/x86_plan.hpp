@@ -69,13 +69,19 @@ struct Slot {
 /// ids, sources.
 struct DevicePlan {
   const scenario::Device* device = nullptr;
-  std::size_t bridge = 0;  // canonical index
-  FunctionRow first_row{};
+  std::size_t bridge = 0;          // canonical index
+  FunctionRow first_row{};         // among all behind the host bridge
+  std::size_t group = 0;           // the component of functions that has it
+  FunctionRow first_lane{};        // its row there
   std::uint32_t first_source = 0;  // SourceId of the first function's vector 0
-  bool messages_on = false;        // MSI-X is enabled, which keeps INTx off the wire
+  bool messages_on = false;        // MSI-X or MSI is enabled, which keeps INTx off the wire
+  std::size_t bus = 0;             // 0: of the host bridge; n: the secondary of its bridges[n - 1]
+  std::optional<RequesterId> alias;  // under which its messages arrive, if not under its own id
 
   /// A function's sources: its vectors, then its INTx.
-  std::uint32_t sources_each() const { return device->msix + (device->intx ? 1u : 0u); }
+  std::uint32_t sources_each() const { return device->vectors() + (device->intx ? 1u : 0u); }
+  /// Its messages are MSI.
+  bool by_msi() const { return device->msix == 0 && device->msi.has_value(); }
 };
 
 /// One function of a device.
@@ -83,24 +89,48 @@ struct FunctionPlan {
   const scenario::Device* device = nullptr;
   std::size_t bridge = 0;  // canonical index
   unsigned index = 0;      // among the functions of the device
-  FunctionRow row{};
+  FunctionRow row{};       // among all behind the host bridge
+  std::size_t group = 0;   // the component of functions that has it
+  FunctionRow lane{};      // its row there
   RequesterId rid{};
+  RequesterId requester{};         // as its messages arrive: an alias, if a bridge gives it one
+  std::size_t bus = 0;             // as of a DevicePlan
   std::uint32_t first_source = 0;  // SourceId of vector 0; INTx is after the last vector
   bool messages_on = false;
+
+  bool by_msi() const { return device->msix == 0 && device->msi.has_value(); }
 
   std::string name() const { return scenario::write_function(*device, index); }
 };
 FunctionPlan function_of(const DevicePlan& device, unsigned index);
 
+struct RowRange {
+  FunctionRow first{};
+  std::uint32_t count = 0;
+};
+
+/// A bridge below a host bridge.
+struct PciBridgePlan {
+  const scenario::PciBridge* bridge = nullptr;
+  std::size_t bus = 0;    // that it is on, as of a DevicePlan
+  unsigned edge = 0;      // of what is above it: 0 is for the functions there
+  RowRange on_secondary;  // functions on its secondary bus
+  std::size_t group = 0;  // their component, if there are any
+  RowRange below;         // and with those of the bridges behind it
+};
+
 struct BridgePlan {
   const scenario::HostBridge* bridge = nullptr;
-  std::vector<DevicePlan> devices;  // ascending by requester id
-  std::uint32_t functions = 0;      // of all of them
-  std::size_t ioapic = 0;           // which IOAPIC its wires reach
-  std::array<Pin, 4> pins{};        // and the pins of the four INTx wires there
+  std::vector<DevicePlan> devices;     // ascending by requester id
+  std::vector<PciBridgePlan> bridges;  // ascending by requester id, so each after what it is behind
+  std::uint32_t functions = 0;         // of all devices
+  std::size_t group = 0;               // the component of those on its own buses
+  std::size_t ioapic = 0;              // which IOAPIC its wires reach
+  std::array<Pin, 4> pins{};           // and the pins of the four INTx wires there
   std::uint64_t window_base = 0;
   std::uint64_t ecam_base = 0;
 
+  /// The row must exist.
   FunctionPlan function_at(FunctionRow row) const;
 };
 
@@ -119,6 +149,7 @@ constexpr Duration kTimerTick = 10 * kPsPerNs;
 struct X86Plan {
   std::vector<BridgePlan> bridges;  // by segment, then first bus
   std::vector<PinPlan> pins;        // ascending, those that something drives
+  std::size_t groups = 0;           // components of functions: one a link
   std::uint32_t cpus = 1;
   bool remapped = false;
   scenario::ApicMode apic = scenario::ApicMode::Xapic;
@@ -166,6 +197,18 @@ constexpr std::uint64_t window_of(const BridgePlan& bridge, FunctionRow row) {
 
 /// Where a CPU reaches the register at `offset` of the page: there, or as an MSR.
 std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset);
+
+/// A function's page of configuration space.
+constexpr std::uint64_t config_of(const BridgePlan& bridge, const FunctionPlan& function) {
+  return bridge.ecam_base + raw(function.rid) * pci::kConfigSpaceBytes;
+}
+
+/// The capability as the function has it.
+constexpr pci::Msi msi_of(const scenario::Msi& msi) {
+  return {static_cast<std::uint8_t>(msi.vectors),
+          msi.address == 64 ? pci::MsiWidth::Address64 : pci::MsiWidth::Address32,
+          msi.maskable ? pci::MsiMasking::PerVector : pci::MsiMasking::None};
+}
 
 /// The message that makes `slot` pending: directly, or through entry `index` of the remapping
 /// table.

@@ -44,7 +44,7 @@ class Bridge final {
   static constexpr PortId kPrimary = port_of(4);
   static constexpr PortId kDownstream = port_of(5);
   static constexpr std::array<PortSpec, 6> kPorts = {{
-      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 1, 1024},
+      {"secondary", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1024},
       {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, 1024},
       {"upstream", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
       {"intx_up", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1},

@@ -19,9 +19,6 @@ PciFunctions::PciFunctions(const Config& config) : config_(config), moderation_(
       msi_vec(FunctionRow{row}, i).entry.mask = Mask::Off;  // Mask Bits are 0 after reset
     }
   }
-  for (const Link& link : config.links) {
-    for (std::uint32_t i = 0; i < link.functions; ++i) rows_[raw(link.first) + i].link = link.edge;
-  }
   for (const Moderation::Rule& rule : config.moderation) {
     for (std::uint32_t i = 0; i < rule.functions; ++i) rows_[raw(rule.first) + i].moderated = true;
   }
@@ -91,8 +88,6 @@ void PciFunctions::signal_batch(FunctionRow row, VectorIndex index, const Modera
 void PciFunctions::signal(FunctionRow row, VectorIndex index, SpanId span, Env& env) {
   const Row& function = rows_[raw(row)];
   if (!function.msix_enabled) return signal_msi(row, index, span, env);
-  // A function with fewer entries than MSI vectors has no message for its last events.
-  if (!has(row, index)) return env.drop(span, DropReason::MessagesOff);
   Vec& v = vectors_[function.first_vector + raw(index)];
   if (!masked(function, v)) return transmit(row, v.entry.address, v.entry.data, span, env);
   // PCI 3.0, 6.8.2.10: a masked vector's event sets its pending bit and sends nothing.
@@ -128,9 +123,8 @@ void PciFunctions::transmit(FunctionRow row, std::uint64_t address, std::uint32_
   // Nor is it remembered: the function believes that it has sent it.
   if ((function.command & kBusMaster) == 0) return env.drop(span, DropReason::BusMasterOff);
   env.note(Event::MsiSent, span, data);
-  env.send(
-      port_of(spec_of(kLink), function.link),
-      BusWrite{address, data, span, Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
+  env.send(kLink, BusWrite{address, data, span,
+                           Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
 }
 
 /// Messages were disabled with these vectors pending; they are of no use to anybody any more.
@@ -154,14 +148,14 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
   if (wanted == function.on_wire) return;
   function.on_wire = wanted;
   const auto pin = static_cast<std::uint16_t>(*description.intx);
-  const PortId wire = port_of(spec_of(kIntx), function.link);
+  const std::uint32_t driver = config_.first_driver + raw(row);
   if (wanted) {
     const SpanId span = env.open(Cause::Device, kNoSpan, description.message_sources());
     env.note(Event::IntxAsserted, span, pin);
-    env.send(wire, PinChange{Pin{pin}, Level::High, raw(row), span});
+    env.send(kIntx, PinChange{Pin{pin}, Level::High, driver, span});
   } else {
     env.note(Event::IntxDeasserted, kNoSpan, pin);
-    env.send(wire, PinChange{Pin{pin}, Level::Low, raw(row), kNoSpan});
+    env.send(kIntx, PinChange{Pin{pin}, Level::Low, driver, kNoSpan});
   }
 }
 

@@ -1,5 +1,5 @@
-// The PCI functions behind one host bridge, a row each: MSI-X, MSI and INTx as their drivers and
-// the fabric see them.
+// The PCI functions on one link, that of a host bridge or of a bridge below it, a row each: MSI-X,
+// MSI and INTx as their drivers and the fabric see them.
 //
 // Models: PCI Local Bus 3.0, 6.1 and 6.2 (configuration space, type 0), 6.8.1 (MSI: several
 // messages, 32 and 64 bits, per-vector masking), 6.8.2 (MSI-X: table, pending bit array, vector and
@@ -54,23 +54,17 @@ class PciFunctions final {
     std::optional<Intx> intx = std::nullopt;
     std::optional<Msi> msi = std::nullopt;
 
-    /// Events that it signals by message: its sources, before its INTx.
+    /// Events that it signals by message: its sources, before its INTx. Beside MSI-X, MSI adds none.
     std::uint16_t message_sources() const {
-      return msi && msi->vectors > msix_entries ? msi->vectors : msix_entries;
+      return msix_entries > 0 || !msi ? msix_entries : msi->vectors;
     }
-  };
-  /// Functions that follow each other, on a link of their own.
-  struct Link {
-    FunctionRow first{};
-    std::uint32_t functions = 0;
-    std::uint16_t edge = 0;  // of kLink and kIntx
   };
   struct Config {
     HostBridgeId bridge{};
-    std::uint64_t window_base = 0;  // row r's window is at window_base + r * kFunctionWindowBytes
+    std::uint32_t first_driver = 0;  // row r drives its INTx as driver first_driver + r
+    std::uint64_t window_base = 0;   // row r's window is at window_base + r * kFunctionWindowBytes
     std::uint64_t ecam_base = 0;  // requester id q's space is at ecam_base + q * kConfigSpaceBytes
     std::vector<Function> functions;           // ascending by requester id
-    std::vector<Link> links;                   // functions that no row names are on edge 0
     std::vector<Moderation::Rule> moderation;  // ascending; functions that no row names have none
   };
 
@@ -80,9 +74,9 @@ class PciFunctions final {
   static constexpr PortId kRegisters = port_of(3);
   static constexpr std::array<PortSpec, 4> kPorts = {{
       {"stimulus", EdgeKind::Fabric, Direction::Target, Order::Ordered, 0, 1},
-      {"link", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1024},
-      {"intx", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1024},
-      {"registers", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1024},
+      {"link", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
+      {"intx", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1},
+      {"registers", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
   }};
 
   explicit PciFunctions(const Config& config);
@@ -145,7 +139,6 @@ class PciFunctions final {
   struct Row {
     std::uint32_t first_vector = 0;
     std::uint16_t command = kMemorySpace | kBusMaster;
-    std::uint16_t link = 0;
     std::uint8_t msi_control = 0;  // bits 6..0 of Message Control, those that software writes
     std::uint8_t interrupt_line = 0;
     std::uint8_t sized_bars = 0;  // bit i: BAR i was last written all ones

@@ -170,20 +170,15 @@ TEST_F(MsiTest, WhatPendsInMsiWaitsWhileMsixIsEnabled) {
   EXPECT_EQ(data_sent(), (Data{0x51}));
 }
 
-TEST_F(MsiTest, AFunctionOnALinkOfItsOwnSendsThere) {
+TEST_F(MsiTest, DriversOfIntxCountOnFromWhereTheLinkIsTold) {
   PciFunctions::Config config = msi_config();
-  config.links = {{kPlain, 2, 7}};
+  config.first_driver = 40;
   functions = PciFunctions(config);
-  program(kEdu, kEduId, 0x41);
-  program(kPlain, kPlainId, 0x42);
-  program(kNarrow, kNarrowId, 0x43);
-  raise(kEdu, 0);
-  raise(kPlain, 0);
-  raise(kNarrow, 0);
-  ASSERT_EQ(env.sent.size(), 3u);
-  EXPECT_EQ(env.sent[0].port, port_of(spec_of(PciFunctions::kLink), 0));
-  EXPECT_EQ(env.sent[1].port, port_of(spec_of(PciFunctions::kLink), 7));
-  EXPECT_EQ(env.sent[2].port, port_of(spec_of(PciFunctions::kLink), 7));
+  intx(kEdu, RaiseKind::IntxPulse);
+  const auto changes = wire();
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[0].driver, 40 + raw(kEdu));
+  EXPECT_EQ(changes[1].driver, 40 + raw(kEdu));
 }
 
 }  // namespace
