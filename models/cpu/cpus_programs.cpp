@@ -20,7 +20,7 @@ void let_pass(CpuState& cpu, Env& env) {
 /// At an instruction boundary: an NMI first, then the controller's line (SDM vol. 3, table
 /// "Priority Among Simultaneous Exceptions and Interrupts").
 Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
-  if ((!cpu.intr && cpu.nmi == kNoSpan) || cpu.stopping) return Arrival::None;
+  if (cpu.stopping) return Arrival::None;
   const bool nmi = cpu.nmi != kNoSpan && !cpu.nmi_blocked && cpu.depth < kMostFrames;
   if (nmi) return Arrival::Nmi;
   const bool interrupt = cpu.intr && cpu.interrupts == Interrupts::Enabled &&
@@ -32,7 +32,8 @@ Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
 void Cpus::go_on(CpuId id, Env& env) {
   CpuState& cpu = row(id);
   for (;;) {
-    const Arrival arrival = takeable(cpu);
+    const bool quiet = !cpu.intr && cpu.nmi == kNoSpan;  // as it mostly is
+    const Arrival arrival = quiet ? Arrival::None : takeable(cpu);
     if (arrival == Arrival::Interrupt) return ask(id, env);
     if (arrival == Arrival::Nmi) {
       enter_nmi(id, env);
