@@ -5,6 +5,7 @@
 #include "fabric/run/observe.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
+#include "fabric/topology/pci_plan.hpp"
 
 namespace irqfab::run {
 namespace {

@@ -12,7 +12,8 @@ namespace {
 /// bit for the INTx.
 class Covered {
  public:
-  explicit Covered(const Device& device) : each_(device.vectors() + 1), bits_(device.count * each_) {}
+  explicit Covered(const Device& device)
+      : each_(device.vectors() + 1), bits_(device.count * each_) {}
 
   /// False if one of them was covered before.
   bool cover(const Sources& sources) {

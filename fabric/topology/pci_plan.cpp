@@ -114,4 +114,13 @@ std::vector<pci::Route> routes_on(const BridgePlan& host, std::size_t bus) {
   return routes;
 }
 
+std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id) {
+  for (std::size_t b = 0; b < plan.bridges.size(); ++b) {
+    for (const PciBridgePlan& bridge : plan.bridges[b].bridges) {
+      if (bridge.bridge->id == id) return BridgePlace{b, bridge.bridge->rid};
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace irqfab::topology

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "fabric/topology/x86_plan.hpp"
@@ -26,5 +27,12 @@ std::optional<RequesterId> alias_on(const BridgePlan& host, std::size_t bus);
 /// Bridges on `bus`, by the edge that leads to each; the first entry means nothing.
 pci::DevicesBelow devices_on(const BridgePlan& host, std::size_t bus);
 std::vector<pci::Route> routes_on(const BridgePlan& host, std::size_t bus);
+
+/// A bridge below a host bridge, by its id; its requester id and host bridge.
+struct BridgePlace {
+  std::size_t host = 0;
+  RequesterId rid{};
+};
+std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id);
 
 }  // namespace irqfab::topology

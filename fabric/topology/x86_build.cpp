@@ -2,6 +2,7 @@
 
 #include "fabric/topology/handlers.hpp"
 #include "fabric/topology/msi_plan.hpp"
+#include "fabric/topology/pci_build.hpp"
 #include "fabric/topology/pci_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "fabric/topology/workload.hpp"
@@ -216,59 +217,14 @@ class Builder {
 
   void add_pci_bridge(const BridgePlan& host, std::size_t place) {
     const scenario::PciBridge& bridge = *host.bridges[place].bridge;
-    pci::Bridge::Config config;
-    config.kind = bridge.kind == scenario::BridgeKind::RootPort ? pci::BridgeKind::RootPort
-                                                                : pci::BridgeKind::PcieToPci;
-    config.rid = bridge.rid;
-    config.secondary = static_cast<std::uint8_t>(bridge.secondary);
-    config.subordinate = static_cast<std::uint8_t>(bridge.subordinate);
-    config.ecam_base = host.ecam_base;
-    config.below = devices_on(host, place + 1);
-    config.routes = routes_on(host, place + 1);
-    pci_bridges_.back().push_back(add(bridge.id, std::move(config), {}, 0));
+    pci_bridges_.back().push_back(add(bridge.id, config_of_bridge(host, place), {}, 0));
     topology_.components.back().where = bridge.where;
   }
 
   /// The functions on one bus, as of a DevicePlan.
   void add_functions(const BridgePlan& host, std::size_t bus) {
-    pci::PciFunctions::Config config;
-    config.bridge = HostBridgeId(static_cast<std::uint16_t>(bridges_.size() - 1));
-    config.ecam_base = host.ecam_base;
-    Component component;
-    component.name = (bus == 0 ? host.bridge->id : host.bridges[bus - 1].bridge->id) + ".functions";
-    for (const DevicePlan& device : host.devices) {
-      if (device.bus == bus) add_functions_of(device, component, config);
-    }
-    const FunctionRow first{config.first_driver};
-    config.window_base = window_of(host, first);
-    if (component.lanes.empty()) component.lanes.add(component.name);
-    component.config = std::move(config);
     functions_.push_back(topology_.components.size());
-    topology_.components.push_back(std::move(component));
-  }
-
-  static void add_functions_of(const DevicePlan& plan, Component& component,
-                               pci::PciFunctions::Config& config) {
-    const scenario::Device& device = *plan.device;
-    if (config.functions.empty()) config.first_driver = raw(plan.first_row);
-    for (unsigned f = 0; f < device.count; ++f) {
-      const FunctionPlan function = function_of(plan, f);
-      pci::PciFunctions::Function made{function.rid, static_cast<std::uint16_t>(device.msix)};
-      if (device.msi) made.msi = msi_of(*device.msi);
-      if (device.intx) made.intx = static_cast<pci::Intx>(*device.intx);
-      config.functions.push_back(made);
-      component.lanes.add(function.name());
-      component.first_source.push_back(function.first_source);
-    }
-    component.sources += device.count * plan.sources_each();
-    add_moderation(plan, config);
-  }
-
-  static void add_moderation(const DevicePlan& plan, pci::PciFunctions::Config& config) {
-    const scenario::Device& device = *plan.device;
-    if (!device.moderation || !device.moderation->gathers()) return;
-    config.moderation.push_back({plan.first_lane, device.count, device.vectors(),
-                                 device.moderation->count, device.moderation->time});
+    topology_.components.push_back(functions_on(host, bridges_.size() - 1, bus));
   }
 
   std::size_t add_traffic() {
@@ -548,15 +504,6 @@ std::size_t functions_component(const Topology& topology, std::size_t group) {
 
 std::size_t ioapic_component(const Topology& topology, std::size_t index) {
   return nth<x86::IoApic::Config>(topology, index);
-}
-
-std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id) {
-  for (std::size_t b = 0; b < plan.bridges.size(); ++b) {
-    for (const PciBridgePlan& bridge : plan.bridges[b].bridges) {
-      if (bridge.bridge->id == id) return BridgePlace{b, bridge.bridge->rid};
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace irqfab::topology

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <vector>
 
 #include "fabric/scenario/scenario.hpp"
@@ -34,11 +32,5 @@ Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remap
 std::size_t ioapic_component(const Topology& topology, std::size_t index);
 /// The component of the functions of a group of the plan.
 std::size_t functions_component(const Topology& topology, std::size_t group);
-/// A bridge below a host bridge, by its id; its requester id and host bridge.
-struct BridgePlace {
-  std::size_t host = 0;
-  RequesterId rid{};
-};
-std::optional<BridgePlace> find_bridge(const X86Plan& plan, std::string_view id);
 
 }  // namespace irqfab::topology

@@ -54,7 +54,8 @@ class PciFunctions final {
     std::optional<Intx> intx = std::nullopt;
     std::optional<Msi> msi = std::nullopt;
 
-    /// Events that it signals by message: its sources, before its INTx. Beside MSI-X, MSI adds none.
+    /// Events that it signals by message: its sources, before its INTx. Beside MSI-X, MSI adds
+    /// none.
     std::uint16_t message_sources() const {
       return msix_entries > 0 || !msi ? msix_entries : msi->vectors;
     }

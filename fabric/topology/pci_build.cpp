@@ -1,0 +1,65 @@
+#include "fabric/topology/pci_build.hpp"
+
+#include <utility>
+
+#include "fabric/topology/pci_plan.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+void add_moderation(const DevicePlan& plan, pci::PciFunctions::Config& config) {
+  const scenario::Device& device = *plan.device;
+  if (!device.moderation || !device.moderation->gathers()) return;
+  config.moderation.push_back({plan.first_lane, device.count, device.vectors(),
+                               device.moderation->count, device.moderation->time});
+}
+
+void add_functions_of(const DevicePlan& plan, Component& component,
+                      pci::PciFunctions::Config& config) {
+  const scenario::Device& device = *plan.device;
+  if (config.functions.empty()) config.first_driver = raw(plan.first_row);
+  for (unsigned f = 0; f < device.count; ++f) {
+    const FunctionPlan function = function_of(plan, f);
+    pci::PciFunctions::Function made{function.rid, static_cast<std::uint16_t>(device.msix)};
+    if (device.msi) made.msi = msi_of(*device.msi);
+    if (device.intx) made.intx = static_cast<pci::Intx>(*device.intx);
+    config.functions.push_back(made);
+    component.lanes.add(function.name());
+    component.first_source.push_back(function.first_source);
+  }
+  component.sources += device.count * plan.sources_each();
+  add_moderation(plan, config);
+}
+
+}  // namespace
+
+pci::Bridge::Config config_of_bridge(const BridgePlan& host, std::size_t place) {
+  const scenario::PciBridge& bridge = *host.bridges[place].bridge;
+  pci::Bridge::Config config;
+  config.kind = bridge.kind == scenario::BridgeKind::RootPort ? pci::BridgeKind::RootPort
+                                                              : pci::BridgeKind::PcieToPci;
+  config.rid = bridge.rid;
+  config.secondary = static_cast<std::uint8_t>(bridge.secondary);
+  config.subordinate = static_cast<std::uint8_t>(bridge.subordinate);
+  config.ecam_base = host.ecam_base;
+  config.below = devices_on(host, place + 1);
+  config.routes = routes_on(host, place + 1);
+  return config;
+}
+
+Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus) {
+  pci::PciFunctions::Config config;
+  config.bridge = HostBridgeId(static_cast<std::uint16_t>(index));
+  config.ecam_base = host.ecam_base;
+  Component component;
+  component.name = (bus == 0 ? host.bridge->id : host.bridges[bus - 1].bridge->id) + ".functions";
+  for (const DevicePlan& device : host.devices) {
+    if (device.bus == bus) add_functions_of(device, component, config);
+  }
+  config.window_base = window_of(host, FunctionRow{config.first_driver});
+  if (component.lanes.empty()) component.lanes.add(component.name);
+  component.config = std::move(config);
+  return component;
+}
+
+}  // namespace irqfab::topology

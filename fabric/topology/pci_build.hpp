@@ -1,0 +1,18 @@
+// How the components of PCI are configured: bridges, and the functions on a link.
+#pragma once
+
+#include <cstddef>
+
+#include "fabric/topology/topology.hpp"
+#include "fabric/topology/x86_plan.hpp"
+
+namespace irqfab::topology {
+
+/// The bridge at `place` among those below a host bridge.
+pci::Bridge::Config config_of_bridge(const BridgePlan& host, std::size_t place);
+
+/// The component of the functions on one bus (as of a DevicePlan) of the host bridge with this
+/// index, without any edges.
+Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus);
+
+}  // namespace irqfab::topology
