@@ -144,6 +144,7 @@ class PciFunctions final {
     std::uint8_t interrupt_line = 0;
     std::uint8_t sized_bars = 0;  // bit i: BAR i was last written all ones
     bool msix_enabled = false;
+    bool msix_at_once = false;  // it is, and nothing moderates it
     Mask function_mask = Mask::Off;
     bool moderated = false;
     bool wants_intx = false;  // the device's interrupt status
@@ -160,7 +161,6 @@ class PciFunctions final {
   void on_elapsed(const Elapsed& elapsed, Env& env);
   void on_write(const BusWrite& write, Env& env);
   void on_read(PortId port, const BusRead& read, Env& env);
-  void signal(FunctionRow row, VectorIndex index, SpanId span, Env& env);
   void signal_batch(FunctionRow row, VectorIndex index, const Moderation::Batch& batch, Env& env);
   void transmit(FunctionRow row, std::uint64_t address, std::uint32_t data, SpanId span, Env& env);
   void cancel_pending(FunctionRow row, unsigned first, unsigned count, Env& env);
@@ -180,6 +180,7 @@ class PciFunctions final {
   static bool masked(const Row& row, const Vec& v) {
     return row.function_mask == Mask::On || v.entry.mask == Mask::On;
   }
+  void signal_msix(FunctionRow row, VectorIndex index, SpanId span, Env& env);
   void release_pending(FunctionRow row, Env& env);
   void release_pending(FunctionRow row, VectorIndex index, Env& env);
   void on_window_write(FunctionRow row, std::uint64_t offset, const BusWrite& write, Env& env);

@@ -20,7 +20,9 @@ void PciFunctions::set_vector_mask(FunctionRow row, VectorIndex index, Mask mask
 
 void PciFunctions::set_msix_enable(FunctionRow row, bool enabled, Env& env) {
   if (config_.functions[raw(row)].msix_entries == 0) return;
-  rows_[raw(row)].msix_enabled = enabled;
+  Row& function = rows_[raw(row)];
+  function.msix_enabled = enabled;
+  function.msix_at_once = enabled && !function.moderated;
   if (!enabled) cancel_pending(row, 0, config_.functions[raw(row)].msix_entries, env);
   release_pending(row, env);
   release_msi(row, env);
