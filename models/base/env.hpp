@@ -23,8 +23,8 @@ class Env {
   /// The same, on another lane of this model: one CPU of a machine sets another going.
   virtual void after(Duration delay, Tag tag, LaneId lane) = 0;
 
-  /// When this is: the prices noted so far have passed. For registers that show time (a timer's
-  /// count, a time stamp counter), nothing else may depend on it. 0 where no time passes.
+  /// When this is: the prices noted so far have passed. For registers that show time, and for what is
+  /// left of a delay that is interrupted; nothing else may depend on it. 0 where no time passes.
   virtual Time now() const { return 0; }
 
   /// Opens a span that starts here, and notes Asserted with the cause. `parent` is the span it was
