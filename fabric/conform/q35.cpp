@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fabric/conform/machine_check.hpp"
+#include "fabric/topology/pci_build.hpp"
 
 namespace irqfab::conform {
 namespace {
@@ -142,6 +143,7 @@ class Q35Builder {
     pci::PciFunctions::Config config;
     config.window_base = kFunctionWindow;
     config.ecam_base = kConfigWindow;
+    topology::give_quirks(quirks_, config);
     Component component;
     component.name = "functions";
     const auto edu = edu_rids_of(test_.machine);

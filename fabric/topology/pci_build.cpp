@@ -47,8 +47,19 @@ pci::Bridge::Config config_of_bridge(const BridgePlan& host, std::size_t place) 
   return config;
 }
 
-Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus) {
+void give_quirks(x86::Quirks quirks, pci::PciFunctions::Config& config) {
+  if (quirks.has(x86::Quirk::IntxForgotten)) {
+    config.intx_after_messages = pci::IntxAfterMessages::Forgotten;
+  }
+  if (quirks.has(x86::Quirk::PendingBitsKept)) {
+    config.pending_when_off = pci::PendingWhenOff::Kept;
+  }
+}
+
+Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus,
+                       x86::Quirks quirks) {
   pci::PciFunctions::Config config;
+  give_quirks(quirks, config);
   config.bridge = HostBridgeId(static_cast<std::uint16_t>(index));
   config.ecam_base = host.ecam_base;
   Component component;

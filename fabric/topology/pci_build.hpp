@@ -5,6 +5,7 @@
 
 #include "fabric/topology/topology.hpp"
 #include "fabric/topology/x86_plan.hpp"
+#include "models/x86/quirks.hpp"
 
 namespace irqfab::topology {
 
@@ -13,6 +14,10 @@ pci::Bridge::Config config_of_bridge(const BridgePlan& host, std::size_t place);
 
 /// The component of the functions on one bus (as of a DevicePlan) of the host bridge with this
 /// index, without any edges.
-Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus);
+Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus,
+                       x86::Quirks quirks);
+
+/// What functions do that have these quirks.
+void give_quirks(x86::Quirks quirks, pci::PciFunctions::Config& config);
 
 }  // namespace irqfab::topology

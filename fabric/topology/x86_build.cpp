@@ -224,7 +224,7 @@ class Builder {
   /// The functions on one bus, as of a DevicePlan.
   void add_functions(const BridgePlan& host, std::size_t bus) {
     functions_.push_back(topology_.components.size());
-    topology_.components.push_back(functions_on(host, bridges_.size() - 1, bus));
+    topology_.components.push_back(functions_on(host, bridges_.size() - 1, bus, quirks_));
   }
 
   std::size_t add_traffic() {

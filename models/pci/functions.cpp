@@ -130,8 +130,9 @@ void PciFunctions::transmit(FunctionRow row, std::uint64_t address, std::uint32_
                            Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
 }
 
-/// Messages were disabled with these vectors pending; they are of no use to anybody any more.
+/// Messages were disabled with these vectors pending.
 void PciFunctions::cancel_pending(FunctionRow row, unsigned first, unsigned count, Env& env) {
+  if (config_.pending_when_off == PendingWhenOff::Kept) return;
   for (unsigned i = first; i < first + count; ++i) {
     SpanId& pending = vectors_[rows_[raw(row)].first_vector + i].pending;
     if (pending != kNoSpan) env.cancel(pending, CancelOp::PbaCleared);
@@ -146,6 +147,8 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
   // PCI 3.0, 6.2.2, 6.8.1.3 and 6.8.2.3: Interrupt Disable, an enabled MSI and an enabled MSI-X
   // keep INTx off the wire.
   const bool messages = function.msix_enabled || msi_enabled(row);
+  const bool forgotten = config_.intx_after_messages == IntxAfterMessages::Forgotten;
+  if (messages && forgotten) function.wants_intx = false;
   const bool wanted =
       function.wants_intx && !messages && (function.command & kInterruptDisable) == 0;
   if (wanted == function.on_wire) return;

@@ -46,6 +46,11 @@ struct MsixEntry {
   Mask mask = Mask::On;  // set at reset (PCI 3.0, 6.8.2.9)
 };
 
+/// Whether a function that wants its INTx has it again once messages are disabled.
+enum class IntxAfterMessages : std::uint8_t { Returns, Forgotten };
+/// What becomes of pending bits when messages are disabled. PCI does not say.
+enum class PendingWhenOff : std::uint8_t { Cleared, Kept };
+
 class PciFunctions final {
  public:
   struct Function {
@@ -67,6 +72,8 @@ class PciFunctions final {
     std::uint64_t ecam_base = 0;  // requester id q's space is at ecam_base + q * kConfigSpaceBytes
     std::vector<Function> functions;           // ascending by requester id
     std::vector<Moderation::Rule> moderation;  // ascending; functions that no row names have none
+    IntxAfterMessages intx_after_messages = IntxAfterMessages::Returns;
+    PendingWhenOff pending_when_off = PendingWhenOff::Cleared;
   };
 
   static constexpr PortId kStimulus = port_of(0);

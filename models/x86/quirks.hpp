@@ -1,5 +1,6 @@
-// Named deviations of x86 controllers from their specification, as implementations have them. A
-// controller follows the specification unless its Config names a quirk; nothing deviates silently.
+// Named deviations of x86 controllers, and of the functions on such machines, from their
+// specification, as implementations have them. A controller follows the specification unless its
+// Config names a quirk; nothing deviates silently.
 #pragma once
 
 #include <array>
@@ -42,6 +43,8 @@ enum class Quirk : std::uint8_t {
   RteReservedBitsKept,
   CompatibilityFormatPasses,
   RemapFaultsUnrecorded,
+  IntxForgotten,
+  PendingBitsKept,
 };
 
 struct QuirkRow {
@@ -49,7 +52,7 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 32> kQuirks = {{
+constexpr std::array<QuirkRow, 34> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not count, and a physical broadcast goes to all (KVM)."},
@@ -123,6 +126,11 @@ constexpr std::array<QuirkRow, 32> kQuirks = {{
      "A remapping unit passes compatibility format messages, CFI or not (QEMU 7.2)."},
     {Quirk::RemapFaultsUnrecorded, "remap-faults-unrecorded",
      "A remapping unit blocks requests without recording a fault (QEMU 7.2)."},
+    {Quirk::IntxForgotten, "intx-forgotten",
+     "Enabling MSI or MSI-X ends the INTx that a function asserts, its Interrupt Status too; "
+     "disabling it does not bring that back (QEMU)."},
+    {Quirk::PendingBitsKept, "pending-bits-kept",
+     "Disabling MSI or MSI-X keeps pending bits; they are sent when it is enabled again (QEMU)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
@@ -181,7 +189,8 @@ constexpr std::array kQuirksOfQemu = {
     Quirk::LogicalBroadcastByBits, Quirk::EsrUnlatched,
     Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
     Quirk::RteReservedBitsKept,    Quirk::CompatibilityFormatPasses,
-    Quirk::RemapFaultsUnrecorded,
+    Quirk::RemapFaultsUnrecorded,  Quirk::IntxForgotten,
+    Quirk::PendingBitsKept,
 };
 constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }
 
