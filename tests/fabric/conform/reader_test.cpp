@@ -60,29 +60,29 @@ TEST(ConformReader, NumbersMayBeHexDecimalOrBoolean) {
 
 TEST(ConformReader, AnUnknownOpIsRefusedWithItsNumberAndPlace) {
   EXPECT_EQ(refusal(kvm("") + '\n' + kvm(R"({"op":"kvm_smi","cpu":0})")),
-            "2:76 op 2: there is no op 'kvm_smi' in kvm_x86");
+            "2:74 op 2: there is no op 'kvm_smi' in kvm_x86");
   EXPECT_EQ(refusal(qemu(R"({"op":"signal_msi"})")).substr(0, 46),
-            "1:133 op 1: there is no op 'signal_msi' in qem");
+            "1:131 op 1: there is no op 'signal_msi' in qem");
 }
 
 TEST(ConformReader, FieldsAreThoseOfTheOp) {
   EXPECT_EQ(refusal(kvm(R"({"op":"kvm_nmi","cpu":0,"irq":3})")),
-            "1:99 op 2 (kvm_nmi): it has no field 'irq'");
+            "1:97 op 2 (kvm_nmi): it has no field 'irq'");
   EXPECT_EQ(refusal(kvm(R"({"op":"kvm_interrupt","cpu":0})")),
-            "1:75 op 2 (kvm_interrupt): it lacks 'irq'");
+            "1:73 op 2 (kvm_interrupt): it lacks 'irq'");
 }
 
 TEST(ConformReader, ValuesAreOfTheirKind) {
   const auto nmi = [](const std::string& cpu) {
     return refusal(kvm(R"({"op":"kvm_nmi","cpu":)" + cpu + "}"));
   };
-  for (const char* wrong : {"1.0", "\"1\"", "\"x\"", "\"0x\"", "-1", "null", "[]", "{}", "1e3",
+  for (const char* wrong : {"1.0", "\"1\"", "\"x\"", "\"0x\"", "-1", "null", "[]", "{}",
                             "\"0x10000000000000000\"", "4294967296", "\"0x1g\""}) {
     EXPECT_EQ(nmi(wrong).substr(0, 33),
-              "1:91 op 2 (kvm_nmi): 'cpu' is " + std::string(wrong).substr(0, 3))
+              "1:89 op 2 (kvm_nmi): 'cpu' is " + std::string(wrong).substr(0, 3))
         << wrong;
   }
-  EXPECT_EQ(nmi("2"), "1:91 op 2 (kvm_nmi): there is no CPU 2");
+  EXPECT_EQ(nmi("2"), "1:89 op 2 (kvm_nmi): there is no CPU 2");
   EXPECT_EQ(nmi("\"0x1\""), "accepted");
   EXPECT_NE(refusal(kvm(R"({"op":"set_pic","chip":"ioapic","imr":0,"irq_base":8,"elcr":0})")),
             "accepted");
