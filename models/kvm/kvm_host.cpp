@@ -292,6 +292,8 @@ void KvmSoftware::guest_write(const HostCall& call, Env& env) {
 void KvmSoftware::on_vcpu(PortId port, const Message& message, Env& env) {
   if (const auto* inta = std::get_if<Inta>(&message)) {
     const IntaAnswer answer = chip_.on_inta(inta->cpu, env);
+    // Asking has lowered the line; after an 8259's interrupt the LAPIC may ask again at once.
+    if (chip_.lapics().intr(inta->cpu) == Level::High) told_[raw(inta->cpu)] = Level::Low;
     tell_vcpus(env);
     if (!answer.spurious) env.note(Event::VcpuEntered, answer.span, raw(inta->cpu));
     return env.send(port, answer);

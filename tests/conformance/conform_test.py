@@ -203,6 +203,32 @@ class Command(unittest.TestCase):
             self.assertEqual(result["result"], expected, (verdict, behaviour))
             self.assertEqual((result["op"], result["field"]), ("op 7: cpu_accept", "tpr40"))
 
+    def guest_case(self, setup, stimulus, observed):
+        create = {"op": "create_vm", "irqchip": "full", "apic_ids": [0]}
+        enable = {"op": "set_lapic", "cpu": 0, "svr": "0x1ff", "ldr": 0, "dfr": "0xffffffff",
+                  "tpr": 0, "ret": 0}
+        return {"id": "g", "setup": [create, enable, *setup], "stimulus": stimulus,
+                "observed": {"cpu": [{}], "ioapic": {}, "pic": {}, **observed}}
+
+    def test_a_guest_takes_the_8259s_interrupt_and_then_the_local_apics(self):
+        case = self.guest_case(
+            [{"op": "set_pic", "chip": "pic_master", "imr": 0, "irq_base": "0x40", "elcr": 0},
+             {"op": "irq_line_status", "gsi": 3, "level": 1, "ret": 0, "status": 1},
+             {"op": "signal_msi", "addr_lo": "0xfee00000", "data": "0x58", "ret": 1}],
+            [{"op": "run_guest", "loop": "hlt", "ms": 10, "isr_entries": 2,
+              "isr_order": [0x43, 0x58]}],
+            {"pic": {"master": {"irr": 0, "isr": 8}}})
+        self.assertEqual(numbers(conform([case])[1]), (1, 0, 0))
+
+    def test_a_guest_that_does_not_come_to_rest_fails(self):
+        case = self.guest_case(
+            [{"op": "set_ioapic_rte", "pin": 20, "rte": "0x8048"},
+             {"op": "irq_line", "gsi": 20, "level": 1}],
+            [{"op": "run_guest", "loop": "spin", "ms": 1000}], {})
+        code, document = conform([case])
+        self.assertEqual(code, 1)
+        self.assertIn("does not come to rest", document["cases"][0]["reason"])
+
     def test_wrong_input_is_refused_before_anything_runs(self):
         good = (ROOT / CASES / "qemu_x86.jsonl").read_text(encoding="utf-8")
         done = irqfab("conform", "-", text=good + '{"id":"x"}\n')
