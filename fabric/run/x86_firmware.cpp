@@ -124,8 +124,11 @@ void program_legacy(Machine& machine, const X86Machine& x86, Env& env) {
     router.write(x86::PirqRouter::register_of(x86::Pirq{n}),
                  static_cast<std::uint8_t>(raw(topology::irq_of_pirq(n))), env);
   }
-  machine.core<x86::LapicBank>(topology::index_of<x86::LapicBank::Config>(x86.topology))
-      .write(CpuId{0}, kLvtLint0, kExtInt, env);
+  lapics_of(machine, x86)
+      .receive(
+          x86::LapicBank::kCpu,
+          RegisterWrite{CpuId{0}, topology::place_of_register(x86.plan.apic, kLvtLint0), kExtInt},
+          env);
 }
 
 void write_irte(mem::Memory& memory, std::uint32_t index, topology::IrteWords words) {
@@ -167,8 +170,8 @@ template <class Fn>
 void for_each_core(Machine& machine, const X86Machine& x86, Fn&& fn) {
   std::vector<pci::PciFunctions*> cores;
   for (std::size_t group = 0; group < x86.plan.groups; ++group) {
-    cores.push_back(&machine.core<pci::PciFunctions>(
-        topology::functions_component(x86.topology, group)));
+    cores.push_back(
+        &machine.core<pci::PciFunctions>(topology::functions_component(x86.topology, group)));
   }
   for_each_function(x86.plan, [&](const FunctionPlan& f) { fn(*cores[f.group], f); });
 }

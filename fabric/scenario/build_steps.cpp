@@ -129,11 +129,30 @@ void check_msi(const Node& fields, Building& to) {
   }
 }
 
-/// An access of configuration space has 1, 2 or 4 bytes.
+/// The value of an access has no more bytes than the access.
+void check_value(const Node& fields, std::uint64_t size, Building& to) {
+  const Node* value = fields.find("value");
+  if (value == nullptr || size > 4 || *parse_number(value->text) >> (8 * size) == 0) return;
+  to.findings.error(value->place, "out-of-range",
+                    quote(value->text) + " is more than an access of " + std::to_string(size) +
+                        (size == 1 ? " byte holds" : " bytes holds"),
+                    "a smaller value, or another 'size'");
+}
+
+/// An access of configuration space has 1, 2 or 4 bytes, and ends where that does.
 void check_size(const Node& fields, Building& to) {
-  if (number_at(fields, "size") != 3) return;
-  to.findings.error(fields.find("size")->place, "out-of-range",
-                    "no access of configuration space has 3 bytes", "1, 2 or 4");
+  constexpr std::uint64_t kConfigSpace = 0x1000;
+  const std::uint64_t size = number_at(fields, "size");
+  if (size == 3) {
+    to.findings.error(fields.find("size")->place, "out-of-range",
+                      "no access of configuration space has 3 bytes", "1, 2 or 4");
+  }
+  if (number_at(fields, "offset") + size > kConfigSpace) {
+    to.findings.error(fields.find("offset")->place, "out-of-range",
+                      "this access goes beyond the end of configuration space",
+                      "an offset that leaves room below 0x1000");
+  }
+  check_value(fields, size, to);
 }
 
 /// The bridge below a host bridge that a Command register is of.
@@ -184,7 +203,16 @@ void check_board(const Node& key, const Node& fields, Building& to) {
                       "'interrupts: pic' in 'machine'");
   }
   const Node* ioapic = fields.find("ioapic");
-  if (ioapic == nullptr || number_at(fields, "ioapic") < machine.ioapics.size()) return;
+  const Node* pin = fields.find("pin");
+  const std::uint64_t which = ioapic == nullptr ? 0 : number_at(fields, "ioapic");
+  const bool wire = key.text == "line" || key.text == "ioapic.rte" || key.text == "ioapic.RTE";
+  if (wire && pin != nullptr && which < machine.ioapics.size() &&
+      *parse_number(pin->text) >= machine.ioapics[which].pins) {
+    to.findings.error(pin->place, "no-such-pin",
+                      "IOAPIC " + std::to_string(which) + " has no pin " + quote(pin->text),
+                      "a pin below " + std::to_string(machine.ioapics[which].pins));
+  }
+  if (ioapic == nullptr || which < machine.ioapics.size()) return;
   to.findings.error(
       ioapic->place, "no-such-ioapic", "there is no IOAPIC " + quote(ioapic->text),
       "a number below " + std::to_string(machine.ioapics.size()) + ", the IOAPICs of 'machine'");
@@ -210,6 +238,7 @@ Step build_step(const Node& map, Building& to) {
     if (step.op == "expect") check_observed(body, to);
     check_entry(body, to);
     check_board(key, body, to);
+    if (step.op == "io.write") check_value(body, text_at(body, "size").front() - '0', to);
     if (step.op != "expect") return step;
     for (const auto& [name, fields] : body.entries) check_board(name, fields, to);
   }

@@ -122,6 +122,7 @@ class Builder {
     x86::LapicBank::Config config;
     for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu) config.ids.push_back(ApicId{cpu});
     config.ipi_flight = x86::IpiFlight::Priced;
+    config.cmci = x86::Cmci::Present;
     config.ioapics = static_cast<unsigned>(plan_.first_pins.size());
     if (plan_.has_pic()) config.pic = x86::ExternalPic::Present;
     config.quirks = quirks_;
@@ -387,6 +388,15 @@ std::vector<cpu::EndOverBus> ends_at_pic() {
   return ends;
 }
 
+Diagnostic is_at_router(const std::string& name, const SourceRange& where) {
+  return {Severity::Error,
+          "duplicate-bdf",
+          where,
+          "'" + name + "' is where the PCI interrupt router is",
+          "another place than 00:1f.0 of segment 0",
+          ""};
+}
+
 /// What a board with 8259s cannot have.
 Diagnostics check_pic_board(const Scenario& scenario, const X86Plan& plan) {
   Diagnostics found;
@@ -403,10 +413,14 @@ Diagnostics check_pic_board(const Scenario& scenario, const X86Plan& plan) {
   for_each_function(plan, [&](const FunctionPlan& function) {
     const scenario::HostBridge& bridge = *plan.bridges[function.bridge].bridge;
     if (bridge.segment != 0 || function.rid != kPirqRouter) return;
-    found.push_back({Severity::Error, "duplicate-bdf", function.device->where,
-                     "'" + function.name() + "' is where the PCI interrupt router is",
-                     "another place than 00:1f.0 of segment 0", ""});
+    found.push_back(is_at_router(function.name(), function.device->where));
   });
+  for (const BridgePlan& host : plan.bridges) {
+    for (const PciBridgePlan& bridge : host.bridges) {
+      if (host.bridge->segment != 0 || bridge.bridge->rid != kPirqRouter) continue;
+      found.push_back(is_at_router(bridge.bridge->id, bridge.bridge->where));
+    }
+  }
   return found;
 }
 

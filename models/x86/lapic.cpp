@@ -269,7 +269,8 @@ bool LapicBank::Request::operator==(const Request& other) const {
   const auto all = [](const Request& r) {
     const ApicMessage& m = r.message;
     return std::tie(m.destination, m.format, m.destination_mode, m.redirection_hint,
-                    m.delivery_mode, m.vector, m.trigger_mode, m.level, r.shorthand, r.sender);
+                    m.delivery_mode, m.vector, m.trigger_mode, m.level, r.shorthand, r.sender,
+                    r.origin, r.map);
   };
   return all(*this) == all(other);
 }

@@ -115,7 +115,7 @@ class LapicBank final {
   /// had it pending already included.
   unsigned on_message(const ApicMessage& message, SpanId span, Env& env) {
     const std::optional<CpuId> cpu = only_target(message);
-    if (!cpu) return deliver({message, Shorthand::None, CpuId{}}, span, env);
+    if (!cpu) return deliver({message, Shorthand::None, CpuId{}, Origin::Message}, span, env);
     pend(*cpu, message.vector, TriggerMode::Edge, span, env);
     return 1;
   }
@@ -161,7 +161,8 @@ class LapicBank final {
   std::uint32_t id(CpuId cpu) const { return rows_[cpu].id; }
   bool software_enabled(CpuId cpu) const { return Svr::SoftwareEnable::is_set(rows_[cpu].svr); }
   LapicMode mode(CpuId cpu) const { return mode_of(rows_[cpu].apic_base); }
-  /// Is a CPU's own access to this physical address one to its page, and not to the bus (SDM 11.4.1)?
+  /// Is a CPU's own access to this physical address one to its page, and not to the bus
+  /// (SDM 11.4.1)?
   bool claims(CpuId cpu, std::uint64_t address) const {
     return mode(cpu) == LapicMode::Xapic &&
            ApicBase::Address::get(address) == ApicBase::Address::get(apic_base(cpu));
@@ -228,11 +229,16 @@ class LapicBank final {
   };
 
   enum class Shorthand : std::uint8_t { None, Self, AllIncludingSelf, AllExcludingSelf };
+  enum class Origin : std::uint8_t { Message, Ipi };
+  /// How the LAPICs of a machine understand logical destinations (Quirk::LogicalMap).
+  enum class LogicalForm : std::uint8_t { Nobody, Flat, Cluster, X2apic };
   /// A message, and for an IPI who sends it and which shorthand stands for its destination.
   struct Request {
     ApicMessage message;
     Shorthand shorthand = Shorthand::None;
     CpuId sender{};
+    Origin origin = Origin::Ipi;
+    std::optional<LogicalForm> map = std::nullopt;  // set: its destination is looked up
     bool operator==(const Request& other) const;
   };
   /// An IPI on its way; its slot is free if it has no span.
@@ -270,19 +276,21 @@ class LapicBank final {
     if (range.end - range.begin != 1 || !software_enabled(cpu)) return std::nullopt;
     return cpu;
   }
-  unsigned deliver(const Request& request, SpanId span, Env& env);
+  unsigned deliver(Request request, SpanId span, Env& env);
   Selection select(const Request& request) const;
   Selection select_all(const Request& request) const;
   Selection select_lowest(const Request& request) const;
   Selection select_by_hash(const Request& request) const;
   bool arbitrated(const Request& request) const;
   /// How LAPICs understand a logical destination.
-  enum class LogicalForm : std::uint8_t { Flat, Cluster, X2apic };
   static LogicalForm form_of(const Row& row);
+  static bool is_mapped(const Row& row);
   std::optional<LogicalForm> common_form() const;
+  bool goes_by_map(const Request& request) const;
+  bool is_alias(CpuId cpu) const;
   std::uint32_t members_of(std::uint32_t destination, LogicalForm form) const;
   unsigned refuse_mode(const Request& request, SpanId span, Env& env);
-  bool refuses_mode(DeliveryMode mode) const;
+  bool refuses_mode(const Request& request) const;
   Range candidates(const Request& request) const;
   bool matches(const Request& request, CpuId cpu) const;
   bool accepts(const Request& request, CpuId cpu) const;

@@ -26,6 +26,23 @@ bool in_x2apic_set(std::uint32_t destination, std::uint32_t ldr) {
          X2apicMembers::is_set(destination & ldr);
 }
 
+/// In a map that all understand alike, which looks at as many bits as its form has.
+template <class Form>
+bool in_map(Form form, std::uint32_t destination, std::uint32_t ldr) {
+  switch (form) {
+    case Form::Nobody:
+      return false;
+    case Form::Flat:
+      return (destination & 0xFF & LogicalApicId::get(ldr)) != 0;
+    case Form::Cluster:
+      return (destination >> 4 & 0xF) == LogicalCluster::get(ldr) &&
+             (destination & LogicalMember::get(ldr)) != 0;
+    case Form::X2apic:
+      return in_x2apic_set(destination, ldr);
+  }
+  return false;
+}
+
 /// Ids up to here are looked up; the local APICs with a higher one are searched for.
 constexpr std::uint32_t kIndexedIds = 4096;
 
@@ -50,7 +67,8 @@ void LapicBank::index_ids() {
   with_id_.assign(std::clamp(highest, kXapicBroadcast, kIndexedIds - 1) + 1, Range{});
   for (std::uint32_t cpu = 0; cpu < rows_.size(); ++cpu) {
     index_id(rows_[CpuId{cpu}].id, cpu);
-    if (config_.quirks.has(Quirk::WideIdInXapicMode)) index_id(raw(config_.ids[cpu]), cpu);
+    const std::uint32_t wide = raw(config_.ids[cpu]);
+    if (wide > kXapicIds && config_.quirks.has(Quirk::WideIdInXapicMode)) index_id(wide, cpu);
   }
 }
 
@@ -92,12 +110,26 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
   if (!by_bits && is_broadcast(m, x2apic)) return true;
   const Row& row = rows_[cpu];
   if (m.destination_mode == DestinationMode::Logical) {
+    if (request.map) {
+      const bool listed = *request.map == LogicalForm::X2apic ? x2apic : is_mapped(row);
+      return listed && in_map(*request.map, destination, row.ldr);
+    }
     return x2apic ? in_x2apic_set(destination, row.ldr)
                   : in_logical_set(destination, row.ldr, row.dfr);
   }
-  return row.id == destination ||
-         (config_.quirks.has(Quirk::WideIdInXapicMode) && !x2apic && destination > kXapicIds &&
-          raw(config_.ids[raw(cpu)]) == destination);
+  const bool wide_ids = config_.quirks.has(Quirk::WideIdInXapicMode) && !x2apic;
+  if (row.id == destination) return !wide_ids || !is_alias(cpu);
+  return wide_ids && destination > kXapicIds && raw(config_.ids[raw(cpu)]) == destination;
+}
+
+/// With wide destinations KVM looks up physical ones, too, and the first who has an id keeps it.
+bool LapicBank::is_alias(CpuId cpu) const {
+  if (config_.msi_destination != MsiDestination::Bits32) return false;
+  for (std::uint32_t earlier = 0; earlier < raw(cpu); ++earlier) {
+    const Row& other = rows_[CpuId{earlier}];
+    if (other.id == rows_[cpu].id && mode_of(other.apic_base) != LapicMode::Disabled) return true;
+  }
+  return false;
 }
 
 /// A LAPIC that software has disabled still takes NMI, INIT, SMI and start-up (SDM 11.4.7.2); one
@@ -148,20 +180,44 @@ LapicBank::LogicalForm LapicBank::form_of(const Row& row) {
   return DestinationModel::get(row.dfr) == kFlatModel ? LogicalForm::Flat : LogicalForm::Cluster;
 }
 
-/// Of all that can accept and have a logical id; nothing if they differ, or there are none.
+/// Those that are enabled and have a logical id.
+bool LapicBank::is_mapped(const Row& row) {
+  return mode_of(row.apic_base) != LapicMode::Disabled && Svr::SoftwareEnable::is_set(row.svr) &&
+         row.ldr != 0;
+}
+
+/// Of all in the map. Nothing, and there is no map, if they differ, if one has several bits, or if
+/// two have the same.
 std::optional<LapicBank::LogicalForm> LapicBank::common_form() const {
-  std::optional<LogicalForm> common;
+  LogicalForm common = LogicalForm::Nobody;
+  std::uint32_t flat = 0;
+  std::array<std::uint32_t, 16> clusters{};
   for (const Row& row : rows_) {
-    if (!Svr::SoftwareEnable::is_set(row.svr) || row.ldr == 0) continue;
-    if (common && *common != form_of(row)) return std::nullopt;
+    if (!is_mapped(row)) continue;
+    if (common != LogicalForm::Nobody && common != form_of(row)) return std::nullopt;
     common = form_of(row);
+    if (common == LogicalForm::X2apic) continue;
+    const bool is_flat = common == LogicalForm::Flat;
+    std::uint32_t& taken = is_flat ? flat : clusters[LogicalCluster::get(row.ldr)];
+    const auto own = static_cast<std::uint32_t>(is_flat ? LogicalApicId::get(row.ldr)
+                                                        : LogicalMember::get(row.ldr));
+    if ((own & (own - 1)) != 0 || (own & taken) != 0) return std::nullopt;
+    taken |= own;
   }
   return common;
+}
+
+bool LapicBank::goes_by_map(const Request& request) const {
+  const ApicMessage& m = request.message;
+  return config_.quirks.has(Quirk::LogicalMap) && request.shorthand == Shorthand::None &&
+         m.destination_mode == DestinationMode::Logical && raw(m.destination) != kXapicBroadcast &&
+         raw(m.destination) != kX2apicBroadcast;
 }
 
 /// The bits of a logical destination that stand for one LAPIC each. In an x2APIC cluster only those
 /// up to the highest id of the machine do.
 std::uint32_t LapicBank::members_of(std::uint32_t destination, LogicalForm form) const {
+  if (form == LogicalForm::Nobody) return 0;
   if (form == LogicalForm::Flat) return destination & 0xFF;
   if (form == LogicalForm::Cluster) return destination & 0xF;
   std::uint32_t highest = 0;
@@ -172,20 +228,16 @@ std::uint32_t LapicBank::members_of(std::uint32_t destination, LogicalForm form)
   return X2apicMembers::get(destination) & ((1u << size) - 1);
 }
 
-/// Quirk::LowestPriorityByHash. A logical destination is hashed over its bits if all LAPICs
-/// understand it alike, so a bit that stands for a disabled LAPIC, or for none, loses the
-/// interrupt; anything else over those that accept.
+/// Quirk::LowestPriorityByHash. What goes by the map is hashed over the bits of its destination, so
+/// a bit that stands for a disabled LAPIC, or for none, loses the interrupt; anything else over
+/// those that accept.
 LapicBank::Selection LapicBank::select_by_hash(const Request& request) const {
   const ApicMessage& m = request.message;
   const Selection all = select_all(request);
   if (!all.matched) return all;
-  const std::uint32_t destination = raw(m.destination);
-  const bool by_bits = request.shorthand == Shorthand::None &&
-                       m.destination_mode == DestinationMode::Logical &&
-                       destination != kXapicBroadcast && destination != kX2apicBroadcast;
-  const std::optional<LogicalForm> form = by_bits ? common_form() : std::nullopt;
-  if (form) {
-    const std::uint32_t members = members_of(destination, *form);
+  if (request.map) {
+    const std::uint32_t destination = raw(m.destination);
+    const std::uint32_t members = members_of(destination, *request.map);
     if (members == 0) return {all.first, 0, true};
     const auto bits = static_cast<unsigned>(__builtin_popcount(members));
     Request one = request;
@@ -223,13 +275,14 @@ LapicBank::Selection LapicBank::select(const Request& request) const {
   return select_lowest(request);
 }
 
-unsigned LapicBank::deliver(const Request& request, SpanId span, Env& env) {
+unsigned LapicBank::deliver(Request request, SpanId span, Env& env) {
   const ApicMessage& m = request.message;
+  if (goes_by_map(request)) request.map = common_form();
   const auto dropped = [&](DropReason reason) {
     env.drop(span, reason);
     return 0u;
   };
-  if (refuses_mode(m.delivery_mode)) return refuse_mode(request, span, env);
+  if (refuses_mode(request)) return refuse_mode(request, span, env);
   if (reports_low_input(m)) {
     env.cancel(span, CancelOp::LineLow);
     return 0;
@@ -255,10 +308,17 @@ unsigned LapicBank::deliver(const Request& request, SpanId span, Env& env) {
   return selection.count;
 }
 
-bool LapicBank::refuses_mode(DeliveryMode mode) const {
+/// Devices have no start-up message (SDM vol. 3, 11.11.2), CPUs no ExtINT (11.6.1).
+bool LapicBank::refuses_mode(const Request& request) const {
+  const DeliveryMode mode = request.message.delivery_mode;
+  const bool message = request.origin == Origin::Message;
   if (mode == DeliveryMode::Smi) return config_.quirks.has(Quirk::SmiIgnored);
   if (mode == DeliveryMode::ExtInt) {
-    return config_.pic == ExternalPic::Absent || config_.quirks.has(Quirk::ExtIntMessageIgnored);
+    return !message || config_.pic == ExternalPic::Absent ||
+           config_.quirks.has(Quirk::ExtIntMessageIgnored);
+  }
+  if (mode == DeliveryMode::StartUp) {
+    return message && !config_.quirks.has(Quirk::StartUpMessageAccepted);
   }
   return mode == DeliveryMode::Reserved;
 }

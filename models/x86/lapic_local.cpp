@@ -198,12 +198,14 @@ TimerMode LapicBank::timer_mode(CpuId cpu) const {
   return static_cast<TimerMode>(Lvt::TimerMode::get(entry));
 }
 
-/// A change to or from TSC-deadline mode disarms the timer; one-shot and periodic are told apart
-/// when it expires (SDM vol. 3, 11.5.4.1).
+/// A change of mode disarms the timer (SDM vol. 3, 11.5.4.1). With the quirk one-shot and periodic
+/// are told apart when it expires.
 void LapicBank::change_timer_mode(CpuId cpu, std::uint32_t before) {
   const auto was = static_cast<TimerMode>(Lvt::TimerMode::get(before));
-  const bool deadline = timer_mode(cpu) == TimerMode::TscDeadline;
-  if (deadline != (was == TimerMode::TscDeadline)) locals_[cpu].timer.stop();
+  const TimerMode is = timer_mode(cpu);
+  const bool same_clock = was != TimerMode::TscDeadline && is != TimerMode::TscDeadline;
+  const bool runs_on = same_clock && config_.quirks.has(Quirk::TimerRunsOn);
+  if (was != is && !runs_on) locals_[cpu].timer.stop();
 }
 
 void LapicBank::write_initial_count(CpuId cpu, std::uint32_t value, Env& env) {

@@ -45,6 +45,9 @@ enum class Quirk : std::uint8_t {
   RemapFaultsUnrecorded,
   IntxForgotten,
   PendingBitsKept,
+  LogicalMap,
+  StartUpMessageAccepted,
+  TimerRunsOn,
 };
 
 struct QuirkRow {
@@ -52,7 +55,7 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 34> kQuirks = {{
+constexpr std::array<QuirkRow, 37> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not count, and a physical broadcast goes to all (KVM)."},
@@ -78,7 +81,8 @@ constexpr std::array<QuirkRow, 34> kQuirks = {{
     {Quirk::ReservedMsrBitsIgnored, "reserved-msr-bits-ignored",
      "WRMSR ignores reserved bits 31:0 of x2APIC registers, but for ESR, ICR and SELF IPI (KVM)."},
     {Quirk::WideIdInXapicMode, "wide-id-in-xapic-mode",
-     "A LAPIC in xAPIC mode whose id has more than 8 bits is reached by all of them, too (KVM)."},
+     "A LAPIC in xAPIC mode whose id has more than 8 bits is reached by all of them, too; where "
+     "messages have such destinations, the first of several with one id keeps it (KVM)."},
     {Quirk::Lint0ResetsToExtInt, "lint0-resets-to-extint",
      "LINT0 of the bootstrap processor comes out of reset unmasked, as ExtINT (KVM)."},
     {Quirk::ExtendedDestinationId, "extended-destination-id",
@@ -131,6 +135,14 @@ constexpr std::array<QuirkRow, 34> kQuirks = {{
      "disabling it does not bring that back (QEMU)."},
     {Quirk::PendingBitsKept, "pending-bits-kept",
      "Disabling MSI or MSI-X keeps pending bits; they are sent when it is enabled again (QEMU)."},
+    {Quirk::LogicalMap, "logical-map",
+     "While all enabled LAPICs understand logical destinations alike, with a bit each, only they "
+     "are "
+     "reached, by the bits that this takes; higher bits mean nothing (KVM)."},
+    {Quirk::StartUpMessageAccepted, "start-up-message-accepted",
+     "A device's message of the reserved delivery mode 6 is a SIPI (KVM)."},
+    {Quirk::TimerRunsOn, "timer-runs-on",
+     "A change of the timer between one-shot and periodic does not disarm it (KVM, QEMU)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
@@ -177,6 +189,9 @@ constexpr std::array kQuirksOfKvm = {
     Quirk::EoiNeedsScan,
     Quirk::RemoteIrrOnAcceptance,
     Quirk::MaskedEdgeKept,
+    Quirk::LogicalMap,
+    Quirk::StartUpMessageAccepted,
+    Quirk::TimerRunsOn,
 };
 constexpr Quirks quirks_of_kvm() { return quirks_in(kQuirksOfKvm); }
 
@@ -190,7 +205,7 @@ constexpr std::array kQuirksOfQemu = {
     Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
     Quirk::RteReservedBitsKept,    Quirk::CompatibilityFormatPasses,
     Quirk::RemapFaultsUnrecorded,  Quirk::IntxForgotten,
-    Quirk::PendingBitsKept,
+    Quirk::PendingBitsKept,        Quirk::TimerRunsOn,
 };
 constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }
 

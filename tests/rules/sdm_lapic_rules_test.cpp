@@ -10,6 +10,7 @@ namespace {
 using x86::DeliveryMode;
 using x86::LocalPin;
 
+constexpr std::uint32_t kStartUp = 0x4641;  // ICR: assert, mode 6, page 0x41
 constexpr std::uint32_t kLint0 = 0x350, kLint1 = 0x360, kError = 0x370, kPerformance = 0x340,
                         kThermal = 0x330;
 constexpr std::uint32_t kMasked = 0x10000;
@@ -77,10 +78,10 @@ void disabled_by_software_takes_no_fixed() {
 void disabled_by_software_takes_nmi_smi_init_sipi() {
   LapicRig rig;
   rig.write(1, Reg::kSvr, 0xFF);
-  for (const auto mode :
-       {DeliveryMode::Nmi, DeliveryMode::Smi, DeliveryMode::Init, DeliveryMode::StartUp}) {
+  for (const auto mode : {DeliveryMode::Nmi, DeliveryMode::Smi, DeliveryMode::Init}) {
     EXPECT_EQ(rig.send(rig.of(mode, 1)), 1u);
   }
+  rig.ipi(0, 1, kStartUp);
   for (const auto line : {CpuLine::Nmi, CpuLine::Smi, CpuLine::Init, CpuLine::Sipi}) {
     EXPECT_EQ(rig.told(line).size(), 1u);
   }
@@ -130,13 +131,13 @@ void init_leaves_all_but_the_bootstrap_processor_waiting() {
   rig.send(rig.of(DeliveryMode::Init, 0xFF));
   EXPECT_FALSE(rig.bank.waits_for_sipi(CpuId{0}));
   EXPECT_TRUE(rig.bank.waits_for_sipi(CpuId{1}));
-  rig.send(rig.of(DeliveryMode::StartUp, 1));
+  rig.ipi(0, 1, kStartUp);
   EXPECT_FALSE(rig.bank.waits_for_sipi(CpuId{1}));
   EXPECT_TRUE(rig.bank.waits_for_sipi(CpuId{2}));
 }
 void a_second_sipi_is_ignored() {
   LapicRig rig;
-  rig.send(rig.of(DeliveryMode::StartUp, 1));
+  rig.ipi(0, 1, kStartUp);
   EXPECT_TRUE(rig.dropped(DropReason::NotWaiting));
   EXPECT_EQ(rig.told(CpuLine::Sipi).size(), 0u);
 }
@@ -363,6 +364,14 @@ void a_change_of_mode_disarms() {
   rig.elapse();
   EXPECT_EQ(rig.irr(0), Vectors{});
 }
+void a_change_between_one_shot_and_periodic_disarms() {
+  LapicRig rig;
+  rig.write(0, Reg::kLvtTimer, 0x20041);
+  rig.write(0, Reg::kInitialCount, 10);
+  rig.write(0, Reg::kLvtTimer, 0x41);
+  rig.elapse();
+  EXPECT_EQ(rig.irr(0), Vectors{});
+}
 
 constexpr Rule kRules[] = {
     {"11.4.7.1", "PowerUpState", power_up_state},
@@ -404,6 +413,8 @@ constexpr Rule kRules[] = {
     {"11.5.4.1", "ADeadlineOfZeroDisarms", a_deadline_of_zero_disarms},
     {"11.5.4.1", "ADeadlineCountsInItsModeOnly", a_deadline_counts_in_its_mode_only},
     {"11.5.4.1", "AChangeOfModeDisarms", a_change_of_mode_disarms},
+    {"11.5.4.1", "AChangeBetweenOneShotAndPeriodicDisarms",
+     a_change_between_one_shot_and_periodic_disarms},
 };
 
 INSTANTIATE_TEST_SUITE_P(SdmLapic, Rules, testing::ValuesIn(kRules), name_of);

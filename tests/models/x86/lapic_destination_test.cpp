@@ -1,5 +1,7 @@
 // Who gets a message (models/x86/lapic_destination.cpp).
 
+#include <utility>
+
 #include "tests/models/x86/lapic_fixture.hpp"
 
 namespace irqfab::x86 {
@@ -48,8 +50,7 @@ TEST_F(LapicDestination, ModesThatBypassTheIrrGoToTheCpuEvenIfDisabled) {
     CpuLine line;
   } rows[] = {{DeliveryMode::Nmi, CpuLine::Nmi},
               {DeliveryMode::Smi, CpuLine::Smi},
-              {DeliveryMode::Init, CpuLine::Init},
-              {DeliveryMode::StartUp, CpuLine::Sipi}};
+              {DeliveryMode::Init, CpuLine::Init}};
   write(1, Register::kSvr, 0xFF);
   for (const auto& row : rows) {
     env.clear();
@@ -73,12 +74,41 @@ TEST_F(LapicDestination, IllegalVectorsMatterOnlyToModesThatUseThem) {
   EXPECT_EQ(errors(1), 0u);
 }
 
-TEST_F(LapicDestination, ReservedModeAndExtIntAreDropped) {
-  for (const DeliveryMode mode : {DeliveryMode::Reserved, DeliveryMode::ExtInt}) {
+// 11.11.2: a device has no start-up message; without 8259s it has no ExtINT.
+TEST_F(LapicDestination, ReservedModesOfMessagesAreDropped) {
+  send(of_mode(1, DeliveryMode::Init));
+  env.clear();
+  for (const DeliveryMode mode :
+       {DeliveryMode::Reserved, DeliveryMode::ExtInt, DeliveryMode::StartUp}) {
     const SpanId s = book.begin();
     EXPECT_EQ(send(of_mode(1, mode), s), 0u);
     EXPECT_TRUE(dropped(s, DropReason::ReservedDeliveryMode));
   }
+  EXPECT_TRUE(env.messages<CpuLineChange>().empty());
+}
+
+TEST_F(LapicDestination, WithTheQuirkAMessageStartsACpu) {
+  LapicBank::Config config = config_of(4);
+  config.quirks.add(Quirk::StartUpMessageAccepted);
+  rebuild(config);
+  send(of_mode(1, DeliveryMode::Init));
+  env.clear();
+  EXPECT_EQ(send(of_mode(1, DeliveryMode::StartUp)), 1u);
+  EXPECT_EQ(env.messages<CpuLineChange>().at(0).line, CpuLine::Sipi);
+  EXPECT_EQ(env.messages<CpuLineChange>().at(0).vector, Vector{0x41});
+}
+
+// 11.6.1: delivery mode 7 is reserved in the ICR.
+TEST_F(LapicDestination, AnIpiIsNoExtInt) {
+  LapicBank::Config config = config_of(2);
+  config.pic = ExternalPic::Present;
+  rebuild(config);
+  write(0, Register::kIcrHigh, 0x01000000);
+  write(0, Register::kIcrLow, 0x4700);
+  EXPECT_FALSE(bank.extint_requested(CpuId{1}));
+  EXPECT_EQ(env.count(Event::Dropped), 1u);
+  EXPECT_EQ(send(of_mode(1, DeliveryMode::ExtInt)), 1u);
+  EXPECT_TRUE(bank.extint_requested(CpuId{1}));
 }
 
 TEST_F(LapicDestination, BroadcastReachesAllInBothModes) {
@@ -209,6 +239,7 @@ TEST_F(LowestPriority, RedirectionHintChoosesOneOfALogicalSet) {
 
 TEST_F(LowestPriorityByHash, VectorChoosesTheDestinationBit) {
   LapicBank::Config config = config_of(4);
+  config.quirks.add(Quirk::LogicalMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   for (unsigned i = 0; i < 4; ++i) set_logical(i, 1u << i);
@@ -226,6 +257,7 @@ TEST_F(LowestPriorityByHash, VectorChoosesTheDestinationBit) {
 
 TEST_F(LowestPriorityByHash, VectorChoosesTheMemberOfACluster) {
   LapicBank::Config config = config_of(3);
+  config.quirks.add(Quirk::LogicalMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   set_logical(0, 0x11, 0x0FFFFFFF);
@@ -239,6 +271,7 @@ TEST_F(LowestPriorityByHash, VectorChoosesTheMemberOfACluster) {
 
 TEST_F(LowestPriorityByHash, BitOfADisabledLapicOrOfNoneLosesIt) {
   LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::LogicalMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   set_logical(0, 1);
@@ -246,7 +279,7 @@ TEST_F(LowestPriorityByHash, BitOfADisabledLapicOrOfNoneLosesIt) {
   write(0, Register::kSvr, 0xFF);
   const SpanId lost = book.begin();
   EXPECT_EQ(send(logical(0x3, 0x50, DeliveryMode::LowestPriority), lost), 0u);
-  EXPECT_TRUE(dropped(lost, DropReason::TargetDisabled));
+  EXPECT_TRUE(dropped(lost, DropReason::NoSuchTarget)) << "the map has it not";
   EXPECT_EQ(send(logical(0x3, 0x51, DeliveryMode::LowestPriority)), 1u);
   const SpanId nobody = book.begin();
   EXPECT_EQ(send(logical(0x7, 0x50, DeliveryMode::LowestPriority), nobody), 0u);
@@ -261,6 +294,76 @@ TEST_F(LowestPriorityByHash, BitThatTwoLapicsShareReachesOne) {
   set_logical(1, 1);
   EXPECT_EQ(send(logical(0x1, 0x50, DeliveryMode::LowestPriority)), 1u);
   EXPECT_EQ(pending_at(0x50), Cpus{0});
+}
+
+using LogicalMap = LapicFixture;
+
+TEST_F(LogicalMap, ReachesOnlyWhoeverIsEnabledByTheBitsOfItsForm) {
+  LapicBank::Config config = config_of(3);
+  config.quirks.add(Quirk::LogicalMap);
+  config.msi_destination = MsiDestination::Bits32;
+  rebuild(config);
+  for (unsigned cpu = 0; cpu < 3; ++cpu) set_logical(cpu, 1u << cpu);
+  write(2, Register::kSvr, 0xFF);
+  ApicMessage m = logical(0x106, 0x41, DeliveryMode::Nmi);
+  m.format = DestinationFormat::X2apic;
+  EXPECT_EQ(send(m), 1u);
+  EXPECT_EQ(env.messages<CpuLineChange>().at(0).cpu, CpuId{1});
+}
+
+TEST_F(LogicalMap, IsNoneIfTwoHaveOneBitOrOneHasTwo) {
+  LapicBank::Config config = config_of(3);
+  config.quirks.add(Quirk::LogicalMap);
+  rebuild(config);
+  write(2, Register::kSvr, 0xFF);
+  for (const auto& [first, second] : {std::pair{1u, 1u}, std::pair{1u, 6u}}) {
+    set_logical(0, first);
+    set_logical(1, second);
+    set_logical(2, 8);
+    EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 1u) << "though it is disabled";
+  }
+  set_logical(1, 2);
+  EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 0u);
+}
+
+TEST_F(LogicalMap, IsNoneIfLapicsUnderstandDestinationsDifferently) {
+  LapicBank::Config config = config_of(3);
+  config.quirks.add(Quirk::LogicalMap);
+  rebuild(config);
+  set_logical(0, 1);
+  set_logical(1, 2, 0x0FFFFFFF);
+  set_logical(2, 8);
+  write(2, Register::kSvr, 0xFF);
+  EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 1u);
+  write(1, Register::kSvr, 0xFF);
+  EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 0u);
+}
+
+using WideId = LapicFixture;
+
+TEST_F(WideId, AnIdThatSoftwareChangedIsNoLongerTheOldOne) {
+  LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::WideIdInXapicMode);
+  rebuild(config);
+  write(1, Register::kId, 5u << 24);
+  EXPECT_EQ(send(fixed(1, 0x41)), 0u);
+  EXPECT_EQ(send(fixed(5, 0x41)), 1u);
+}
+
+TEST_F(WideId, WithWideDestinationsOfLapicsWithOneIdTheFirstIsMeant) {
+  LapicBank::Config config = config_of(1);
+  config.ids = {ApicId{0}, ApicId{256}};
+  config.quirks.add(Quirk::WideIdInXapicMode);
+  rebuild(config);
+  EXPECT_EQ(send(fixed(0, 0x41)), 2u);
+  config.msi_destination = MsiDestination::Bits32;
+  rebuild(config);
+  EXPECT_EQ(send(fixed(0, 0x41)), 1u);
+  EXPECT_EQ(irr(0), (Vectors{0x41}));
+  ApicMessage m = fixed(256, 0x42);
+  m.format = DestinationFormat::X2apic;
+  EXPECT_EQ(send(m), 1u);
+  EXPECT_EQ(irr(1), (Vectors{0x42}));
 }
 
 TEST_F(LowestPriorityByHash, BroadcastsGoToAllPhysicallyAndToOneLogically) {

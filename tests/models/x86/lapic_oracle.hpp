@@ -68,8 +68,8 @@ class Oracle {
     apics[cpu] = fresh;
   }
 
-  /// The number of APICs that took the message.
-  unsigned deliver(const Message& m) { return deliver_among(m, named_by(m)); }
+  /// The number of APICs that took a device's message, which cannot be a start-up.
+  unsigned deliver(const Message& m) { return m.mode == 6 ? 0 : deliver_among(m, named_by(m)); }
 
   /// The vector, and whether it is the spurious one.
   std::pair<unsigned, bool> inta(unsigned cpu) {

@@ -209,7 +209,19 @@ TEST_F(LapicTimers, ChangeToOrFromDeadlineModeDisarms) {
   EXPECT_EQ(irr(1), Vectors{});
 }
 
-TEST_F(LapicTimers, PeriodicThatBecameOneShotExpiresOnceMore) {
+TEST_F(LapicTimers, ChangeBetweenOneShotAndPeriodicDisarms) {
+  write(1, Register::kLvtTimer, kPeriodic | 0xEC);
+  write(1, Register::kInitialCount, 1000);
+  write(1, Register::kLvtTimer, 0xEC);
+  elapse();
+  EXPECT_EQ(irr(1), Vectors{});
+}
+
+TEST_F(LapicTimers, WithTheQuirkPeriodicThatBecameOneShotExpiresOnceMore) {
+  LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::TimerRunsOn);
+  rebuild(config);
+  write(1, Register::kDivideConfiguration, kDivideBy1);
   write(1, Register::kLvtTimer, kPeriodic | 0xEC);
   write(1, Register::kInitialCount, 1000);
   write(1, Register::kLvtTimer, 0xEC);
