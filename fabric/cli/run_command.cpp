@@ -70,7 +70,7 @@ int run_scenario(const Options& options) {
   const auto prepared = prepared_from(options);
   if (!prepared) return fail(prepared.errors());
   auto sink = sink_for(options, *prepared);
-  if (!sink) return fail(sink.errors());
+  if (!sink) return fail(scenario::with_lines(sink.errors(), prepared->scenario));
   auto session = run::Session::create(*prepared, sink->get());
   if (!session) return fail(scenario::with_lines(session.errors(), prepared->scenario));
   if (*sink) (*sink)->follow((*session)->machine().engine());

@@ -246,6 +246,8 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
     return refuse("not-yet", "explaining the path '" + prepared.path + "' is not supported yet",
                   "--path bare-metal");
   }
+  // The whole scenario, of which most is left out below: what 'run' refuses is not explained.
+  if (const auto whole = run::topology_of(prepared); !whole) return whole.errors();
   const auto found = source_named(prepared.scenario, source);
   if (!found) return found.errors();
   run::Prepared quiet = prepared;

@@ -10,12 +10,23 @@ namespace {
 
 constexpr std::size_t kMostIoapics = 16;  // IOAPICID has 4 bits
 
+/// Of a key; the map's, where it has none.
+SourceRange place_of_key(const Node& map, std::string_view key, const Building& to) {
+  const auto named = [key](const Entry& entry) { return entry.key.text == key; };
+  const auto at = std::find_if(map.entries.begin(), map.entries.end(), named);
+  return to.lines.range(at == map.entries.end() ? map.place : at->key.place);
+}
+
 void build_ioapics(const Node& map, Building& to) {
   std::vector<Ioapic>& ioapics = to.scenario.machine.ioapics;
   const Node* list = map.find("ioapics");
-  if (list == nullptr) return void(ioapics.emplace_back());
+  if (list == nullptr) {
+    ioapics.emplace_back().where = to.lines.range(map.place);
+    return;
+  }
   for (const Node& row : list->items) {
     Ioapic ioapic;
+    ioapic.where = place_of_key(row, "pins", to);
     ioapic.pins = static_cast<unsigned>(number_at(row, "pins"));
     if (text_at(row, "version") == "0x11") ioapic.version = IoapicVersion::V11;
     if (text_at(row, "inputs") == "wired") ioapic.inputs = IoapicInputs::Wired;
@@ -78,6 +89,8 @@ void build_machine(const Node& root, Building& to) {
   machine.where = to.lines.range(map.place);
   if (map.find("arch") != nullptr) machine.arch = text_at(map, "arch");
   if (map.find("path") != nullptr) machine.path = text_at(map, "path");
+  machine.keys = {place_of_key(map, "cpus", to), place_of_key(map, "tick", to),
+                  place_of_key(map, "interrupts_off", to), place_of_key(map, "host_bridges", to)};
   machine.path_where = place_of_path(map, to);
   machine.cpus = static_cast<unsigned>(number_at(map, "cpus"));
   machine.sockets = static_cast<unsigned>(number_at(map, "sockets"));

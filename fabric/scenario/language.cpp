@@ -98,14 +98,15 @@ constexpr Key kMachineKeys[] = {
              "A timer interrupt of each CPU, this often, as long as the workload lasts."),
     optional(
         "interrupts_off", map_of(kInterruptsOff), "never",
-        "What else the CPUs do: work with interrupts disabled, as long as the workload lasts."),
+        "What else the CPUs do: work with interrupts disabled, as long as the workload lasts. Not "
+        "beside `idle: halt`: a CPU that halts has no work."),
     optional("devices", list_of(kDeviceMap), "none",
              "Devices on the one host bridge that exists when none is declared."),
     optional("host_bridges", list_of(kHostBridgeMap), "one, `hb0`", "PCI host bridges."),
     defaulted(
         "interrupts", one_of(kControllers), "ioapic",
-        "What takes the INTx of devices. `pic` puts two 8259s, in front of CPU 0, and the PCI "
-        "interrupt router on the board, and leaves the IOAPICs masked."),
+        "What takes the INTx of devices. `pic`, for a machine with one CPU, puts two 8259s and "
+        "the PCI interrupt router on the board, and leaves the IOAPICs masked."),
     optional("ioapics", list_of(kIoapicMap), "one, with 24 pins",
              "The IOAPICs, the first at 0xfec00000 and each further one a page above. Host bridges "
              "use them in turn."),
@@ -160,7 +161,8 @@ constexpr Key kDeviceKeys[] = {
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
     defaulted("attach", one_of(kAttachments), "emulated", "Who raises its interrupts."),
     optional("moderation", map_of(kModeration), "none",
-             "Events of a vector are gathered into one interrupt.")
+             "Events of a vector are gathered into one interrupt. It is for messages: a device "
+             "with `intx` has none.")
         .beside("msix msi"),
 };
 

@@ -99,6 +99,16 @@ struct Ioapic {
   unsigned pins = 24;  // 1..120
   IoapicVersion version = IoapicVersion::V20;
   IoapicInputs inputs = IoapicInputs::Asserted;
+  SourceRange where;  // of its `pins`, else of its row, else of the machine
+};
+
+/// Where keys of the machine stand, for errors that only elaboration can find. Those that the file
+/// does not have are where the machine is.
+struct MachineKeys {
+  SourceRange cpus;
+  SourceRange tick;
+  SourceRange interrupts_off;
+  SourceRange host_bridges;
 };
 
 struct Machine {
@@ -116,6 +126,7 @@ struct Machine {
   std::vector<Ioapic> ioapics;  // one when the file declares none
   std::optional<Host> host;
   SourceRange where;
+  MachineKeys keys;
   SourceRange path_where;  // of `path`, else of `arch`, else of the machine
 };
 

@@ -76,7 +76,7 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
                            Mutants mutants, x86::Quirks quirks) {
   if (scenario.machine.cpus > kMostXapicCpus) {
-    return Diagnostic{Severity::Error, "too-many-cpus", scenario.machine.where,
+    return Diagnostic{Severity::Error, "too-many-cpus", scenario.machine.keys.cpus,
                       std::to_string(scenario.machine.cpus) + " vCPUs: xAPIC ids have 8 bits",
                       "at most 255 vCPUs on this path", ""};
   }

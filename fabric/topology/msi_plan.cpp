@@ -104,13 +104,13 @@ std::optional<Diagnostic> refuse_change(const scenario::Change& change, const X8
   if (moves && plan.remapped) return std::nullopt;
   const std::string id = '\'' + change.sources.device + '\'';
   if (!device.device->msi->maskable) {
-    return refuse(change.where, "cannot-mask",
+    return refuse(change.sources.where, "cannot-mask",
                   moves ? id + " cannot be moved under traffic: its MSI has no masks"
                         : "the MSI of " + id + " has no masks",
                   "'maskable: true' in its 'msi:', or MSI-X");
   }
   if (moves && change.sources.each() < device.device->vectors()) {
-    return refuse(change.where, "one-message",
+    return refuse(change.sources.where, "one-message",
                   "the MSI vectors of " + id +
                       " differ in the low bits of one message, so they move together",
                   id + ", all its vectors");

@@ -183,7 +183,7 @@ Diagnostic too_many(const Change& change) {
 Diagnostic no_messages(const Change& change) {
   return {Severity::Error,
           "not-yet",
-          change.where,
+          change.sources.where,
           "changes of an INTx under 'during' are not supported yet",
           "vectors of MSI-X or MSI",
           ""};

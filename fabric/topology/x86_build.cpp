@@ -1,20 +1,16 @@
 #include "fabric/topology/x86_build.hpp"
 
 #include "fabric/topology/handlers.hpp"
-#include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/pci_build.hpp"
 #include "fabric/topology/pci_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "fabric/topology/workload.hpp"
+#include "fabric/topology/x86_refusals.hpp"
 
 namespace irqfab::topology {
 namespace {
 
 using scenario::Scenario;
-
-constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broadcast
-constexpr std::uint32_t kMostIrtes = 65536;
-constexpr std::size_t kMostBridges = 1000;  // edges of the system bus
 
 // Wires of the first IOAPIC on a board with 8259s.
 constexpr unsigned kFromRouter = 0;  // edges of its pins
@@ -39,6 +35,7 @@ class Builder {
     lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
     for (std::size_t i = 0; i < plan_.first_pins.size(); ++i) {
       ioapics_.push_back(add(numbered("ioapic", i), ioapic(i), {}, 1));
+      topology_.components.back().where = scenario_.machine.ioapics[i].where;
     }
     if (plan_.has_pic()) pic_ = add("pic", pic(), {}, 1);
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
@@ -362,12 +359,6 @@ class Builder {
   std::vector<std::vector<std::size_t>> pci_bridges_;  // by host bridge
 };
 
-Diagnostic refuse(const Scenario& scenario, const char* code, std::string message,
-                  std::string expected) {
-  return {Severity::Error,     code, scenario.machine.where, std::move(message),
-          std::move(expected), ""};
-}
-
 /// Specific EOIs, of the slave first (8259A, "End of Interrupt").
 std::vector<cpu::EndOverBus> ends_at_pic() {
   constexpr unsigned kSpecificEoi = 0x60;
@@ -388,95 +379,15 @@ std::vector<cpu::EndOverBus> ends_at_pic() {
   return ends;
 }
 
-Diagnostic is_at_router(const std::string& name, const SourceRange& where) {
-  return {Severity::Error,
-          "duplicate-bdf",
-          where,
-          "'" + name + "' is where the PCI interrupt router is",
-          "another place than 00:1f.0 of segment 0",
-          ""};
-}
-
-/// What a board with 8259s cannot have.
-Diagnostics check_pic_board(const Scenario& scenario, const X86Plan& plan) {
-  Diagnostics found;
-  if (plan.cpus > 1) {
-    found.push_back(refuse(scenario, "too-many-cpus",
-                           std::to_string(plan.cpus) + " CPUs: the 8259s interrupt CPU 0 alone",
-                           "'cpus: 1' beside 'interrupts: pic'"));
-  }
-  if (scenario.machine.ioapics[0].pins < x86::PirqRouter::kFirstPin + x86::PirqRouter::kMostPirqs) {
-    found.push_back(refuse(scenario, "no-such-pin",
-                           "PIRQs A to H reach pins 16 to 23 of the first IOAPIC",
-                           "at least 24 pins beside 'interrupts: pic'"));
-  }
-  for_each_function(plan, [&](const FunctionPlan& function) {
-    const scenario::HostBridge& bridge = *plan.bridges[function.bridge].bridge;
-    if (bridge.segment != 0 || function.rid != kPirqRouter) return;
-    found.push_back(is_at_router(function.name(), function.device->where));
-  });
-  for (const BridgePlan& host : plan.bridges) {
-    for (const PciBridgePlan& bridge : host.bridges) {
-      if (host.bridge->segment != 0 || bridge.bridge->rid != kPirqRouter) continue;
-      found.push_back(is_at_router(bridge.bridge->id, bridge.bridge->where));
-    }
-  }
-  return found;
-}
-
-/// Timers count 32 bits of kTimerTick, while there is a workload.
-std::optional<Diagnostic> check_tick(const Scenario& scenario) {
-  const scenario::Machine& machine = scenario.machine;
-  const bool alone = scenario.workload.empty() && (machine.tick > 0 || machine.off_every > 0);
-  if (alone) {
-    return refuse(scenario, "no-workload",
-                  "'tick' and 'interrupts_off' last as long as the workload, and there is none",
-                  "a 'workload', or steps that program the timer");
-  }
-  constexpr Duration kLongest = kTimerTick * 0xFFFFFFFF;
-  if (machine.tick % kTimerTick == 0 && machine.tick <= kLongest) return std::nullopt;
-  return refuse(scenario, "bad-tick",
-                "'tick: " + scenario::write_duration(machine.tick) +
-                    "': the timers of the local APICs count 32 bits of 10 ns",
-                "a multiple of 10ns, at most " + scenario::write_duration(kLongest));
-}
-
 }  // namespace
 
 Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants,
                              x86::Quirks quirks) {
-  if (scenario.machine.cpus > kMostXapicCpus) {
-    return refuse(scenario, "too-many-cpus",
-                  std::to_string(scenario.machine.cpus) +
-                      (scenario.machine.apic == scenario::ApicMode::X2apic
-                           ? " CPUs: messages have 8 bits for a destination"
-                           : " CPUs: xAPIC ids have 8 bits"),
-                  "at most 255 CPUs on this fabric");
-  }
-  if (scenario.machine.host_bridges.size() > kMostBridges) {
-    return refuse(scenario, "too-many-bridges",
-                  std::to_string(scenario.machine.host_bridges.size()) + " host bridges",
-                  "at most " + std::to_string(kMostBridges));
-  }
-  if (auto refused = check_tick(scenario)) return *refused;
+  if (auto refused = refuse_machine(scenario)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
-  if (machine.plan.groups > kMostBridges) {
-    return refuse(scenario, "too-many-bridges",
-                  std::to_string(machine.plan.groups) + " links with devices",
-                  "at most " + std::to_string(kMostBridges));
-  }
-  if (machine.plan.remapped &&
-      machine.plan.device_sources + machine.plan.ioapic_pins > kMostIrtes) {
-    return refuse(scenario, "too-many-sources", "more sources than the remapping table has entries",
-                  "at most " + std::to_string(kMostIrtes - machine.plan.ioapic_pins) +
-                      " vectors and INTx pins on x86-ir");
-  }
-  if (machine.plan.has_pic()) {
-    const Diagnostics found = check_pic_board(scenario, machine.plan);
-    if (!found.empty()) return found;
-  }
-  if (const auto refused = refuse_msi(scenario, machine.plan)) return *refused;
+  const Diagnostics refused = refuse_plan(scenario, machine.plan);
+  if (!refused.empty()) return refused;
   HandlerTable handlers(scenario, machine.plan.cpus);
   for_each_function(machine.plan, [&](const FunctionPlan& function) {
     for (unsigned v = 0; v < function.device->vectors(); ++v) {

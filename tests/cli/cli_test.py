@@ -37,6 +37,29 @@ handler: { steps: [ read device 300ns, busy 700ns ] }
 """
 
 
+def unbuildable(machine, device="msix: 1", more=""):
+    """A scenario of a machine with these lines."""
+    lines = "".join(f"  {line}\n" for line in machine)
+    return (f'irqfab: 1\nmachine:\n  sockets: 1\n{lines}'
+            f'  devices: [ {{ id: nic, bdf: "00:03.0", {device} }} ]\n'
+            f"workload: [ {{ source: nic, periodic: 10us, for: 100us }} ]\n{more}")
+
+
+# What only elaboration finds: the scenario; line, column and text of the key; what is said of it.
+UNBUILDABLE = [
+    (unbuildable(["cpus: 300"]), (4, 3, "cpus"), "300 CPUs"),
+    (unbuildable(["interrupts: pic", "cpus: 2"]), (5, 3, "cpus"), "CPU 0 alone"),
+    (unbuildable(["interrupts: pic", "ioapics: [ { pins: 23 } ]"]), (5, 16, "pins"), "PIRQs A to H"),
+    (unbuildable(["ioapics: [ { version: 0x11, pins: 8 } ]"], "intx: A"), (4, 31, "pins"),
+     "'nic:INTA' drives pin 19, which 'ioapic0' does not have"),
+    (unbuildable(["tick: 15ns"]), (4, 3, "tick"), "count 32 bits of 10 ns"),
+    (unbuildable(["cpus: 2"], "msi: 2", "during:\n  - { at: 5us, retarget: nic, to: 1 }\n"),
+     (8, 26, "nic"), "cannot be moved under traffic"),
+    (unbuildable([], "msi: 2", "handler: { steps: [ mask, busy 1us, unmask ] }\n"),
+     (6, 10, "{"), "handlers that mask"),
+]
+
+
 def irqfab(*args, stdin="", env=None):
     return subprocess.run([IRQFAB, *map(str, args)], input=stdin, capture_output=True, text=True,
                           env=env)
@@ -254,6 +277,24 @@ class Check(CliTest):
         path = self.scenario("irqfab: 1\nmachine: { cpus: 300 }\n")
         findings = self.json_of("check", path, code=WRONG)["findings"]
         self.assertEqual([f["code"] for f in findings], ["too-many-cpus"])
+
+    def test_the_caret_is_at_the_key_that_is_wrong(self):
+        for text, place, saying in UNBUILDABLE:
+            path = self.scenario(text)
+            line, column, key = place
+            shown = text.splitlines()[line - 1]
+            self.assertEqual(shown[column - 1:].startswith(key), True, "the test's own place")
+            for command in (["run", path], ["run", path, "--trace", self.folder / "t.trace"],
+                            ["explain", path, "--source", "nic:0"], ["check", path],
+                            ["graph", path, "--format", "dot"]):
+                with self.subTest(command=command[0], saying=saying):
+                    done = irqfab(*command)
+                    self.assertEqual(done.returncode, WRONG, done.stderr)
+                    self.assertRegex(done.stderr, re.escape(f"{path}:{line}:{column}: error: ") + ".*"
+                                     + re.escape(saying))
+                    self.assertIn(f"\n  {shown}\n  {' ' * (column - 1)}^", done.stderr)
+                    self.assertIn("\n  expected ", done.stderr)
+                    self.assertFalse((self.folder / "t.trace").exists())
 
     def test_of_many_findings_of_a_kind_the_first_are_shown(self):
         path = self.scenario("irqfab: 1\nmachine:\n  devices:\n" + "".join(

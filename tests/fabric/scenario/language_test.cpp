@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "fabric/scenario/reference.hpp"
 #include "fabric/scenario/schema.hpp"
@@ -75,6 +76,18 @@ TEST(Language, TheCommittedReferenceHasTheGeneratedTables) {
   if (test::is_update()) test::write(path, text.replace(first, end - first, reference));
   const std::string now = contents(path);
   EXPECT_EQ(now.substr(first, now.find(kEnd) - first), reference) << kHowToUpdate;
+}
+
+TEST(Language, TheReferenceSaysWhatKeysCannotStandBeside) {
+  const std::string reference = write_reference();
+  for (const auto& [key, words] :
+       {std::pair{"interrupts", "one CPU"}, std::pair{"interrupts_off", "Not beside `idle: halt`"},
+        std::pair{"moderation", "a device with `intx` has none"}}) {
+    const std::size_t at = reference.find("\n| `" + std::string(key) + "` |");
+    ASSERT_NE(at, std::string::npos) << key;
+    const std::string row = reference.substr(at, reference.find('\n', at + 1) - at);
+    EXPECT_NE(row.find(words), std::string::npos) << row;
+  }
 }
 
 TEST(Language, TheExampleOfTheReferenceIsAScenario) {

@@ -116,11 +116,33 @@ TEST(Board, CannotHaveWhatThe8259sCannotServe) {
   EXPECT_EQ(code_of(board("interrupts: ioapic", "00:1f.0")), "");
 }
 
-TEST(Board, BridgeWithoutAPinIsAnError) {
-  const Built built(board("ioapics: [ { pins: 19 } ]"), Remapping::Off);
+TEST(Board, IntxAtAPinThatDoesNotExistCannotBeBuilt) {
+  // Device 3, INTA: pin 19.
+  EXPECT_EQ(code_of(board("ioapics: [ { pins: 20 } ]")), "");
+  const auto read = scenario::read(board("ioapics: [ { version: 0x11, pins: 19 } ]"), "test.yaml");
+  const auto machine = build_x86(*read, Remapping::Off, {});
+  ASSERT_FALSE(machine);
+  ASSERT_EQ(machine.errors().size(), 1u);
+  const Diagnostic& found = machine.errors()[0];
+  EXPECT_EQ(found.code, "no-such-pin");
+  EXPECT_EQ(found.severity, Severity::Error);
+  EXPECT_EQ(found.message, "'d:INTA' drives pin 19, which 'ioapic0' does not have");
+  EXPECT_EQ(found.expected, "at least 20 pins");
+  EXPECT_EQ(found.where.line, 3);
+  EXPECT_EQ(found.where.column, 31) << "at 'pins:'";
+}
+
+TEST(Board, WireThatNothingDrivesMayLackAPin) {
+  // Device 0, INTA: pin 16. The other three wires end at 17, 18 and 19.
+  const Built built(board("ioapics: [ { pins: 18 } ]", "00:00.0"), Remapping::Off);
   const Diagnostics found = check(built.machine.topology, built.machine.plan, built.scenario);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].code, "no-such-pin");
+  EXPECT_EQ(found[0].severity, Severity::Note);
+  EXPECT_EQ(found[0].message,
+            "2 INTx wires of 'hb0', which nothing drives, would need more pins than the 18 of "
+            "'ioapic0'");
+  EXPECT_EQ(found[0].where.line, 3);
 }
 
 }  // namespace
