@@ -48,9 +48,11 @@ std::uint32_t place_of_register(const LapicBank& bank, CpuId cpu, std::uint32_t 
 
 }  // namespace
 
-CpuSteps::CpuSteps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log)
+CpuSteps::CpuSteps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log,
+                   Settling& settling)
     : machine_(machine),
       log_(log),
+      settling_(settling),
       driver_(topology::index_of<cpu::Driver::Config>(x86.topology)),
       lapics_(topology::index_of<LapicBank::Config>(x86.topology)),
       cpus_(topology::index_of<cpu::Cpus::Config>(x86.topology)) {}
@@ -71,7 +73,7 @@ std::optional<ExpectationRow> CpuSteps::perform(const Step& step) {
   if (step.op == "lapic.write") write_lapic(step.args);
   if (step.op == "lapic.pin") drive_pin(step.args);
   if (step.op == "cpu.write") write_memory(step.args);
-  machine_.run();
+  settling_.settle();
   return std::nullopt;
 }
 
@@ -113,7 +115,7 @@ std::optional<ExpectationRow> CpuSteps::write_msr(const Step& step) {
   if (msr < ~std::uint32_t{0} - LapicBank::kMsrSpace) {
     machine_.put(lapics_, LapicBank::kCpu, RegisterWrite{cpu, LapicBank::kMsrSpace + msr, value});
   }
-  machine_.run();
+  settling_.settle();
   const auto wanted = optional_number(step.args, "faults");
   if (!wanted) return std::nullopt;
   ExpectationRow row = row_for(step);
@@ -124,7 +126,7 @@ std::optional<ExpectationRow> CpuSteps::write_msr(const Step& step) {
 void CpuSteps::call(CpuId cpu, cpu::Call what, std::uint64_t operand) {
   machine_.put(cpus_, cpu::Cpus::kController,
                HostCall{static_cast<std::uint16_t>(what), {}, raw(cpu), operand});
-  machine_.run();
+  settling_.settle();
 }
 
 /// A CPU that executes nothing now would lose these instructions, or those of an earlier step.

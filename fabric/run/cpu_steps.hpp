@@ -7,6 +7,7 @@
 #include "fabric/run/handler_log.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
+#include "fabric/run/settling.hpp"
 #include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
@@ -14,11 +15,12 @@ namespace irqfab::run {
 class CpuSteps {
  public:
   /// `log` may be null if no step expects an order of handlers.
-  CpuSteps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log);
+  CpuSteps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log,
+           Settling& settling);
 
   static bool knows(const std::string& op);
-  /// One that it knows; then waits until nothing moves any more. A row if something was expected of
-  /// it.
+  /// One that it knows; then waits until nothing moves any more but timers. A row if something was
+  /// expected of it.
   std::optional<ExpectationRow> perform(const scenario::Step& step);
   /// Adds to `row` what an `expect` among the steps says of CPUs.
   void observe(const scenario::ValueMap& args, ExpectationRow& row);
@@ -39,6 +41,7 @@ class CpuSteps {
 
   Machine& machine_;
   const HandlerLog* log_;
+  Settling& settling_;
   std::size_t driver_, lapics_, cpus_;
 };
 

@@ -59,7 +59,13 @@ class X86Session final : public Session {
     start_traffic(start);
     start_driver(start);
     start_cpus(machine_, x86_, scenario.machine, start, start + length_);
-    machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
+    const bool has_steps = !scenario.setup.empty() || !scenario.steps.empty();
+    if (scenario.until != 0 || !has_steps) {
+      machine_.run(scenario.until != 0 ? start + scenario.until : kNever);
+    } else {  // a timer that a step armed would never end
+      machine_.run(start + length_);
+      if (auto row = steps.come_to_rest()) outcome.expect.push_back(std::move(*row));
+    }
     perform(scenario.afterwards);
     fill(outcome);
     return outcome;

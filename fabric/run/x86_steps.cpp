@@ -38,16 +38,38 @@ std::optional<std::uint64_t> pin_of_irq(std::uint64_t irq) {
 X86Steps::X86Steps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log)
     : machine_(machine),
       x86_(x86),
-      cpu_steps_(machine, x86, log),
       driver_(topology::index_of<cpu::Driver::Config>(x86.topology)),
-      lapics_(topology::index_of<x86::LapicBank::Config>(x86.topology)) {}
+      lapics_(topology::index_of<x86::LapicBank::Config>(x86.topology)),
+      settling_(machine, lapics_),
+      cpu_steps_(machine, x86, log, settling_) {}
 
 std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
+  auto row = do_step(step);
+  if (!settling_.gave_up()) return row;
+  return ExpectationRow{place_of(step) + " the machine comes to rest after '" + step.op + "'",
+                        false, "still busy after 100 ms"};
+}
+
+std::optional<ExpectationRow> X86Steps::come_to_rest() {
+  settling_.settle(Settling::kLongestEnd);
+  if (!settling_.gave_up()) return std::nullopt;
+  return ExpectationRow{"the machine comes to rest", false, "still busy after 1 s"};
+}
+
+/// Time passes, even if nothing happens in it.
+void X86Steps::wait(Duration time) {
+  const Time end = machine_.engine().now() + time;
+  constexpr Elapsed kNobodys{Tag{~std::uint32_t{0}}, 0};
+  machine_.put(lapics_, x86::LapicBank::kMessages, kNobodys, end);
+  machine_.run(end);
+}
+
+std::optional<ExpectationRow> X86Steps::do_step(const Step& step) {
   const ValueMap& args = step.args;
   if (step.op == "expect") return observe(step);
   if (CpuSteps::knows(step.op)) return cpu_steps_.perform(step);
   if (step.op == "wait") {
-    machine_.run(machine_.engine().now() + number(args, "time"));
+    wait(number(args, "time"));
     return std::nullopt;
   }
   if (step.op == "ioapic.write") write_ioapic(args, number(args, "reg"), number(args, "value"));
@@ -77,14 +99,14 @@ std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
   if (step.op == "pci.command") write_command(args);
   if (step.op == "raise") raise(args);
   if (step.op == "line") drive_line(args);
-  machine_.run();
+  settling_.settle();
   return std::nullopt;
 }
 
 /// A write of driver software, over the bus.
 void X86Steps::access(std::uint64_t address, std::uint64_t value, std::uint8_t size) {
   machine_.put(driver_, cpu::Driver::kStart, BusWrite{address, value, kNoSpan, {}, size});
-  machine_.run();
+  settling_.settle();
 }
 
 void X86Steps::write_ioapic(const ValueMap& args, std::uint64_t index, std::uint64_t value) {

@@ -7,6 +7,7 @@
 #include "fabric/run/cpu_steps.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
+#include "fabric/run/settling.hpp"
 #include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
@@ -16,10 +17,16 @@ class X86Steps {
   /// `log` may be null if no step expects an order of handlers.
   X86Steps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log);
 
-  /// Does the step and waits until nothing moves any more. A row if the step expects something.
+  /// Does the step and waits until nothing moves any more but timers. A row if the step expects
+  /// something, or if the machine does not come to rest after it.
   std::optional<ExpectationRow> perform(const scenario::Step& step);
 
+  /// After the last step of a scenario that has nothing else to do.
+  std::optional<ExpectationRow> come_to_rest();
+
  private:
+  std::optional<ExpectationRow> do_step(const scenario::Step& step);
+  void wait(Duration time);
   void access(std::uint64_t address, std::uint64_t value, std::uint8_t size);
   void write_ioapic(const scenario::ValueMap& args, std::uint64_t index, std::uint64_t value);
   void write_rte(const scenario::ValueMap& args);
@@ -44,8 +51,9 @@ class X86Steps {
 
   Machine& machine_;
   const topology::X86Machine& x86_;
-  CpuSteps cpu_steps_;
   std::size_t driver_, lapics_;
+  Settling settling_;
+  CpuSteps cpu_steps_;
 };
 
 }  // namespace irqfab::run

@@ -19,10 +19,13 @@ Json number_schema(std::uint64_t min, std::uint64_t max) {
   return {{"anyOf", {integer, {{"type", "string"}, {"pattern", kNumberText}}}}};
 }
 
+/// YAML reads a word of digits as a number.
 Json words_schema(const Words& words) {
   Json names = Json::array();
   for (const Word& word : words) {
-    if (word.later.empty()) names.push_back(word.name);
+    if (!word.later.empty()) continue;
+    names.push_back(word.name);
+    if (const auto number = parse_number(word.name)) names.push_back(*number);
   }
   return {{"enum", names}};
 }

@@ -38,6 +38,11 @@ std::optional<Diagnostic> refuse_tick(const Scenario& scenario) {
                 "a multiple of 10ns, at most " + scenario::write_duration(kLongest));
 }
 
+Diagnostic is_at_router(const std::string& name, const SourceRange& where) {
+  return refuse(where, "duplicate-bdf", "'" + name + "' is where the PCI interrupt router is",
+                "another place than 00:1f.0 of segment 0");
+}
+
 /// What a board with 8259s cannot have.
 void refuse_pic_board(const Scenario& scenario, const X86Plan& plan, Diagnostics& found) {
   const scenario::Machine& machine = scenario.machine;
@@ -54,10 +59,14 @@ void refuse_pic_board(const Scenario& scenario, const X86Plan& plan, Diagnostics
   for_each_function(plan, [&](const FunctionPlan& function) {
     const scenario::HostBridge& bridge = *plan.bridges[function.bridge].bridge;
     if (bridge.segment != 0 || function.rid != kPirqRouter) return;
-    found.push_back(refuse(function.device->where, "duplicate-bdf",
-                           "'" + function.name() + "' is where the PCI interrupt router is",
-                           "another place than 00:1f.0 of segment 0"));
+    found.push_back(is_at_router(function.name(), function.device->where));
   });
+  for (const BridgePlan& host : plan.bridges) {
+    for (const PciBridgePlan& bridge : host.bridges) {
+      if (host.bridge->segment != 0 || bridge.bridge->rid != kPirqRouter) continue;
+      found.push_back(is_at_router(bridge.bridge->id, bridge.bridge->where));
+    }
+  }
 }
 
 /// INTx that reaches its IOAPIC beyond the last pin would be dropped there.

@@ -133,7 +133,7 @@ void Cpus::on_smi(const CpuLineChange& change, Env& env) {
   if (change.span != kNoSpan) env.note(Event::Handled, change.span, 0);
 }
 
-/// What was under way is abandoned (SDM vol. 3, 9.1.1): the controller's reset ends the spans of
+/// What was under way is abandoned (SDM vol. 3, 10.1.1): the controller's reset ends the spans of
 /// its interrupts, those of NMIs end here. IF is 0 afterwards.
 void Cpus::on_init(const CpuLineChange& change, Env& env) {
   CpuState& cpu = row(change.cpu);

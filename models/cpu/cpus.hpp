@@ -3,7 +3,7 @@
 //
 // Models: the processor side of SDM vol. 3, 6.7.1 (an NMI comes at any instruction boundary and
 // blocks further ones until the next IRET, whoever's it is; one more is latched), 6.8.1 (IF), 6.8.3
-// (the shadow of MOV SS), 11.8.4 (acceptance), 11.8.5 (EOI), 9.1 and 11.4.7.3 (INIT,
+// (the shadow of MOV SS), 11.8.4 (acceptance), 11.8.5 (EOI), 10.1 and 11.4.7.3 (INIT,
 // wait-for-SIPI), and of vol. 2 STI (its shadow) and HLT. Handlers begin with IF = 0; one that
 // enables interrupts is preempted by what the controller offers, up to kMostInterruptFrames deep,
 // and goes on afterwards with what was left of its step. INTA is a question whose answer the
@@ -51,7 +51,7 @@ class Cpus final {
     std::uint32_t cpus = 1;
     Completions completions = Completions::Told;  // does anybody wait for the ends of interrupts?
     Eoi eoi = Eoi::Written;
-    std::uint32_t eoi_register = 0xB0;            // offset in the CPU's interrupt interface
+    std::uint32_t eoi_register = 0xB0;  // offset in the CPU's interrupt interface
     std::vector<std::vector<HandlerStep>> programs;
     /// What vector v of CPU c serves: sources[served[c * 256 + v].first ...]. Empty: every vector
     /// of every CPU runs program 0 with no device.

@@ -1,6 +1,7 @@
 #include "models/kvm/irqchip.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <tuple>
 
 #include "models/kvm/irqchip_env.hpp"
@@ -8,6 +9,7 @@
 namespace irqfab::kvm {
 namespace {
 
+constexpr std::size_t kMostPins = 120;  // of any IOAPIC
 constexpr std::uint32_t kNoFlags = 0;
 constexpr std::uint32_t kMsiValidDevid = 1;  // KVM_MSI_VALID_DEVID: taken, and without effect
 
@@ -202,15 +204,16 @@ void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   const bool level = level_ended_;
   lower_resamplers(vector, env);
   if (!level) return;
-  std::vector<Pin> never_accepted;
+  std::bitset<kMostPins> never_accepted;
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
     const x86::Rte entry = ioapic_.rte(Pin{n});
-    if (entry.vector() == vector && !entry.remote_irr()) never_accepted.push_back(Pin{n});
+    never_accepted[n] = entry.vector() == vector && !entry.remote_irr();
   }
   IoapicEnv chip(*this, env);
   ioapic_.on_eoi(vector, chip);
-  for (const Pin pin : never_accepted) {
-    if (ioapic_.rte(pin).level_sensitive()) ioapic_.evaluate(pin, chip);
+  for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    const bool again = never_accepted[n] && ioapic_.rte(Pin{n}).level_sensitive();
+    if (again) ioapic_.evaluate(Pin{n}, chip);
   }
 }
 

@@ -62,6 +62,12 @@ class Engine {
     });
   }
 
+  /// Calls fn(const Item&) for all there is to do, in order. Allocates.
+  template <class Fn>
+  void for_each_item(Fn&& fn) const {
+    timeline_.for_each([&](const Key&, const Item& item) { fn(item); });
+  }
+
   /// Time and round of what is being done, or was done last.
   Time now() const { return now_; }
   std::uint16_t round() const { return round_; }

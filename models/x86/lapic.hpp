@@ -273,8 +273,9 @@ class LapicBank final {
     if (!usual || !legal(m.vector)) return std::nullopt;
     const Range range = with_id_[raw(m.destination)];
     const CpuId cpu{range.begin};
-    if (range.end - range.begin != 1 || !software_enabled(cpu)) return std::nullopt;
-    return cpu;
+    const bool accepts = range.end - range.begin == 1 && rows_[cpu].id == raw(m.destination) &&
+                         software_enabled(cpu) && mode(cpu) != LapicMode::Disabled;
+    return accepts ? std::optional(cpu) : std::nullopt;
   }
   unsigned deliver(Request request, SpanId span, Env& env);
   Selection select(const Request& request) const;

@@ -13,7 +13,7 @@ constexpr PortId kNoPort{0xFFFF};
 
 class DirectMachine::Node : public Env {
  public:
-  Node(std::uint64_t& notes, std::uint64_t& spans) : notes_(notes), spans_(spans) {}
+  explicit Node(DirectMachine& machine) : machine_(machine) {}
   virtual ~Node() = default;
 
   virtual void receive(PortId port, const Message& message) = 0;
@@ -24,23 +24,24 @@ class DirectMachine::Node : public Env {
   }
 
  protected:
-  void note(Event, SpanId, std::uint64_t) final { ++notes_; }
+  void note(Event, SpanId, std::uint64_t) final { ++machine_.notes_; }
   void send(PortId port, const Message& message) final {
     const Peer& peer = peers_[raw(port)];
-    peer.node->receive(peer.port, message);
+    machine_.due_.push_back({peer.node, peer.port, message});
   }
   void after(Duration delay, Tag tag) final { after(delay, tag, LaneId{0}); }
-  void after(Duration, Tag tag, LaneId lane) final { receive(kNoPort, Elapsed{tag, raw(lane)}); }
-  SpanId open(Cause, SpanId, std::uint32_t) final { return SpanId{++spans_}; }
+  void after(Duration, Tag tag, LaneId lane) final {
+    machine_.due_.push_back({this, kNoPort, Elapsed{tag, raw(lane)}});
+  }
+  SpanId open(Cause, SpanId, std::uint32_t) final { return SpanId{++machine_.spans_}; }
 
  private:
   struct Peer {
     Node* node = nullptr;
     PortId port{};
   };
+  DirectMachine& machine_;
   std::vector<Peer> peers_;  // by raw(port)
-  std::uint64_t& notes_;
-  std::uint64_t& spans_;
 };
 
 namespace {
@@ -48,8 +49,7 @@ namespace {
 template <class Core>
 class CoreNode final : public DirectMachine::Node {
  public:
-  CoreNode(Core core, std::uint64_t& notes, std::uint64_t& spans)
-      : Node(notes, spans), core_(std::move(core)) {}
+  CoreNode(Core core, DirectMachine& machine) : Node(machine), core_(std::move(core)) {}
 
   void receive(PortId port, const Message& message) override {
     core_.receive(port, message, *this);
@@ -67,8 +67,7 @@ DirectMachine::DirectMachine(run::Machine& programmed, const topology::Topology&
     std::visit(
         [&](const auto& config) {
           using Core = typename CoreOf<std::decay_t<decltype(config)>>::type;
-          nodes_.push_back(
-              std::make_unique<CoreNode<Core>>(programmed.core<Core>(c), notes_, spans_));
+          nodes_.push_back(std::make_unique<CoreNode<Core>>(programmed.core<Core>(c), *this));
         },
         topology.components[c].config);
   }
@@ -88,7 +87,13 @@ DirectMachine::DirectMachine(run::Machine& programmed, const topology::Topology&
 DirectMachine::~DirectMachine() = default;
 
 void DirectMachine::ask(std::uint32_t generator) {
-  asks_[generator].functions->receive(pci::PciFunctions::kStimulus, asks_[generator].raise);
+  due_.push_back(
+      {asks_[generator].functions, pci::PciFunctions::kStimulus, asks_[generator].raise});
+  for (std::size_t next = 0; next < due_.size(); ++next) {
+    const Due due = due_[next];
+    due.node->receive(due.port, due.message);
+  }
+  due_.clear();
 }
 
 std::uint64_t DirectMachine::handled() const {

@@ -2,8 +2,8 @@
 // prices, no accounting, no trace. It is what the functional work of an interrupt costs, and so
 // what engines are compared with.
 //
-// Not modelled: waiting. A message is delivered within the call that sends it and a delay is over
-// at once, so a machine is called from outside only after everything before has come to rest.
+// Not modelled: waiting. A delay is over at once, and what is sent is delivered in the order of
+// sending once the core that sent it has returned: cores are not called from within themselves.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,15 @@ class DirectMachine {
     Node* functions;
     Message raise;
   };
+  struct Due {
+    Node* node;
+    PortId port;
+    Message message;
+  };
+  std::vector<Due> due_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Ask> asks_;  // by generator
-  std::size_t cpus_ = 0;  // component
+  std::size_t cpus_ = 0;   // component
   std::uint64_t notes_ = 0;
   std::uint64_t spans_ = 0;
 };

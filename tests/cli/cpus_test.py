@@ -174,6 +174,54 @@ class Steps(Cpus):
         self.assertIn("'cpu.execute' on the path 'kvm-irqfd' is not supported yet", done.stderr)
 
 
+class Rest(Cpus):
+    """Steps wait for what moves, but not for armed timers, and not for ever."""
+    ARMED = ("lapic.write: { cpu: 0, reg: TIMER_DCR, value: 0xb }",
+             "lapic.write: { cpu: 0, reg: LVT_TIMER, value: 0x200ef }",
+             "lapic.write: { cpu: 0, reg: 0x380, value: 1000 }")  # every 10 us
+
+    def test_a_periodic_timer_is_not_waited_for_and_can_be_stopped(self):
+        code, output = self.story(
+            *self.ARMED, "expect: { lapic.IRR: { cpu: 0, vectors: [] } }",
+            "wait: 15us", "expect: { lapic.IRR: { cpu: 0, vectors: [0xef] } }",
+            "cpu.accept: { cpu: 0, vector: 0xef }",
+            "lapic.write: { cpu: 0, reg: 0x380, value: 0 }", "wait: 50us",
+            "expect: { lapic.IRR: { cpu: 0, vectors: [] } }")
+        self.assertEqual(code, HELD, output)
+
+    def test_a_timer_that_was_left_running_does_not_keep_the_run_going(self):
+        code, output = self.story(*self.ARMED)
+        self.assertEqual(code, HELD, output)
+
+    def test_waiting_lets_time_pass_though_nothing_happens(self):
+        code, output = self.story(*self.ARMED, "wait: 4us",
+                                  "expect: { lapic.reg: { cpu: 0, reg: 0x390, value: 600 } }")
+        self.assertEqual(code, HELD, output)
+
+    def test_a_line_that_nobody_lowers_fails(self):
+        for where in ("setup", "afterwards"):
+            text = """irqfab: 1
+machine: { cpus: 1, devices: [ { id: l, bdf: "01:01.0", intx: A } ] }
+workload: [ { source: "l:INTA", at: 1us } ]
+handler: 100us
+until: 1ms
+%s: [ { line: { pin: 17, level: high } } ]
+""" % where
+            done = self.irqfab("run", text)
+            self.assertEqual(done.returncode, FAILED, done.stderr)
+            self.assertIn("the machine comes to rest after 'line'", done.stdout)
+
+    def test_8259s_interrupt_a_cpu_in_either_mode(self):
+        for mode in ("xapic", "x2apic"):
+            text = """irqfab: 1
+machine: { cpus: 1, apic: %s, interrupts: pic, devices: [ { id: d, bdf: "00:03.0", intx: A } ] }
+workload: [ { source: "d:INTA", periodic: 50us, for: 1ms } ]
+expect: [ handled == 20, lost == 0 ]
+""" % mode
+            done = self.irqfab("run", text)
+            self.assertEqual(done.returncode, HELD, done.stdout + done.stderr)
+
+
 if __name__ == "__main__":
     IRQFAB = sys.argv.pop(1)
     unittest.main()

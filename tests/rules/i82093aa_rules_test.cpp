@@ -2,7 +2,7 @@
 // I/O controller hubs add in version 0x20 (316972, ICH9, 13.5 "Advanced Programmable Interrupt
 // Controller").
 
-#include "tests/rules/ioapic_board.hpp"
+#include "tests/support/ioapic_board.hpp"
 #include "tests/rules/rule.hpp"
 
 namespace irqfab::rules {

@@ -1,7 +1,7 @@
 // Rules of the I/O APIC's inputs: trigger modes, Remote IRR, mask and polarity. Intel 82093AA data
 // sheet (290566), 3.2.4.
 
-#include "tests/rules/ioapic_board.hpp"
+#include "tests/support/ioapic_board.hpp"
 #include "tests/rules/rule.hpp"
 
 namespace irqfab::rules {

@@ -1,4 +1,4 @@
-// The processor side of interrupts: SDM vol. 3, 6.3 to 6.9 (interrupts, NMI, IF, priorities), 9.1
+// The processor side of interrupts: SDM vol. 3, 6.3 to 6.9 (interrupts, NMI, IF, priorities), 10.1
 // and 9.4 (INIT and start-up), and vol. 2, the pages of STI, MOV, HLT and IRET.
 
 #include "tests/rules/rule.hpp"
@@ -254,7 +254,7 @@ void the_saved_instruction_is_the_one_after_hlt() {
   EXPECT_TRUE(rig.cpus.executed_all(rig.cpu));
 }
 
-// ---- 9.1, 9.4: INIT and start-up ----
+// ---- 10.1, 9.4: INIT and start-up ----
 
 void init_abandons_what_is_under_way() {
   CpuRig rig;
@@ -335,13 +335,13 @@ constexpr Rule kRules[] = {
     {"HLT", "WithIfClearWaitsForAnNmi", hlt_with_if_clear_waits_for_an_nmi},
     {"HLT", "AnSmiLeavesAHaltedCpuHalted", an_smi_leaves_a_halted_cpu_halted},
     {"HLT", "TheReturnIsBehindIt", the_saved_instruction_is_the_one_after_hlt},
-    {"9.1", "InitAbandonsWhatIsUnderWay", init_abandons_what_is_under_way},
+    {"10.1", "InitAbandonsWhatIsUnderWay", init_abandons_what_is_under_way},
     {"9.4.1", "InitLeavesAllButTheBootstrapProcessorWaiting",
      init_leaves_all_but_the_bootstrap_processor_waiting},
     {"9.4.1", "AWaitingCpuTakesNothing", a_waiting_cpu_takes_nothing},
     {"9.4.1", "ASipiStartsItAndLetsInWhatWasLatched",
      a_sipi_starts_it_and_lets_in_what_was_latched},
-    {"9.1", "AnAnswerOfBeforeTheInitMeansNothing", an_answer_of_before_the_init_means_nothing},
+    {"10.1", "AnAnswerOfBeforeTheInitMeansNothing", an_answer_of_before_the_init_means_nothing},
 };
 
 INSTANTIATE_TEST_SUITE_P(SdmCpu, Rules, testing::ValuesIn(kRules), name_of);

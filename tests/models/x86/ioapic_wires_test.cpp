@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/rules/ioapic_board.hpp"
+#include "tests/support/ioapic_board.hpp"
 
 namespace irqfab::x86 {
 namespace {

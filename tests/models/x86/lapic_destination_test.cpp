@@ -339,6 +339,17 @@ TEST_F(LogicalMap, IsNoneIfLapicsUnderstandDestinationsDifferently) {
   EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 0u);
 }
 
+// IA32_APIC_BASE disables whatever SVR says (11.4.3).
+TEST_F(LapicDestination, WhatIsDisabledByTheBaseTakesNothingThoughItsSvrStays) {
+  LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::DisablingKeepsState);
+  rebuild(config);
+  bank.restore_apic_base(CpuId{1}, 0xFEE00000, env);
+  ASSERT_TRUE(bank.software_enabled(CpuId{1}));
+  EXPECT_EQ(send(fixed(1, 0x41)), 0u);
+  EXPECT_EQ(irr(1), Vectors{});
+}
+
 using WideId = LapicFixture;
 
 TEST_F(WideId, AnIdThatSoftwareChangedIsNoLongerTheOldOne) {
