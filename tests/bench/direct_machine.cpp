@@ -29,11 +29,13 @@ class DirectMachine::Node : public Env {
     const Peer& peer = peers_[raw(port)];
     machine_.due_.push_back({peer.node, peer.port, message});
   }
-  void after(Duration delay, Tag tag) final { after(delay, tag, LaneId{0}); }
+  void after(Duration delay, Tag tag) final { after(delay, tag, lane_); }
   void after(Duration, Tag tag, LaneId lane) final {
     machine_.due_.push_back({this, kNoPort, Elapsed{tag, raw(lane)}});
   }
   SpanId open(Cause, SpanId, std::uint32_t) final { return SpanId{++machine_.spans_}; }
+
+  LaneId lane_{};  // of the call under way
 
  private:
   struct Peer {
@@ -52,6 +54,8 @@ class CoreNode final : public DirectMachine::Node {
   CoreNode(Core core, DirectMachine& machine) : Node(machine), core_(std::move(core)) {}
 
   void receive(PortId port, const Message& message) override {
+    const auto* elapsed = std::get_if<Elapsed>(&message);
+    lane_ = elapsed != nullptr ? LaneId{elapsed->lane} : core_.lane_of(port, message);
     core_.receive(port, message, *this);
   }
   const Core& core() const { return core_; }
