@@ -34,7 +34,7 @@ TEST_P(QuirkCase, HoldsWithTheQuirkAndNotWithout) {
   Quirks without = quirks_of_origin(test.vocabulary);
   const CaseResult with = run_case(test, without);
   EXPECT_EQ(with.outcome, Outcome::Pass) << with.reason;
-  if (with.difference) EXPECT_EQ(with.difference->got, with.difference->expected);
+  EXPECT_FALSE(with.difference);
   ASSERT_TRUE(without.has(*quirk));
   without.remove(*quirk);
   EXPECT_EQ(run_case(test, without).outcome, Outcome::Fail);
