@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -305,7 +306,13 @@ std::vector<Json> cases_in(const std::string& name) {
 template <class Chip>
 class IoApicCases : public testing::Test {};
 using Chips = testing::Types<CoreChip, OracleChip>;
-TYPED_TEST_SUITE(IoApicCases, Chips);
+struct ChipNames {
+  template <class Chip>
+  static std::string GetName(int) {
+    return std::is_same_v<Chip, CoreChip> ? "Core" : "Oracle";
+  }
+};
+TYPED_TEST_SUITE(IoApicCases, Chips, ChipNames);
 
 TYPED_TEST(IoApicCases, SeenOnKvmHold) {
   unsigned cases = 0;

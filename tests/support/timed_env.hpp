@@ -72,7 +72,7 @@ class TimedEnv final : public Env {
     }
   }
 
-  Time now() const { return now_; }
+  Time now() const override { return now_; }
   /// How long prices kept the lane busy.
   Duration busy(LaneId lane) const {
     const auto found = busy_.find(raw(lane));

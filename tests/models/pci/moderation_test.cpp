@@ -124,6 +124,10 @@ TEST_F(ModerationTest, WhatIsGatheredIsState) {
   const PciFunctions before = functions;
   raise(kWide, 0);
   EXPECT_FALSE(functions == before);
+  const PciFunctions one = functions;
+  EXPECT_TRUE(functions == one);
+  raise(kWide, 0);
+  EXPECT_FALSE(functions == one) << "two events are not one";
 }
 
 }  // namespace

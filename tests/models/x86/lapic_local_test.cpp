@@ -443,5 +443,14 @@ TEST_F(StartUp, InitCancelsWhatWaitsAtThePinsAndMasksTheTable) {
   EXPECT_EQ(read(1, kLint0), kMasked);
 }
 
+TEST_F(LocalVectorTable, WhoDrivesAPinIsState) {
+  write(1, kLint0, kMasked | kLevel | 0x61);
+  drive(1, LocalPin::Lint0, Level::High, book.begin());
+  const LapicBank one = bank;
+  EXPECT_TRUE(bank == one);
+  bank.on_pin({LapicBank::pin_of(CpuId{1}, LocalPin::Lint0), Level::High, 7, kNoSpan}, env);
+  EXPECT_FALSE(bank == one) << "two drivers are not one";
+}
+
 }  // namespace
 }  // namespace irqfab::x86
