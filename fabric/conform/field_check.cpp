@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <set>
 
+#include "fabric/run/observe.hpp"
+
 namespace irqfab::conform {
 namespace {
 
 constexpr std::size_t kMostElements = 65536;  // of a list
 
-std::string hexadecimal(std::uint64_t value) {
-  constexpr const char* kDigits = "0123456789abcdef";
-  std::string digits;
-  do {
-    digits.insert(digits.begin(), kDigits[value % 16]);
-    value /= 16;
-  } while (value != 0);
-  return "0x" + digits;
-}
-
-std::string number_up_to(std::uint64_t most) { return "a number 0.." + hexadecimal(most); }
+std::string number_up_to(std::uint64_t most) { return "a number 0.." + run::hexadecimal(most); }
 
 std::string words_of(const FieldRow& row) {
   std::string words;
@@ -88,7 +80,7 @@ std::string wanted(const FieldRow& row, const Json& value) {
       return unless(is_list_of_numbers(value, 0xFF), "a list of vectors 0..255");
     case Kind::Ids:
       return unless(is_list_of_numbers(value, row.most) && !value.empty() && all_different(value),
-                    "a list of different numbers 0.." + hexadecimal(row.most));
+                    "a list of different numbers 0.." + run::hexadecimal(row.most));
     case Kind::Routes:
       return unless(value.is_array() && value.size() <= kMostElements, "a list of routes");
     case Kind::State:
