@@ -62,12 +62,13 @@ std::vector<DetailField> fields_of(std::string_view detail) {
   return fields;
 }
 
-const std::array<CodeList, 4>& code_lists() {
-  static constexpr std::array<CodeList, 4> kLists = {{
+const std::array<CodeList, 5>& code_lists() {
+  static constexpr std::array<CodeList, 5> kLists = {{
       {"cause", kCauseNames.data(), kCauseNames.size()},
       {"reason", kDropReasonNames.data(), kDropReasonNames.size()},
       {"operation", kCancelOpNames.data(), kCancelOpNames.size()},
       {"code of the rule", kGuestFaultNames.data(), kGuestFaultNames.size()},
+      {"exit reason", kExitReasonNames.data(), kExitReasonNames.size()},
   }};
   return kLists;
 }

@@ -42,7 +42,7 @@ struct CodeList {
   const std::string_view* names;
   std::size_t size;
 };
-const std::array<CodeList, 4>& code_lists();
+const std::array<CodeList, 5>& code_lists();
 const CodeList* codes_of(std::string_view detail);
 
 std::string_view name_of(Effect effect);

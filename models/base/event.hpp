@@ -1,5 +1,5 @@
-// The one vocabulary of what happens to an interrupt. The same events are noted by the models, priced
-// by the timing table, recorded in the trace and documented by `irqfab list events`.
+// The one vocabulary of what happens to an interrupt. The same events are noted by the models,
+// priced by the timing table, recorded in the trace and documented by `irqfab list events`.
 #pragma once
 
 #include <cstdint>
@@ -43,10 +43,23 @@ enum class Event : std::uint16_t {
   IrteHit,
   IrteFetched,
   Remapped,
+  DteFetched,
+  RemapFaulted,
+  UnitEventSent,
+  CommandFetched,
   IecInvalidated,
   InvalidationWaited,
+  // Interrupt posting
+  Posted,
+  NotificationSent,
+  PirSynced,
+  PirRead,
+  PirTaken,
+  NotificationCleared,
   // The interconnect of the local APICs
   MessageRouted,
+  // HPET
+  ComparatorSent,
   // IOAPIC
   PinLatched,
   IoapicSent,
@@ -62,10 +75,17 @@ enum class Event : std::uint16_t {
   // CPU
   CpuWoken,
   HandlerEntered,
+  HandlerDispatched,
   HandlerPreempted,
   HandlerResumed,
   HandlerStep,
   EoiWritten,
+  // What the processor does for a guest
+  NotificationTaken,
+  DoorbellRung,
+  EoiVirtualized,
+  IpiVirtualized,
+  VmExited,
   // Calls into the modelled host, by its threads and its guest
   SignalMsiCalled,
   IrqLineCalled,
@@ -91,6 +111,11 @@ enum class Event : std::uint16_t {
   WorkStarted,
   VcpuKicked,
   VcpuEntered,
+  HostInterrupted,
+  VcpuLoaded,
+  VcpuPreempted,
+  VcpuBlocked,
+  VcpuWoken,
   RoutesUpdated,
   // The run itself
   RunEnded,
@@ -121,7 +146,8 @@ struct EventRow {
 };
 
 const EventRow& row_of(Event event);
-/// True for events that are a change of state and no work: they have no price. What leads to them has.
+/// True for events that are a change of state and no work: they have no price. What leads to them
+/// has.
 constexpr bool is_instant(Event event) {
   switch (event) {
     case Event::Asserted:
@@ -133,6 +159,11 @@ constexpr bool is_instant(Event event) {
     case Event::Coalesced:
     case Event::Dropped:
     case Event::Cancelled:
+    case Event::RemapFaulted:
+    case Event::CommandFetched:
+    case Event::PirTaken:
+    case Event::VcpuPreempted:
+    case Event::VcpuBlocked:
     case Event::MsixPended:
     case Event::MsiPended:
     case Event::Moderated:

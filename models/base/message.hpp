@@ -1,7 +1,7 @@
 // What travels between models: a closed set of small values, copied, never allocated.
-//   bus     BusWrite (an MSI is one), BusRead, BusData, Marker, MarkerDone
+//   bus     BusWrite (an MSI is one), BusRead, PostInterrupt, BusData, Marker, MarkerDone
 //   wire    PinChange
-//   cpu     CpuLineChange, Inta, IntaAnswer, RegisterWrite, RegisterRead, BusData
+//   cpu     CpuLineChange, Inta, IntaAnswer, RegisterWrite, RegisterRead, BusData, CpuHalted
 //   fabric  EoiMessage
 //   inside one model or from outside all of them: Raise, Elapsed, HostCall
 #pragma once
@@ -17,8 +17,8 @@ namespace irqfab {
 
 using Bytes16 = std::array<std::uint8_t, 16>;
 
-/// A posted memory write of up to 8 bytes. A message-signalled interrupt is one whose address lies in
-/// the interrupt window.
+/// A posted memory write of up to 8 bytes. A message-signalled interrupt is one whose address lies
+/// in the interrupt window.
 struct BusWrite {
   std::uint64_t address;
   std::uint64_t data;
@@ -33,6 +33,17 @@ struct BusRead {
   SpanId span;  // whose walk this is, or kNoSpan
   Requester requester;
   std::uint8_t size;  // bytes: 1, 2, 4, 8, 16
+};
+enum class Urgency : std::uint8_t { Normal, Urgent };
+/// An atomic update of a posted-interrupt descriptor in memory, in the order of all accesses to it;
+/// PostAnswer in BusData with the same tag answers it. The interrupt rests in the descriptor then.
+struct PostInterrupt {
+  std::uint64_t address;  // of the descriptor
+  Tag tag;
+  SpanId span;
+  Requester requester;
+  Vector vector;
+  Urgency urgency;
 };
 enum class BusStatus : std::uint8_t { Ok, NoDecode, Error };
 struct BusData {
@@ -57,14 +68,21 @@ struct PinChange {
   SpanId span;  // of the assertion, when it rises
 };
 
-enum class CpuLine : std::uint8_t { Intr, Nmi, Init, Sipi, Smi };
+enum class CpuLine : std::uint8_t {
+  Intr,
+  Nmi,
+  Init,
+  Sipi,
+  Smi,
+  Run,  // of a virtual CPU: high while it is in the guest, low while the host keeps it out
+};
 /// The controller tells a CPU; the level may fall again before the CPU looks.
 struct CpuLineChange {
   CpuId cpu;
   CpuLine line;
   Level level;
-  SpanId span;      // for lines that are messages of their own (NMI, INIT, SIPI)
-  Vector vector{};  // of a SIPI: the page that the CPU starts at
+  SpanId span;                 // for lines that are messages of their own (NMI, INIT, SIPI)
+  Vector vector{};             // of a SIPI: the page that the CPU starts at
   SpanId raised_by = kNoSpan;  // INTR: the interrupt that raised it, if one arrived; it stays where
                                // it is, pending in the controller
 };
@@ -80,8 +98,8 @@ struct IntaAnswer {
   bool spurious;
   SpanId span;
 };
-/// A CPU's access to a register of its own interrupt interface (the LAPIC page, GICC, ICP): it never
-/// leaves the package, so it is no bus access. EOI is one of them.
+/// A CPU's access to a register of its own interrupt interface (the LAPIC page, GICC, ICP): it
+/// never leaves the package, so it is no bus access. EOI is one of them.
 struct RegisterWrite {
   CpuId cpu;
   std::uint32_t offset;
@@ -92,6 +110,10 @@ struct RegisterRead {
   CpuId cpu;
   std::uint32_t offset;
   Tag tag;
+};
+/// A CPU executed HLT; for whoever runs it as a virtual one.
+struct CpuHalted {
+  CpuId cpu;
 };
 /// A controller tells another that a level interrupt has ended.
 struct EoiMessage {
@@ -123,9 +145,9 @@ struct HostCall {
   std::uint64_t b;
 };
 
-using Message = std::variant<BusWrite, BusRead, BusData, Marker, MarkerDone, PinChange,
-                             CpuLineChange, Inta, IntaAnswer, RegisterWrite, RegisterRead, EoiMessage, Raise, Elapsed,
-                             HostCall>;
+using Message = std::variant<BusWrite, BusRead, PostInterrupt, BusData, Marker, MarkerDone,
+                             PinChange, CpuLineChange, Inta, IntaAnswer, RegisterWrite,
+                             RegisterRead, CpuHalted, EoiMessage, Raise, Elapsed, HostCall>;
 static_assert(sizeof(Message) <= 40, "messages are copied through every queue: keep them small");
 
 /// The span a message carries, or kNoSpan.

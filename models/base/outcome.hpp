@@ -9,15 +9,17 @@ namespace irqfab {
 
 /// Why a source opened a span.
 enum class Cause : std::uint8_t {
-  Device,    // a device asked
-  Fork,      // one of several targets or routes of another span
-  Resample,  // a level line was still high after its EOI
-  Ipi,       // a CPU sent it
-  Software,  // a VMM or a test asked by call
-  Local,     // a local APIC's own: its timer, its errors, its sensors
+  Device,        // a device asked
+  Fork,          // one of several targets or routes of another span
+  Resample,      // a level line was still high after its EOI
+  Ipi,           // a CPU sent it
+  Software,      // a VMM or a test asked by call
+  Local,         // a local APIC's own: its timer, its errors, its sensors
+  Notification,  // to tell a CPU of interrupts that were posted
+  Unit,          // a remapping unit's own: faults, completed waits, its logs
 };
-constexpr std::array<std::string_view, 6> kCauseNames = {"device", "fork",     "resample",
-                                                         "ipi",    "software", "local"};
+constexpr std::array<std::string_view, 8> kCauseNames = {
+    "device", "fork", "resample", "ipi", "software", "local", "notification", "unit"};
 
 enum class DropReason : std::uint8_t {
   MaskedNotLatched,      // a masked edge input keeps nothing (82093AA 3.2.4, "Interrupt Mask")
@@ -35,9 +37,9 @@ enum class DropReason : std::uint8_t {
   WrongPolarity,         // the entry takes this level for inactive (82093AA 3.2.4, INTPOL)
 };
 constexpr std::array<std::string_view, 13> kDropReasonNames = {
-    "masked-not-latched", "target-disabled", "no-such-target",         "no-route",
-    "illegal-vector",     "remap-fault",     "bus-master-off",         "messages-off",
-    "reserved-delivery",  "no-decode",       "presented-already",      "not-waiting",
+    "masked-not-latched", "target-disabled", "no-such-target",    "no-route",
+    "illegal-vector",     "remap-fault",     "bus-master-off",    "messages-off",
+    "reserved-delivery",  "no-decode",       "presented-already", "not-waiting",
     "wrong-polarity"};
 
 enum class CancelOp : std::uint8_t {
@@ -45,9 +47,10 @@ enum class CancelOp : std::uint8_t {
   Reset,       // a reset cleared it
   PbaCleared,  // the function's messages were disabled with it pending
   RteRewrite,  // the redirection entry or an input's trigger mode was rewritten
+  PirCleared,  // software cleared the vector's bit in a posted-interrupt descriptor
 };
-constexpr std::array<std::string_view, 4> kCancelOpNames = {"line-low", "reset", "pba-cleared",
-                                                            "rte-rewrite"};
+constexpr std::array<std::string_view, 5> kCancelOpNames = {"line-low", "reset", "pba-cleared",
+                                                            "rte-rewrite", "pir-cleared"};
 
 /// A rule that a guest or a device broke; counted and traced, and answered as specified.
 enum class GuestFault : std::uint8_t {
@@ -60,9 +63,35 @@ enum class GuestFault : std::uint8_t {
   ForbiddenValue,
 };
 constexpr std::array<std::string_view, 7> kGuestFaultNames = {
-    "unknown-register",      "wrong-access-size", "table-index-out-of-range",
-    "eoi-without-interrupt", "unclaimed-address", "general-protection",
-    "forbidden-value"};
+    "unknown-register",  "wrong-access-size",  "table-index-out-of-range", "eoi-without-interrupt",
+    "unclaimed-address", "general-protection", "forbidden-value"};
+
+/// Why a vCPU left the guest: basic exit reasons of VMX (SDM vol. 3, appendix C) and exit codes of
+/// SVM (APM vol. 2, appendix C) under one name where they mean the same.
+enum class ExitReason : std::uint8_t {
+  ExternalInterrupt,    // VMX 1, SVM 60h
+  InterruptWindow,      // VMX 7, SVM 64h
+  Hlt,                  // VMX 12, SVM 78h
+  Io,                   // VMX 30, SVM 7Bh
+  MsrWrite,             // VMX 32, SVM 7Ch
+  TprBelowThreshold,    // VMX 43
+  ApicAccess,           // VMX 44
+  VirtualizedEoi,       // VMX 45
+  ApicWrite,            // VMX 56
+  IncompleteIpi,        // SVM 401h
+  UnacceleratedAccess,  // SVM 402h
+};
+constexpr std::array<std::string_view, 11> kExitReasonNames = {"external-interrupt",
+                                                               "interrupt-window",
+                                                               "hlt",
+                                                               "io",
+                                                               "msr-write",
+                                                               "tpr-below-threshold",
+                                                               "apic-access",
+                                                               "virtualized-eoi",
+                                                               "apic-write",
+                                                               "incomplete-ipi",
+                                                               "unaccelerated-access"};
 
 template <class E, std::size_t N>
 constexpr std::string_view name_in(const std::array<std::string_view, N>& names, E value) {
@@ -72,5 +101,6 @@ constexpr std::string_view name_of(Cause cause) { return name_in(kCauseNames, ca
 constexpr std::string_view name_of(DropReason reason) { return name_in(kDropReasonNames, reason); }
 constexpr std::string_view name_of(CancelOp op) { return name_in(kCancelOpNames, op); }
 constexpr std::string_view name_of(GuestFault fault) { return name_in(kGuestFaultNames, fault); }
+constexpr std::string_view name_of(ExitReason reason) { return name_in(kExitReasonNames, reason); }
 
 }  // namespace irqfab

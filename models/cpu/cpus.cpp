@@ -112,6 +112,8 @@ void Cpus::on_line(const CpuLineChange& change, Env& env) {
       return on_sipi(change, env);
     case CpuLine::Smi:
       return on_smi(change, env);
+    case CpuLine::Run:
+      return;  // these CPUs are nobody's virtual ones
   }
 }
 

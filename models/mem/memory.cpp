@@ -11,6 +11,9 @@ void Memory::receive(PortId port, const Message& message, Env& env) {
     on_write(*write, env);
   } else if (const auto* read = std::get_if<BusRead>(&message)) {
     env.send(port, answer_to(*read, env));
+  } else if (const auto* post = std::get_if<PostInterrupt>(&message)) {
+    env.guest_error(GuestFault::UnclaimedAddress);
+    env.send(port, BusData{{}, post->tag, BusStatus::Error, post->span});
   }
 }
 

@@ -4,7 +4,8 @@
 // Models: a byte store that answers reads and takes posted writes in the order in which they
 // arrive. Bytes that nobody wrote read as zero. An interrupt's message that ends here was aimed at
 // no interrupt controller: the write takes effect, and the interrupt is over. Not modelled: caches
-// and coherence, memory types, ECC, atomic read-modify-write, protection.
+// and coherence, memory types, ECC, protection, atomic read-modify-write: posted-interrupt
+// descriptors are lines of a model of their own, and there are none here.
 #pragma once
 
 #include <array>

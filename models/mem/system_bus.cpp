@@ -11,7 +11,8 @@ SystemBus::SystemBus(const Config& config) : windows_(config.windows) {
 
 void SystemBus::receive(PortId port, const Message& message, Env& env) {
   if (const auto* data = std::get_if<BusData>(&message)) return on_answer(*data, env);
-  if (const auto* read = std::get_if<BusRead>(&message)) return on_read(port, *read, env);
+  if (const auto* read = std::get_if<BusRead>(&message)) return on_question(port, *read, env);
+  if (const auto* post = std::get_if<PostInterrupt>(&message)) return on_question(port, *post, env);
   const auto* write = std::get_if<BusWrite>(&message);
   if (write == nullptr) return;
   env.note(Event::BusRouted, write->span, write->address);
@@ -21,17 +22,18 @@ void SystemBus::receive(PortId port, const Message& message, Env& env) {
   if (write->span != kNoSpan) env.drop(write->span, DropReason::NoDecode);
 }
 
-void SystemBus::on_read(PortId port, const BusRead& read, Env& env) {
-  env.note(Event::BusRouted, read.span, read.address);
-  const Window* window = find(read.address);
+template <class Question>
+void SystemBus::on_question(PortId port, const Question& question, Env& env) {
+  env.note(Event::BusRouted, question.span, question.address);
+  const Window* window = find(question.address);
   if (window == nullptr) {
     env.guest_error(GuestFault::UnclaimedAddress);
-    BusData nothing{{}, read.tag, BusStatus::NoDecode, read.span};
+    BusData nothing{{}, question.tag, BusStatus::NoDecode, question.span};
     nothing.data.fill(0xFF);
     return env.send(port, nothing);
   }
-  BusRead forwarded = read;
-  forwarded.tag = remember(port, read.tag);
+  Question forwarded = question;
+  forwarded.tag = remember(port, question.tag);
   env.send(port_of(1, window->target), forwarded);
 }
 

@@ -1,9 +1,9 @@
-// The system interconnect as register accesses see it: CPUs, bridges and driver software on one side,
-// address windows on the other.
+// The system interconnect as register accesses see it: CPUs, bridges and driver software on one
+// side, address windows on the other.
 //
-// Models: positional decode by windows; an access that no window takes is a master abort: writes are
-// lost, reads return all ones (PCI 3.0, 3.7.4.3). Answers go back to whoever asked.
-// Not modelled: coherence, arbitration among initiators beyond the queue in front.
+// Models: positional decode by windows; an access that no window takes is a master abort: writes
+// are lost, reads return all ones (PCI 3.0, 3.7.4.3). Answers go back to whoever asked. Not
+// modelled: coherence, arbitration among initiators beyond the queue in front.
 #pragma once
 
 #include <array>
@@ -56,7 +56,9 @@ class SystemBus final {
 
   const Window* find(std::uint64_t address) const;
   Tag remember(PortId from, Tag tag);
-  void on_read(PortId port, const BusRead& read, Env& env);
+  /// A BusRead or a PostInterrupt.
+  template <class Question>
+  void on_question(PortId port, const Question& question, Env& env);
   void on_answer(const BusData& data, Env& env);
 
   std::vector<Window> windows_;  // ascending by base

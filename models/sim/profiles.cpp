@@ -1,5 +1,5 @@
-// The built-in profiles. Sources are named so that a reader can check them; "assumed" rows are those
-// for which no figure has been found, and results say how much of them rests on such rows.
+// The built-in profiles. Sources are named so that a reader can check them; "assumed" rows are
+// those for which no figure has been found, and results say how much of them rests on such rows.
 #include "models/sim/timing_table.hpp"
 
 namespace irqfab {
@@ -49,6 +49,11 @@ std::vector<PriceRow> device_and_bridge_rows() {
       {E::IrteHit, ns(5), ns(2), 0, kFree, K::Assumed,
        std::string(kPcieBench) + "a remapping hit costs less than the 13 ns resolution"},
       {E::Remapped, ns(5), ns(2), 0, kFree, K::Assumed, "as IrteHit"},
+      {E::Posted, ns(214), ns(10), 0, kFree, K::Assumed,
+       "no figure found for the atomic update of a descriptor: as MemoryRead"},
+      {E::NotificationSent, ns(5), ns(2), 0, kFree, K::Assumed, "as Remapped"},
+      {E::UnitEventSent, ns(5), ns(2), 0, kFree, K::Assumed, "as Remapped"},
+      {E::ComparatorSent, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},
   };
 }
 
@@ -59,7 +64,8 @@ std::vector<PriceRow> controller_and_cpu_rows() {
        "no figure found for a part with a memory-mapped message path"},
       {E::PirqRouted, ns(10), ns(2), 0, kFree, K::Assumed, "as PinLatched"},
       {E::PicAcknowledged, ns(630), ns(0), 0, kFree, K::Derived,
-       "8259A data sheet (231468), A.C. characteristics: two INTA pulses of at least 235 ns (TRLRH) "
+       "8259A data sheet (231468), A.C. characteristics: two INTA pulses of at least 235 ns "
+       "(TRLRH) "
        "with 160 ns between (TRHRL); a hub's own time is not published"},
       {E::MessageRouted, core(235), core(4), 64, kFree, K::Derived, kSgxStep},
       {E::IpiSent, core(235), core(0), 0, kFree, K::Derived, kSgxStep},
@@ -68,6 +74,21 @@ std::vector<PriceRow> controller_and_cpu_rows() {
       {E::HandlerEntered, core(700), core(0), 0, kFree, K::Derived, kSgxStep},
       {E::EoiWritten, core(40), core(0), 0, kFree, K::Assumed,
        "no bare-metal figure found for an EOI"},
+      {E::HandlerDispatched, core(50), core(0), 0, kFree, K::Assumed,
+       "no figure found: a table lookup and an indirect call"},
+      {E::PirRead, core(25), core(0), 0, kFree, K::Assumed,
+       "an atomic exchange of 64 bits in a line that the unit wrote last; as LockAcquired, and "
+       "more"},
+      {E::NotificationCleared, core(20), core(0), 0, kFree, K::Assumed, "as LockAcquired"},
+      {E::NotificationTaken, core(235), core(0), 0, kFree, K::Assumed,
+       "no figure found for the notification of a running guest; less than an interrupt's "
+       "delivery"},
+      {E::PirSynced, core(20), core(0), 0, kFree, K::Assumed, "as LockAcquired"},
+      {E::DoorbellRung, core(235), core(0), 0, kFree, K::Assumed, "as IpiSent"},
+      {E::EoiVirtualized, core(16), core(0), 0, kFree, K::Published,
+       "Linux 2017, vmexit tests: an access to the local APIC (CR8) without exit 11 to 17 cycles"},
+      {E::IpiVirtualized, core(100), core(0), 0, kFree, K::Assumed,
+       "no figure found: two table lookups and an atomic update by microcode"},
       {E::RemoteIrrCleared, ns(60), ns(0), 0, kFree, K::Assumed,
        "as IoapicSent: the way of the EOI message"},
   };
@@ -89,8 +110,9 @@ std::vector<PriceRow> software_rows() {
       {E::MsiInjected, ns(271), ns(0), 0, kFree, K::Derived,
        std::string(kKvmProbe) + "KVM_SIGNAL_MSI 571 ns, less a null ioctl of 300 ns"},
       {E::PinDriven, ns(165), ns(0), 0, kFree, K::Derived,
-       std::string(kKvmProbe) + "a pair of KVM_IRQ_LINE 929 ns, so 464 ns a call, less a null ioctl "
-                                "of 300 ns"},
+       std::string(kKvmProbe) +
+           "a pair of KVM_IRQ_LINE 929 ns, so 464 ns a call, less a null ioctl "
+           "of 300 ns"},
       {E::WorkQueued, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
       {E::WorkStarted, ns(100), ns(0), 0, kFree, K::Assumed, "no figure found"},
       {E::TaskSwitched, ns(1395), ns(0), 0, kFree, K::Derived,
@@ -101,6 +123,12 @@ std::vector<PriceRow> software_rows() {
       {E::VcpuEntered, core(1539), core(0), 0, kFree, K::Published,
        "Wanpeng Li, kvm list 2020, Skylake-SP: vmcall round trip 1539 cycles, an exit and an "
        "entry"},
+      {E::HostInterrupted, core(700), core(0), 0, kFree, K::Derived, kSgxStep},
+      {E::VmExited, core(0), core(0), 0, kFree, K::Derived,
+       "VcpuEntered holds the round trip: an exit and an entry"},
+      {E::VcpuLoaded, core(20), core(0), 0, kFree, K::Assumed, "as LockAcquired"},
+      {E::VcpuWoken, core(100), core(0), 0, kFree, K::Assumed,
+       "no figure found for the look through the list of blocked vCPUs"},
   };
 }
 
@@ -117,7 +145,8 @@ Profile x86_skl() {
 
 /// Every event takes one tick of one clock: for studying order and ties, not time.
 Profile unit() {
-  Profile profile{"unit", "every priced event takes 1 ns: for order and ties, not for time", {}, {}};
+  Profile profile{
+      "unit", "every priced event takes 1 ns: for order and ties, not for time", {}, {}};
   for (const PriceRow& row : x86_skl().rows) {
     profile.rows.push_back({row.event, ns(1), ns(1), row.queue_depth, kFree, K::Assumed, "unit"});
   }

@@ -35,9 +35,10 @@ void copy_data(void* to, const void* from, std::size_t size) {
   }
 }
 
-bool is_marker(const tlm::tlm_generic_payload& payload) {
+using Kind = InterruptExtension::Question;
+Kind question_of(const tlm::tlm_generic_payload& payload) {
   const auto* extension = payload.get_extension<InterruptExtension>();
-  return extension != nullptr && extension->marker;
+  return extension != nullptr ? extension->question : Kind::None;
 }
 
 BusStatus status_of(tlm::tlm_response_status response) {
@@ -94,12 +95,20 @@ void BusInitiatorEnd::carry(const Message& message, Time departure, std::uint16_
     transaction.extension.requester = read->requester;
     transaction.extension.span = read->span;
     transaction.extension.tag = read->tag;
-    transaction.extension.marker = false;
+    transaction.extension.question = Kind::None;
   } else if (const auto* marker = std::get_if<Marker>(&message)) {
     fill(transaction, tlm::TLM_IGNORE_COMMAND, 0, 0);
     transaction.extension.span = kNoSpan;
     transaction.extension.tag = marker->tag;
-    transaction.extension.marker = true;
+    transaction.extension.question = Kind::Marker;
+  } else if (const auto* posting = std::get_if<PostInterrupt>(&message)) {
+    fill(transaction, tlm::TLM_IGNORE_COMMAND, posting->address, sizeof(Bytes16));
+    transaction.extension.requester = posting->requester;
+    transaction.extension.span = posting->span;
+    transaction.extension.tag = posting->tag;
+    transaction.extension.question = Kind::Post;
+    transaction.extension.vector = posting->vector;
+    transaction.extension.urgency = posting->urgency;
   }
   request(transaction, departure, round);
 }
@@ -135,7 +144,7 @@ tlm::tlm_sync_enum BusInitiatorEnd::nb_transport_bw(tlm::tlm_generic_payload& pa
 
 void BusInitiatorEnd::answered(tlm::tlm_generic_payload& payload, Time time) {
   const auto* extension = payload.get_extension<InterruptExtension>();
-  if (extension->marker) {
+  if (extension->question == Kind::Marker) {
     station_.accept(port_, MarkerDone{extension->tag}, time, extension->round);
   } else {
     BusData data{{}, extension->tag, status_of(payload.get_response_status()), extension->span};
@@ -164,7 +173,7 @@ BusInitiatorEnd::Saved BusInitiatorEnd::save() const {
     const InterruptExtension& extension = transaction->extension;
     saved.push_back({payload.get_ref_count() > 0, payload.get_command(), payload.get_address(),
                      payload.get_data_length(), extension.requester, extension.span, extension.tag,
-                     extension.round, extension.marker});
+                     extension.round, extension.question, extension.vector, extension.urgency});
   }
   return saved;
 }
@@ -180,7 +189,9 @@ void BusInitiatorEnd::restore(const Saved& saved) {
     transaction.extension.span = question.span;
     transaction.extension.tag = question.tag;
     transaction.extension.round = question.round;
-    transaction.extension.marker = question.marker;
+    transaction.extension.question = question.kind;
+    transaction.extension.vector = question.vector;
+    transaction.extension.urgency = question.urgency;
     transaction.payload.acquire();
   }
   free_.clear();
@@ -220,7 +231,7 @@ tlm::tlm_sync_enum BusTargetEnd::nb_transport_fw(tlm::tlm_generic_payload& paylo
                                                  tlm::tlm_phase& phase, sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;  // END_RESP: nothing left to do
   const Time time = kernel_.after(delay);
-  if (!is_marker(payload) && refuse(payload)) return tlm::TLM_COMPLETED;
+  if (question_of(payload) == Kind::None && refuse(payload)) return tlm::TLM_COMPLETED;
   if (payload.is_write()) {
     put_write(payload, time);
     kernel_.disturb();
@@ -263,7 +274,15 @@ void BusTargetEnd::put_question(tlm::tlm_generic_payload& payload, Time time,
   const auto* extension = payload.get_extension<InterruptExtension>();
   const Tag tag = remember({&payload, done});
   const std::uint16_t round = round_of(extension, kernel_, time);
-  if (is_marker(payload)) return station_.accept(port_, Marker{tag}, time, round);
+  if (question_of(payload) == Kind::Marker) {
+    return station_.accept(port_, Marker{tag}, time, round);
+  }
+  if (question_of(payload) == Kind::Post) {
+    const PostInterrupt posting{payload.get_address(), tag,
+                                extension->span,       extension->requester,
+                                extension->vector,     extension->urgency};
+    return station_.accept(port_, posting, time, round);
+  }
   const SpanId span = extension != nullptr ? extension->span : kNoSpan;
   const auto size = static_cast<std::uint8_t>(payload.get_data_length());
   station_.accept(port_, BusRead{payload.get_address(), tag, span, requester_of(payload), size},
@@ -379,6 +398,12 @@ void ForeignTargetEnd::make(const Call& call) {
     // Calls are made in order, so whatever came before has landed.
     const std::uint16_t round = round_from_outside(kernel_.engine(), kernel_.now());
     station_.accept(port_, MarkerDone{marker->tag}, kernel_.now(), round);
+    return kernel_.disturb();
+  } else if (const auto* posting = std::get_if<PostInterrupt>(&call.message)) {
+    // No TLM-2.0 command means it.
+    const BusData refused{{}, posting->tag, BusStatus::Error, posting->span};
+    station_.accept(port_, refused, kernel_.now(),
+                    round_from_outside(kernel_.engine(), kernel_.now()));
     return kernel_.disturb();
   }
   socket->b_transport(transaction_.payload, delay);

@@ -3,8 +3,8 @@
 // of its station (what arrives).
 //
 // Posted writes are b_transport calls with an annotated delay; reads and markers, whose answers
-// come later, are nb_transport transactions with the phases BEGIN_REQ and BEGIN_RESP (base
-// protocol). Modules that know nothing of irqfab may stand at either end of a bus edge.
+// come later, and posts, are nb_transport transactions with the phases BEGIN_REQ and BEGIN_RESP
+// (base protocol). Modules that know nothing of irqfab may stand at either end of a bus edge.
 #pragma once
 
 #include <memory>
@@ -63,7 +63,9 @@ class BusInitiatorEnd final : public PortEnd, public tlm::tlm_bw_transport_if<> 
     SpanId span = kNoSpan;
     Tag tag{};
     std::uint16_t round = 0;
-    bool marker = false;
+    InterruptExtension::Question kind = InterruptExtension::Question::None;
+    Vector vector{};
+    Urgency urgency = Urgency::Normal;
   };
   /// Every transaction of the pool. Payloads live as long as the process, so restoring fills the
   /// same ones again and pointers to them hold.
