@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Do the tests bite? Inverts single lines of the models, one at a time, and runs the tests.
 
-    tests/inversions/invert.py SOURCE_DIR WORK_DIR [--count 50] [--seed 1] [--at FILE:LINE ...]
+    tests/inversions/invert.py SOURCE_DIR WORK_DIR [--of x86|remapping] [--count 50] [--seed 1]
+                               [--at FILE:LINE ...]
 
 Copies the sources to WORK_DIR, builds the test programs there once, then for each of `count`
-places, drawn with `seed` from all that can be inverted in FOLDERS: rewrites the one line, builds,
-runs the programs, and puts the line back. An inversion is caught if a test fails, crashes or does
+places, drawn with `seed` from all that can be inverted in a part of the models: rewrites the one
+line, builds, runs the programs, and puts the line back. An inversion is caught if a test fails, crashes or does
 not end within ten times the CPU time of the whole run; one that does not compile is no inversion
 and another is drawn. Survivors are printed with their line and must stand in survivors.txt, each
 with the reason why no test can or need tell. Not a part of ctest: it takes half an hour.
@@ -21,9 +22,14 @@ import shutil
 import subprocess
 import sys
 
-FOLDERS = ("models/cpu", "models/pci", "models/x86")
-# Interrupt remapping has tests of its own kind: interleavings, with mutants.
-EXCEPT = ("vtd_", "irte", "interrupt_entry_cache")
+# Interrupt remapping, posting and the virtualization of the APIC, by the beginnings of files.
+REMAPPING = ("vtd_", "irte", "interrupt_entry_cache", "posted_", "apicv", "avic", "virtual_apic",
+             "amdvi_", "hpet")
+PARTS = {
+    "x86": (("models/cpu", "models/pci", "models/x86"),
+            lambda name: not name.startswith(REMAPPING)),
+    "remapping": (("models/x86",), lambda name: name.startswith(REMAPPING)),
+}
 PROGRAMS = ("test_rules", "test_models", "test_conform")  # in the order in which they are tried
 # What may be wrong with one line. A pattern stands for what it matches, once.
 INVERSIONS = [
@@ -76,9 +82,10 @@ def places_in(source, file):
                 yield Place(file, number, line, after)
 
 
-def all_places(source):
-    files = sorted(p.relative_to(source) for folder in FOLDERS
-                   for p in (source / folder).rglob("*.?pp") if not p.name.startswith(EXCEPT))
+def all_places(source, part):
+    folders, belongs = PARTS[part]
+    files = sorted(p.relative_to(source) for folder in folders
+                   for p in (source / folder).rglob("*.?pp") if belongs(p.name))
     return [place for file in files for place in places_in(source, file)]
 
 
@@ -167,6 +174,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--of", choices=PARTS, default="x86", help="which part of the models")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at", action="append", default=[], help="FILE:LINE, instead of drawing")
@@ -178,7 +186,7 @@ def main():
     if not builds(work, *PROGRAMS):
         sys.exit("the sources do not build as they stand")
     limits = limits_of(work)
-    places = all_places(work)
+    places = all_places(work, args.of)
     if args.at:
         chosen = [p for p in places if f"{p.file}:{p.number}" in args.at]
     else:
