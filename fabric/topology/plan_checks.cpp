@@ -274,6 +274,19 @@ struct Use {
 
 bool raises(std::string_view op) { return op == "raise" || op == "line" || op == "msi.write"; }
 
+/// Devices whose messages steps may turn off, and with that INTx on.
+std::set<std::string_view> reconfigured_in(const Scenario& scenario) {
+  std::set<std::string_view> devices;
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    for (const scenario::Step& step : *steps) {
+      const scenario::Value* device = step.find("device");
+      if (device == nullptr || (step.op != "config.write" && step.op != "msi.capability")) continue;
+      devices.insert(device_in(std::get<std::string>(device->held)));
+    }
+  }
+  return devices;
+}
+
 /// Whatever raises interrupts of devices by name.
 std::vector<Use> uses_in(const Scenario& scenario) {
   std::vector<Use> uses;
@@ -320,10 +333,12 @@ void check_sharing(const X86Plan& plan, const Scenario& scenario, Findings& find
 
 void check_use(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
   std::set<std::string> used;
+  const auto reconfigured = reconfigured_in(scenario);
   for (const Use& use : uses_in(scenario)) {
     used.insert(use.device);
     const DevicePlan* device = plan.find(use.device);
     if (!use.intx || device == nullptr || !device->messages_on) continue;
+    if (reconfigured.count(use.device) > 0) continue;
     findings.note("silent-intx", use.where,
                   "the INTx of '" + use.device + "' stays off the wire: its " +
                       (device->by_msi() ? "MSI" : "MSI-X") + " is enabled");

@@ -391,6 +391,10 @@ TEST(Checks, AnIntxThatMessagesKeepOffTheWireIsNoted) {
   EXPECT_EQ(found[0].where.line, 5);
   const std::string line = "steps:\n  - line: { device: both, level: high }\n";
   EXPECT_EQ(codes(Built(machine + line).check()), Codes{"silent-intx"});
+  const std::string off =
+      "steps:\n  - config.write: { device: both, offset: 0xb2, size: 2, value: 0 }\n";
+  EXPECT_EQ(codes(Built(machine + off + "  - line: { device: both, level: high }\n").check()),
+            Codes{});
 }
 
 TEST(Checks, ATraceMayRaiseEveryDevice) {
