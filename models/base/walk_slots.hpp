@@ -12,6 +12,10 @@
 // which are older than the invalidation, but no younger message joins and nothing of it may be
 // cached.
 //
+// Deliveries. A message may have to be answered, too: an atomic update of memory is only over when
+// it has taken effect. It keeps its place on the list until then, so that nothing of its input
+// passes it and fences see it; deliveries of one input may follow each other unanswered.
+//
 // Key: what is fetched, an index or, where a walk has stages, a (stage, index) pair; each stage is
 // then a walk of its own. A model whose list is no longer than its slots always finds one for the
 // next stage.
@@ -60,6 +64,24 @@ class WalkSlots {
   /// Did a message have to wait for others after it was ready itself?
   enum class Turn : std::uint8_t { AtOnce, HeldForOrder };
 
+  /// What is older than a message that may leave, of its input: nothing, or deliveries only.
+  enum class Ahead : std::uint8_t { Nothing, Deliveries };
+
+  /// What became of a message that might leave.
+  class Departure {
+   public:
+    static Departure gone() { return Departure(Kind::Gone, Tag{}); }
+    static Departure stays() { return Departure(Kind::Stays, Tag{}); }  // to be offered again
+    static Departure delivery(Tag tag) { return Departure(Kind::Delivery, tag); }
+
+   private:
+    friend class WalkSlots;
+    enum class Kind : std::uint8_t { Gone, Stays, Delivery };
+    Departure(Kind kind, Tag tag) : kind_(kind), tag_(tag) {}
+    Kind kind_;
+    Tag tag_;
+  };
+
   /// `walks` fetches at once, at least 1; `listed` messages, at least 1.
   WalkSlots(unsigned walks, unsigned listed) : walks_(walks), list_(listed) {
     assert(walks > 0 && listed > 0);
@@ -100,6 +122,10 @@ class WalkSlots {
   void hold(PortId input, const Item& item) {
     append(Listed{item, epoch_, Tag{}, input, State::Held});
   }
+  /// Lists a message that is ready; release() or offer() afterwards. Needs has_room().
+  void ready(PortId input, const Item& item) {
+    append(Listed{item, epoch_, Tag{}, input, State::Landed});
+  }
   /// Is there a message of `input` that a new one must not overtake?
   bool holds_any_of(PortId input) const { return any_of_input(input, count_); }
 
@@ -127,17 +153,54 @@ class WalkSlots {
   /// input, oldest first, and takes it off the list.
   template <class Send>
   void release(Send&& send) {
+    offer([&](const Item& item, Turn turn, Ahead ahead) {
+      if (ahead == Ahead::Deliveries) return Departure::stays();
+      send(item, turn);
+      return Departure::gone();
+    });
+  }
+
+  /// Calls `Departure send(Item&, Turn, Ahead)` for each message that is ready and behind nothing
+  /// older of its input but deliveries, oldest first.
+  template <class Send>
+  void offer(Send&& send) {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count_; ++i) {
       Listed entry = list_[i];
-      if (entry.state != State::Walking && !any_of_input(entry.input, kept)) {
-        send(entry.item, entry.state == State::Held ? Turn::HeldForOrder : Turn::AtOnce);
-        continue;
+      if (is_ready(entry) && !waits_for_any_of(entry.input, kept)) {
+        const Turn turn = entry.state == State::Held ? Turn::HeldForOrder : Turn::AtOnce;
+        const Ahead ahead = any_of_input(entry.input, kept) ? Ahead::Deliveries : Ahead::Nothing;
+        const Departure departure = send(entry.item, turn, ahead);
+        if (departure.kind_ == Departure::Kind::Gone) continue;
+        if (departure.kind_ == Departure::Kind::Delivery) {
+          entry.state = State::Delivering;
+          entry.tag = departure.tag_;
+        }
       }
       if (entry.state == State::Landed) entry.state = State::Held;
       list_[kept++] = entry;
     }
     count_ = kept;
+  }
+
+  /// A tag that no delivery under way has; those of walks are lower.
+  Tag next_delivery() { return Tag{kDeliveries | (deliveries_++ & (kDeliveries - 1))}; }
+  static bool is_delivery(Tag tag) { return (raw(tag) & kDeliveries) != 0; }
+
+  /// A delivery has been answered: takes its message off the list and calls `apply(Item&)`. False
+  /// for a tag that is not under way. Release or offer afterwards.
+  template <class Apply>
+  bool finish(Tag tag, Apply&& apply) {
+    const auto end = list_.begin() + static_cast<std::ptrdiff_t>(count_);
+    const auto at = std::find_if(list_.begin(), end, [&](const Listed& entry) {
+      return entry.state == State::Delivering && entry.tag == tag;
+    });
+    if (at == end) return false;
+    Item item = at->item;
+    std::copy(at + 1, end, at);
+    --count_;
+    apply(item);
+    return true;
   }
 
   /// Makes the walks stale whose key `covers(key)`.
@@ -170,10 +233,13 @@ class WalkSlots {
 
  private:
   enum class State : std::uint8_t {
-    Walking,  // waits for the data of `tag`
-    Landed,   // ready; release() has not looked at it yet
-    Held,     // ready, behind an older message of its input
+    Walking,     // waits for the data of `tag`
+    Landed,      // ready; release() has not looked at it yet
+    Held,        // ready, behind an older message of its input
+    Delivering,  // has left, and its answer with `tag` has not come
   };
+  static constexpr std::uint32_t kDeliveries = 1u << 31;
+
   struct Listed {
     Item item{};
     Epoch epoch = 0;  // in which it arrived
@@ -188,6 +254,15 @@ class WalkSlots {
   bool any_of_input(PortId input, std::size_t among) const {
     return std::any_of(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(among),
                        [&](const Listed& entry) { return entry.input == input; });
+  }
+  static bool is_ready(const Listed& entry) {
+    return entry.state == State::Landed || entry.state == State::Held;
+  }
+  bool waits_for_any_of(PortId input, std::size_t among) const {
+    return std::any_of(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(among),
+                       [&](const Listed& entry) {
+                         return entry.input == input && entry.state != State::Delivering;
+                       });
   }
   void append(const Listed& entry) {
     assert(has_room());
@@ -206,6 +281,7 @@ class WalkSlots {
   std::vector<Listed> list_;  // likewise; the first count_ are in use, oldest first
   std::size_t count_ = 0;
   Epoch epoch_ = 0;
+  std::uint32_t deliveries_ = 0;  // so far, modulo 2^31
 };
 
 }  // namespace irqfab
