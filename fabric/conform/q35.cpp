@@ -27,7 +27,7 @@ class Q35Builder {
     q35_.lapics = add("lapics", lapics(), lapic_lanes(), 1);
     q35_.ioapic = add("ioapic0", ioapic(), {}, 1);
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
-    if (remaps()) vtd_ = add("vtd0", vtd(), {}, 0);
+    if (remaps()) vtd_ = add("vtd0", vtd(), {}, x86::VtdRemapper::kSources);
     memory_ = add("memory", mem::Memory::Config{0, kQ35Memory}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
     bridge_ = add("hb0", bridge(), {}, 1);

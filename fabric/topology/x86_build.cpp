@@ -39,7 +39,7 @@ class Builder {
     }
     if (plan_.has_pic()) pic_ = add("pic", pic(), {}, 1);
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
-    if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, 0);
+    if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, x86::VtdRemapper::kSources);
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
     if (plan_.has_pic()) pirq_ = add("pirq_router", x86::PirqRouter::Config{}, {}, 0);

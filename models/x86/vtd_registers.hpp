@@ -1,10 +1,11 @@
-// Registers and queue descriptors of a VT-d remapping unit, as far as interrupt remapping uses
-// them.
+// Registers and queue descriptors of a VT-d remapping unit, as far as interrupt remapping and
+// posting use them.
 //
 // Models: Intel VT-d specification, chapter "Register Descriptions", 6.5.2.7 "Interrupt Entry Cache
 // Invalidate Descriptor", 6.5.2.8 "Invalidation Wait Descriptor", and the fault reasons of 5.1.4.1
 // "Interrupt Remapping Fault Conditions".
-// Not modelled: everything that only DMA remapping uses.
+// Not modelled: everything that only DMA remapping uses, among it scalable mode (ECAP_REG.SMTS), so
+// that descriptors have 128 bits and IQA_REG.DW is reserved.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,22 @@ constexpr std::uint64_t ECAP_REG = 0x10;  // 64 bits
 constexpr std::uint64_t GCMD_REG = 0x18;
 constexpr std::uint64_t GSTS_REG = 0x1C;
 constexpr std::uint64_t FSTS_REG = 0x34;
+constexpr std::uint64_t FECTL_REG = 0x38;  // of the fault event; its message in the next three
+constexpr std::uint64_t FEDATA_REG = 0x3C;
+constexpr std::uint64_t FEADDR_REG = 0x40;
+constexpr std::uint64_t FEUADDR_REG = 0x44;
 constexpr std::uint64_t IQH_REG = 0x80;  // 64 bits
 constexpr std::uint64_t IQT_REG = 0x88;  // 64 bits
 constexpr std::uint64_t IQA_REG = 0x90;  // 64 bits
 constexpr std::uint64_t ICS_REG = 0x9C;
-constexpr std::uint64_t IRTA_REG = 0xB8;   // 64 bits
-constexpr std::uint64_t FRCD_REG = 0x220;  // 128 bits; where CAP_REG.FRO says
+constexpr std::uint64_t IECTL_REG = 0xA0;  // of the invalidation event, as of the fault event
+constexpr std::uint64_t IEDATA_REG = 0xA4;
+constexpr std::uint64_t IEADDR_REG = 0xA8;
+constexpr std::uint64_t IEUADDR_REG = 0xAC;
+constexpr std::uint64_t IQERCD_REG = 0xB0;  // 64 bits
+constexpr std::uint64_t IRTA_REG = 0xB8;    // 64 bits
+constexpr std::uint64_t FRCD_REG = 0x220;   // the first of 128 bits each; where CAP_REG.FRO says
+constexpr std::uint64_t kFaultRecordBytes = 16;
 
 using Word32 = std::uint32_t;
 
@@ -44,21 +55,32 @@ struct Gsts {
   using CFIS = Flag<23, Word32>;
 };
 struct Cap {
+  using PI = Flag<59>;        // interrupts are posted
   using NFR = Field<47, 40>;  // number of fault recording registers - 1
   using FRO = Field<33, 24>;  // their offset, in units of 16 bytes
 };
 struct Ecap {
   using MHMV = Field<23, 20>;  // largest index mask of a selective invalidation
+  using EIM = Flag<4>;         // extended interrupt mode
   using IR = Flag<3>;
   using QI = Flag<1>;
 };
 struct Fsts {
-  using IQE = Flag<4, Word32>;  // invalidation queue error
-  using PPF = Flag<1, Word32>;  // primary pending fault: some FRCD_REG.F is set
-  using PFO = Flag<0, Word32>;  // primary fault overflow
+  using FRI = Field<15, 8, Word32>;  // the record that set PPF
+  using IQE = Flag<4, Word32>;       // invalidation queue error
+  using PPF = Flag<1, Word32>;       // primary pending fault: some FRCD_REG.F is set
+  using PFO = Flag<0, Word32>;       // primary fault overflow
 };
+/// FECTL_REG and IECTL_REG.
+struct EventControl {
+  using IM = Flag<31, Word32>;  // interrupt mask
+  using IP = Flag<30, Word32>;  // interrupt pending
+};
+using EventData = Field<15, 0, Word32>;
+using EventAddress = Field<31, 2, Word32>;
 struct Irta {
   using IRTA = Field<63, 12>;
+  using EIME = Flag<11>;  // extended interrupt mode enable
   using S = Field<3, 0>;  // 2^(S + 1) entries
 };
 struct Iqa {
@@ -77,6 +99,8 @@ struct Frcd {
   using SID = Field<15, 0>;
 };
 
+using Iqei = Field<3, 0>;  // of IQERCD_REG: a QueueError
+
 /// FR of interrupt remapping faults.
 enum class FaultReason : std::uint8_t {
   RequestReserved = 0x20,       // a reserved field of the request is not zero
@@ -86,9 +110,24 @@ enum class FaultReason : std::uint8_t {
   IrteReserved = 0x24,          // a reserved field of a present IRTE is not zero
   CompatibilityBlocked = 0x25,  // compatibility format with CFIS clear
   SourceId = 0x26,              // the requester is not the one that the IRTE admits
+  DescriptorAccess = 0x27,      // the posted-interrupt descriptor could not be updated
+};
+/// Is a fault of this reason left out of the records by FPD of its IRTE ("qualified")?
+constexpr bool is_qualified(FaultReason reason) {
+  return reason == FaultReason::NotPresent || reason == FaultReason::IrteReserved ||
+         reason == FaultReason::SourceId || reason == FaultReason::DescriptorAccess;
+}
+
+/// IQERCD_REG.IQEI: why the invalidation queue stopped.
+enum class QueueError : std::uint8_t {
+  None,
+  InvalidTail,      // beyond the end of the queue
+  DescriptorFetch,  // the descriptor could not be read
+  InvalidType,
+  ReservedField,
 };
 
-/// 128-bit descriptors of the invalidation queue. Type is in bits 3:0 of the low half.
+/// 128-bit descriptors of the invalidation queue. The type is in bits 11:9 and 3:0 of the low half.
 enum class DescriptorType : std::uint8_t {
   ContextCache = 1,
   Iotlb = 2,
@@ -97,6 +136,11 @@ enum class DescriptorType : std::uint8_t {
 };
 constexpr std::uint64_t kDescriptorBytes = 16;
 using DescriptorTypeField = Field<3, 0>;
+using DescriptorTypeHigh = Field<11, 9>;
+constexpr DescriptorType type_of_descriptor(std::uint64_t low) {
+  return static_cast<DescriptorType>(DescriptorTypeHigh::get(low) << DescriptorTypeField::kWidth |
+                                     DescriptorTypeField::get(low));
+}
 struct IecDescriptor {
   using G = Flag<4>;  // 0: global, 1: the indices of IIDX and IM
   using IM = Field<31, 27>;

@@ -10,7 +10,12 @@ namespace irqfab::x86 {
 using vtd::FaultReason;
 
 VtdRemapper::VtdRemapper(const Config& config)
-    : config_(config), slots_(config.walks, config.waiting), cache_(config.iec_entries) {}
+    : config_(config),
+      slots_(config.walks, config.waiting),
+      cache_(config.iec_entries),
+      faults_(config.fault_records, config.collapsing) {
+  assert(config.fault_records > 0 && config.fault_records <= 64);
+}
 
 void VtdRemapper::receive(PortId port, const Message& message, Env& env) {
   const auto* write = std::get_if<BusWrite>(&message);
@@ -25,20 +30,22 @@ void VtdRemapper::receive(PortId port, const Message& message, Env& env) {
     if (write != nullptr) on_register_write(*write, env);
     if (read != nullptr) env.send(port, answer_to(*read, env));
   } else if (const auto* answer = std::get_if<BusData>(&message)) {
-    if (answer->tag == descriptor_tag()) {
+    if (Slots::is_delivery(answer->tag)) {
+      on_post_answer(*answer, env);
+    } else if (answer->tag == descriptor_tag()) {
       on_descriptor(*answer, env);
     } else {
       on_irte(answer->tag, *answer, env);
     }
-  } else if (std::holds_alternative<MarkerDone>(message)) {
-    on_marker_done(env);
+  } else if (const auto* done = std::get_if<MarkerDone>(&message)) {
+    on_marker_done(*done, env);
   }
 }
 
 void VtdRemapper::on_request(PortId input, const BusWrite& write, Env& env) {
   assert(!busy());
-  if (!is_msi_address(write.address) || !vtd::Gsts::IRES::is_set(GSTS_REG_)) {
-    return forward(input, Request{write, std::nullopt}, env);
+  if (!is_msi_address(write.address) || !vtd::Gsts::IRES::is_set(in_effect_)) {
+    return forward(input, Request{write}, env);
   }
   if (write.size != 4) {  // an interrupt request is one DWORD ("Interrupt Address Range")
     env.guest_error(GuestFault::WrongAccessSize);
@@ -47,13 +54,12 @@ void VtdRemapper::on_request(PortId input, const BusWrite& write, Env& env) {
   if (RemappableAddress::InterruptFormat::is_set(write.address)) {
     return on_remappable(input, write, env);
   }
-  // VT-d 5.1.4: the compatibility format passes only if software asked for it (CFI).
-  const bool passes = vtd::Gsts::CFIS::is_set(GSTS_REG_) ||
+  // VT-d 5.1.4: the compatibility format passes only if software asked for it (CFI), and never in
+  // extended interrupt mode.
+  const bool passes = (vtd::Gsts::CFIS::is_set(in_effect_) && mode() == InterruptMode::Xapic) ||
                       config_.quirks.has(Quirk::CompatibilityFormatPasses);
-  if (!passes) {
-    return block(write, FaultReason::CompatibilityBlocked, 0, env);
-  }
-  forward(input, Request{write, std::nullopt}, env);
+  if (!passes) return block(write, FaultReason::CompatibilityBlocked, 0, env);
+  forward(input, Request{write}, env);
 }
 
 void VtdRemapper::on_remappable(PortId input, const BusWrite& write, Env& env) {
@@ -92,7 +98,9 @@ void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
   std::memcpy(&irte.low, answer.data.data(), sizeof irte.low);
   std::memcpy(&irte.high, answer.data.data() + sizeof irte.low, sizeof irte.high);
   const bool read = answer.status == BusStatus::Ok;
-  if (read && !stale && irte.present() && !irte.malformed()) cache_.fill(index, irte);
+  if (read && !stale && irte.present() && !irte.malformed(mode(), config_.posting)) {
+    cache_.fill(index, irte);
+  }
 
   slots_.land(tag, [&](Request& request) {
     if (!read) {
@@ -102,7 +110,7 @@ void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
     env.note(Event::IrteFetched, request.write.span, index);
     return translate(irte, request, env) ? Slots::Next::ready() : Slots::Next::gone();
   });
-  slots_.release([&](const Request& request, Slots::Turn turn) { emit(request, turn, env); });
+  release(env);
   drain(env);
 }
 
@@ -111,50 +119,86 @@ bool VtdRemapper::translate(const Irte& irte, Request& request, Env& env) {
   std::optional<FaultReason> fault;
   if (!irte.present()) {
     fault = FaultReason::NotPresent;
-  } else if (irte.malformed()) {
+  } else if (irte.malformed(mode(), config_.posting)) {
     fault = FaultReason::IrteReserved;
   } else if (!irte.admits(request.write.requester.rid)) {
     fault = FaultReason::SourceId;
   }
+  request.unrecorded = irte.fault_processing_disabled();
   if (fault) {
-    if (irte.fault_processing_disabled()) {
-      block(request.write, env);
-    } else {
-      block(request.write, *fault, *request.index, env);
-    }
+    block(request, *fault, env);
     return false;
   }
-  const MsiMessage message = irte.message();
+  if (irte.posted()) {
+    request.post = irte.post_target();
+    return true;
+  }
+  const MsiMessage message = irte.message(mode());
   request.write.address = message.address;
   request.write.data = message.data;
   return true;
 }
 
 void VtdRemapper::forward(PortId input, const Request& request, Env& env) {
+  if (request.post) {
+    slots_.ready(input, request);
+    return release(env);
+  }
   if (slots_.holds_any_of(input)) return slots_.hold(input, request);
   emit(request, Slots::Turn::AtOnce, env);
+}
+
+void VtdRemapper::release(Env& env) {
+  slots_.offer([&](Request& request, Slots::Turn turn, Slots::Ahead ahead) {
+    if (request.post) return post(request, turn, env);
+    if (ahead == Slots::Ahead::Deliveries) return Slots::Departure::stays();
+    emit(request, turn, env);
+    return Slots::Departure::gone();
+  });
 }
 
 void VtdRemapper::emit(const Request& request, Slots::Turn turn, Env& env) {
   const SpanId span = request.write.span;
   if (turn == Slots::Turn::HeldForOrder && span != kNoSpan) env.note(Event::HeldForOrder, span);
   if (request.index) env.note(Event::Remapped, span, *request.index);
+  emitted_ = true;
   env.send(kOutput, request.write);
+}
+
+/// A message of the unit's own; it is not remapped.
+void VtdRemapper::emit(const MsiMessage& message, SpanId span, Env& env) {
+  emitted_ = true;
+  env.send(kOutput, BusWrite{message.address, message.data, span, {}, 4});
 }
 
 void VtdRemapper::block(const BusWrite& write, Env& env) {
   env.drop(write.span, DropReason::RemapFault);
 }
 
+/// By an entry, which may ask for no record of what is its own fault (FPD).
+void VtdRemapper::block(const Request& request, FaultReason reason, Env& env) {
+  if (request.unrecorded && is_qualified(reason)) return block(request.write, env);
+  block(request.write, reason, *request.index, env);
+}
+
 void VtdRemapper::block(const BusWrite& write, FaultReason reason, std::uint32_t index, Env& env) {
   if (!config_.quirks.has(Quirk::RemapFaultsUnrecorded)) {
-    faults_.record(reason, write.requester.rid, index);
+    const bool is_condition = !faults_.any_reported();
+    const auto outcome = faults_.record(reason, write.requester.rid, index);
+    if (outcome == vtd::FaultLog::Outcome::Recorded) {
+      env.note(Event::RemapFaulted, write.span, static_cast<std::uint64_t>(reason));
+      if (is_condition) raise(fault_event_, Source::FaultEvent, env);
+    }
   }
   block(write, env);
 }
 
 std::uint32_t VtdRemapper::table_entries() const {
   return std::uint32_t{2} << vtd::Irta::S::get(table_);
+}
+
+InterruptMode VtdRemapper::mode() const {
+  return vtd::Irta::EIME::is_set(table_) ? InterruptMode::Extended : InterruptMode::Xapic;
 }
 
 void VtdRemapper::held_spans(std::vector<SpanId>& out) const {
@@ -166,11 +210,15 @@ void VtdRemapper::held_spans(std::vector<SpanId>& out) const {
 bool operator==(const VtdRemapper& a, const VtdRemapper& b) {
   const auto registers = [](const VtdRemapper& unit) {
     return std::tie(unit.table_, unit.IRTA_REG_, unit.IQA_REG_, unit.IQH_REG_, unit.IQT_REG_,
-                    unit.GSTS_REG_, unit.ICS_REG_, unit.queue_state_, unit.fence_, unit.wait_low_,
-                    unit.wait_high_);
+                    unit.GSTS_REG_, unit.in_effect_, unit.ICS_REG_, unit.fault_event_,
+                    unit.invalidation_event_);
   };
-  return registers(a) == registers(b) && a.slots_ == b.slots_ && a.cache_ == b.cache_ &&
-         a.faults_ == b.faults_;
+  const auto progress = [](const VtdRemapper& unit) {
+    return std::tie(unit.queue_state_, unit.fence_, unit.wait_low_, unit.wait_high_,
+                    unit.command_state_, unit.command_fence_, unit.emitted_);
+  };
+  return registers(a) == registers(b) && progress(a) == progress(b) && a.slots_ == b.slots_ &&
+         a.cache_ == b.cache_ && a.faults_ == b.faults_;
 }
 
 }  // namespace irqfab::x86
