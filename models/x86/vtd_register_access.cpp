@@ -236,6 +236,7 @@ void VtdRemapper::write_GCMD_REG(std::uint32_t value, Env& env) {
   const bool changes_enable = Gsts::IRES::get(in_effect_) != Gcmd::IRE::get(value);
   if (sets_table) {
     table_ = IRTA_REG_;
+    slots_.invalidate([](std::uint32_t) { return true; });  // nothing joins a walk of the old table
     GSTS_REG_ = Gsts::IRTPS::set(GSTS_REG_, 0);
     in_effect_ = Gsts::IRTPS::set(in_effect_, 1);
   }
