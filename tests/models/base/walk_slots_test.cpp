@@ -217,5 +217,103 @@ TEST(WalkSlots, EqualityIgnoresWhatHasLeft) {
   EXPECT_FALSE(slots == fresh);
 }
 
+// ---- deliveries --------------------------------------------------------------------------------
+
+/// Offers everything; even items become deliveries. What left, in order.
+std::vector<int> offered(Slots& slots, std::vector<Tag>* tags = nullptr) {
+  std::vector<int> items;
+  slots.offer([&](int& item, Slots::Turn, Slots::Ahead ahead) {
+    if (item % 2 == 0) {
+      const Tag tag = slots.next_delivery();
+      if (tags != nullptr) tags->push_back(tag);
+      items.push_back(item);
+      return Slots::Departure::delivery(tag);
+    }
+    if (ahead == Slots::Ahead::Deliveries) return Slots::Departure::stays();
+    items.push_back(item);
+    return Slots::Departure::gone();
+  });
+  return items;
+}
+
+TEST(WalkSlots, ADeliveryKeepsItsPlaceUntilItIsAnswered) {
+  Slots slots(2, 4);
+  slots.ready(kA, 2);
+  std::vector<Tag> tags;
+  EXPECT_EQ(offered(slots, &tags), (std::vector<int>{2}));
+  EXPECT_TRUE(slots.holds_any_of(kA));
+  EXPECT_TRUE(offered(slots).empty()) << "only once";
+  int finished = 0;
+  EXPECT_TRUE(slots.finish(tags.at(0), [&](int& item) { finished = item; }));
+  EXPECT_EQ(finished, 2);
+  EXPECT_FALSE(slots.holds_any_of(kA));
+  EXPECT_FALSE(slots.finish(tags.at(0), [](int&) { FAIL(); }));
+}
+
+TEST(WalkSlots, DeliveriesOfOneInputFollowEachOtherAndOthersWaitForThem) {
+  Slots slots(2, 4);
+  for (const int item : {2, 4, 5, 6}) slots.ready(kA, item);
+  std::vector<Tag> tags;
+  EXPECT_EQ(offered(slots, &tags), (std::vector<int>{2, 4})) << "6 waits for 5";
+  EXPECT_TRUE(slots.finish(tags.at(1), [](int&) {}));
+  EXPECT_TRUE(offered(slots, &tags).empty());
+  EXPECT_TRUE(slots.finish(tags.at(0), [](int&) {}));
+  EXPECT_EQ(offered(slots, &tags), (std::vector<int>{5, 6}));
+}
+
+TEST(WalkSlots, ADeliveryWaitsForAnOlderWalkOfItsInputOnly) {
+  Slots slots(2, 4);
+  const Tag walk = start(slots, kKey, kA, 1);
+  slots.ready(kA, 2);
+  slots.ready(kB, 4);
+  EXPECT_EQ(offered(slots), (std::vector<int>{4}));
+  land(slots, walk);
+  EXPECT_EQ(offered(slots), (std::vector<int>{1, 2}));
+}
+
+TEST(WalkSlots, ReleaseLeavesWhatIsBehindADelivery) {
+  Slots slots(2, 4);
+  slots.ready(kA, 2);
+  slots.ready(kA, 3);
+  std::vector<Tag> tags;
+  offered(slots, &tags);
+  EXPECT_TRUE(released(slots).empty());
+  slots.finish(tags.at(0), [](int&) {});
+  const auto items = released(slots);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].first, 3);
+  EXPECT_EQ(items[0].second, Slots::Turn::HeldForOrder);
+}
+
+TEST(WalkSlots, AReadyMessageThatLeavesAtOnceWasNotHeld) {
+  Slots slots(2, 4);
+  slots.ready(kA, 3);
+  const auto items = released(slots);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].second, Slots::Turn::AtOnce);
+}
+
+TEST(WalkSlots, AFenceSeesDeliveries) {
+  Slots slots(2, 4);
+  slots.ready(kA, 2);
+  std::vector<Tag> tags;
+  offered(slots, &tags);
+  const Epoch fence = slots.fence();
+  slots.ready(kB, 4);
+  offered(slots, &tags);
+  EXPECT_TRUE(slots.any_older_than(fence));
+  slots.finish(tags.at(0), [](int&) {});
+  EXPECT_FALSE(slots.any_older_than(fence)) << "the other is younger";
+}
+
+TEST(WalkSlots, TagsOfDeliveriesAreNoTagsOfWalks) {
+  Slots slots(2, 4);
+  EXPECT_FALSE(Slots::is_delivery(slots.start(kKey)));
+  const Tag first = slots.next_delivery();
+  EXPECT_TRUE(Slots::is_delivery(first));
+  EXPECT_TRUE(Slots::is_delivery(slots.next_delivery()));
+  EXPECT_NE(first, slots.next_delivery());
+}
+
 }  // namespace
 }  // namespace irqfab
