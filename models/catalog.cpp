@@ -46,6 +46,8 @@ const std::array<ModelRow, kModelCount>& rows() {
                      Event::HandlerEntered),
       row<kvm::KvmHost>("kvm", "a VM of KVM: its irqchip, and the host threads that inject",
                         R::Route, T::SetPending, Event::MsiInjected),
+      row<x86::Hpet>("hpet", "high precision event timers (IA-PC HPET 1.0a)", R::Source, T::Device,
+                     Event::ComparatorSent),
   }};
   return all;
 }

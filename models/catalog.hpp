@@ -18,6 +18,7 @@
 #include "models/pci/traffic.hpp"
 #include "models/sim/key.hpp"
 #include "models/x86/apic_bus.hpp"
+#include "models/x86/hpet.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/lapic.hpp"
 #include "models/x86/pic.hpp"
@@ -27,12 +28,11 @@
 namespace irqfab {
 
 /// What a component is configured with says which model it is. The order is that of catalog().
-using ModelConfig =
-    std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
-                 pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config,
-                 mem::Memory::Config, x86::VtdRemapper::Config, x86::IoApic::Config,
-                 x86::Pic::Config, x86::PirqRouter::Config, x86::ApicBus::Config,
-                 x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config>;
+using ModelConfig = std::variant<
+    pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config, pci::Bridge::Config,
+    pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config, x86::VtdRemapper::Config,
+    x86::IoApic::Config, x86::Pic::Config, x86::PirqRouter::Config, x86::ApicBus::Config,
+    x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -97,6 +97,11 @@ struct CoreOf<cpu::Cpus::Config> {
 template <>
 struct CoreOf<kvm::KvmHost::Config> {
   using type = kvm::KvmHost;
+};
+
+template <>
+struct CoreOf<x86::Hpet::Config> {
+  using type = x86::Hpet;
 };
 
 struct ModelRow {
