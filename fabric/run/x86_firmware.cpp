@@ -155,9 +155,9 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   }
   auto& unit =
       machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
-  constexpr std::uint32_t kTableOf65536 = 15;  // 2^(15 + 1) entries
-  unit.write_register(vtd::IRTA_REG, topology::kRemapTable | kTableOf65536, env);
-  unit.write_register(vtd::IRTA_REG + 4, 0, env);
+  const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, x86.plan.apic);
+  unit.write_register(vtd::IRTA_REG, static_cast<std::uint32_t>(table), env);
+  unit.write_register(vtd::IRTA_REG + 4, static_cast<std::uint32_t>(table >> 32), env);
   unit.write_register(vtd::IQA_REG, topology::kRemapQueue, env);
   unit.write_register(vtd::IQA_REG + 4, 0, env);
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);

@@ -5,7 +5,9 @@
 #include "fabric/run/observe.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
+#include "fabric/scenario/phrases.hpp"
 #include "fabric/topology/pci_plan.hpp"
+#include "models/x86/irte.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -33,6 +35,11 @@ std::optional<std::uint64_t> pin_of_irq(std::uint64_t irq) {
   return irq;
 }
 
+std::optional<std::size_t> hpet_of(const topology::Topology& topology) {
+  if (topology::find_component<x86::Hpet::Config>(topology) == nullptr) return std::nullopt;
+  return topology::index_of<x86::Hpet::Config>(topology);
+}
+
 }  // namespace
 
 X86Steps::X86Steps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log)
@@ -40,8 +47,10 @@ X86Steps::X86Steps(Machine& machine, const topology::X86Machine& x86, const Hand
       x86_(x86),
       driver_(topology::index_of<cpu::Driver::Config>(x86.topology)),
       lapics_(topology::index_of<x86::LapicBank::Config>(x86.topology)),
-      settling_(machine, lapics_),
-      cpu_steps_(machine, x86, log, settling_) {}
+      hpet_(hpet_of(x86.topology)),
+      settling_(machine, lapics_, hpet_),
+      cpu_steps_(machine, x86, log, settling_),
+      vtd_steps_(machine, x86, settling_) {}
 
 std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
   auto row = do_step(step);
@@ -68,6 +77,7 @@ std::optional<ExpectationRow> X86Steps::do_step(const Step& step) {
   const ValueMap& args = step.args;
   if (step.op == "expect") return observe(step);
   if (CpuSteps::knows(step.op)) return cpu_steps_.perform(step);
+  if (VtdSteps::knows(step.op)) return vtd_steps_.perform(step);
   if (step.op == "wait") {
     wait(number(args, "time"));
     return std::nullopt;
@@ -85,6 +95,10 @@ std::optional<ExpectationRow> X86Steps::do_step(const Step& step) {
   if (step.op == "pirq.route") {
     const x86::Pirq pirq{static_cast<std::uint8_t>(text(args, "pirq").front() - 'A')};
     access(topology::kPirqPage + x86::PirqRouter::register_of(pirq), number(args, "value"), 1);
+  }
+  if (step.op == "hpet.write") {
+    const bool half = text(args, "size") == "4";
+    access(topology::kHpetPage + number(args, "reg"), number(args, "value"), half ? 4 : 8);
   }
   if (step.op == "msix.entry") write_entry(args);
   if (step.op == "msix.mask") access(table_of(args) + 12, 1, 4);
@@ -174,8 +188,15 @@ void X86Steps::write_message(const ValueMap& args) {
   const auto at = std::find_if(components.begin(), components.end(),
                                [&](const auto& component) { return component.name == bridge; });
   const Requester requester{HostBridgeId(static_cast<std::uint16_t>(plan.bridge)), plan.requester};
+  const auto size = static_cast<std::uint8_t>(text(args, "size").front() - '0');
+  std::uint64_t address = number(args, "address");
+  if (const auto handle = optional_number(args, "handle")) {
+    address = topology::remappable_address(static_cast<std::uint32_t>(*handle));
+    address = x86::RemappableAddress::SHV::set(address, has(args, "subhandle"));
+  }
+  const std::uint64_t data = optional_number(args, "data").value_or(number(args, "subhandle"));
   machine_.put(static_cast<std::size_t>(at - components.begin()), kStepsLink,
-               BusWrite{number(args, "address"), number(args, "data"), kNoSpan, requester, 4});
+               BusWrite{address, data, kNoSpan, requester, size});
 }
 
 void X86Steps::raise(const ValueMap& args) {
@@ -221,7 +242,9 @@ ExpectationRow X86Steps::observe(const Step& step) {
   observe_x86(step.args, machine_.core<x86::LapicBank>(lapics_),
               machine_.core<x86::IoApic>(topology::ioapic_component(x86_.topology, ioapic)), row);
   cpu_steps_.observe(step.args, row);
+  vtd_steps_.observe(step.args, row);
   compare_board(step.args, row);
+  observe_hpet(step.args, row);
   observe_pci(step.args, row);
   row.text = place_of(step) + " " + row.text;
   return row;
@@ -251,6 +274,17 @@ void X86Steps::compare_board(const ValueMap& args, ExpectationRow& row) {
     const x86::PicChip& chip = pic.chip(master ? x86::PicRole::Master : x86::PicRole::Slave);
     compare(row, name, hexadecimal(number(*fields, "value")), hexadecimal((chip.*read)()));
   }
+}
+
+void X86Steps::observe_hpet(const ValueMap& args, ExpectationRow& row) {
+  const ValueMap* fields = map(args, "hpet.reg");
+  if (fields == nullptr) return;
+  const std::uint64_t offset = number(*fields, "reg");
+  SetupEnv aside(machine_.engine().now());
+  const std::uint64_t found =
+      machine_.core<x86::Hpet>(*hpet_).read(static_cast<std::uint32_t>(offset), 8, aside);
+  compare(row, scenario::write_register(offset, scenario::hpet_registers()),
+          hexadecimal(number(*fields, "value")), hexadecimal(found));
 }
 
 void X86Steps::observe_pci(const ValueMap& args, ExpectationRow& row) {

@@ -8,6 +8,7 @@
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
 #include "fabric/run/settling.hpp"
+#include "fabric/run/vtd_steps.hpp"
 #include "fabric/topology/x86_build.hpp"
 
 namespace irqfab::run {
@@ -43,6 +44,7 @@ class X86Steps {
   ExpectationRow observe(const scenario::Step& step);
   topology::FunctionPlan function(const scenario::ValueMap& args) const;
   const pci::PciFunctions& functions_of(const topology::FunctionPlan& function);
+  void observe_hpet(const scenario::ValueMap& args, ExpectationRow& row);
   void observe_pci(const scenario::ValueMap& args, ExpectationRow& row);
   std::uint64_t table_of(const scenario::ValueMap& args) const;
   /// The function's page of configuration space.
@@ -52,8 +54,10 @@ class X86Steps {
   Machine& machine_;
   const topology::X86Machine& x86_;
   std::size_t driver_, lapics_;
+  std::optional<std::size_t> hpet_;
   Settling settling_;
   CpuSteps cpu_steps_;
+  VtdSteps vtd_steps_;
 };
 
 }  // namespace irqfab::run

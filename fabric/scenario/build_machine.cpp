@@ -103,6 +103,10 @@ void build_machine(const Node& root, Building& to) {
   build_cpus(map, to);
   if (text_at(map, "interrupts") == "pic") machine.interrupts = Interrupts::Pic;
   build_ioapics(map, to);
+  if (const Node* hpet = map.find("hpet")) {
+    machine.hpet = Hpet{static_cast<unsigned>(number_at(*hpet, "comparators")),
+                        *parse_bdf(text_at(*hpet, "requester")), place_of_key(map, "hpet", to)};
+  }
   build_pci(map, to);
 }
 

@@ -33,6 +33,15 @@ Value build_value(const Node& node, const Shape& shape, Building& to) {
     case Kind::IoapicRegister:
       value.held = *parse_register(node.text, ioapic_registers(), kIoapicIndexes);
       break;
+    case Kind::VtdRegister:
+      value.held = *parse_register(node.text, vtd_registers(), kVtdPage);
+      break;
+    case Kind::HpetRegister:
+      value.held = *parse_register(node.text, hpet_registers(), kHpetPage);
+      break;
+    case Kind::Bdf:
+      value.held = std::uint64_t{raw(*parse_bdf(node.text))};
+      break;
     case Kind::Answer:
       value.held = *parse_answer(node.text);
       break;
@@ -238,9 +247,13 @@ Step build_step(const Node& map, Building& to) {
     if (step.op == "expect") check_observed(body, to);
     check_entry(body, to);
     check_board(key, body, to);
+    check_unit_step(key, body, to);
     if (step.op == "io.write") check_value(body, text_at(body, "size").front() - '0', to);
     if (step.op != "expect") return step;
-    for (const auto& [name, fields] : body.entries) check_board(name, fields, to);
+    for (const auto& [name, fields] : body.entries) {
+      check_board(name, fields, to);
+      check_unit_step(name, fields, to);
+    }
   }
   return step;
 }

@@ -31,6 +31,9 @@ void build_workload(const Node& root, Building& to);
 void build_handlers(const Node& root, Building& to);
 void build_during(const Node& root, Building& to);
 void build_steps(const Node* list, std::vector<Step>& steps, Building& to);
+/// Of a step, or of what one observes: errors that its fields together make, where they are about the
+/// remapping unit, messages or the HPET.
+void check_unit_step(const Node& key, const Node& fields, Building& to);
 /// An eventfd that no irqfd uses is a misspelt one.
 void check_eventfds(const Node& root, Building& to);
 void build_expectations(const Node& root, Building& to);

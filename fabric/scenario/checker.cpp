@@ -153,6 +153,10 @@ MaybeFault scalar_fault(const Shape& shape, const Node& node) {
       return fault_of(parse_register(text, lapic_registers(), kLapicPage));
     case Kind::IoapicRegister:
       return fault_of(parse_register(text, ioapic_registers(), kIoapicIndexes));
+    case Kind::VtdRegister:
+      return fault_of(parse_register(text, vtd_registers(), kVtdPage));
+    case Kind::HpetRegister:
+      return fault_of(parse_register(text, hpet_registers(), kHpetPage));
     case Kind::Answer:
       return fault_of(parse_answer(text));
     case Kind::List:

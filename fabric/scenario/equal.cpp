@@ -59,13 +59,18 @@ struct Same {
     return std::tie(a.pins, a.version, a.inputs) == std::tie(b.pins, b.version, b.inputs);
   }
 
+  static bool same(const std::optional<Hpet>& a, const std::optional<Hpet>& b) {
+    if (!a || !b) return a.has_value() == b.has_value();
+    return std::tie(a->comparators, a->requester) == std::tie(b->comparators, b->requester);
+  }
+
   static bool same(const Machine& a, const Machine& b) {
     const auto plain = [](const Machine& m) {
       return std::tie(m.arch, m.path, m.cpus, m.sockets, m.apic, m.idle, m.tick, m.off_every,
                       m.off_length, m.interrupts);
     };
     return plain(a) == plain(b) && same(a.ioapics, b.ioapics) &&
-           same(a.host_bridges, b.host_bridges) && same(a.host, b.host);
+           same(a.host_bridges, b.host_bridges) && same(a.hpet, b.hpet) && same(a.host, b.host);
   }
 
   static bool same(const Affinity& a, const Affinity& b) {

@@ -4,7 +4,7 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kInterruptsOff, kIoapic, kHostBridge, kBridge, kDevice, kMsi,
+extern const Table kMachine, kInterruptsOff, kIoapic, kHpet, kHostBridge, kBridge, kDevice, kMsi,
     kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
@@ -110,6 +110,9 @@ constexpr Key kMachineKeys[] = {
     optional("ioapics", list_of(kIoapicMap), "one, with 24 pins",
              "The IOAPICs, the first at 0xfec00000 and each further one a page above. Host bridges "
              "use them in turn."),
+    optional("hpet", map_of(kHpet), "none",
+             "An HPET, at 0xfed00000. Its comparators interrupt through the first IOAPIC, or with "
+             "messages of their own."),
     later("host", "paths through a modelled host"),
 };
 
@@ -126,6 +129,12 @@ constexpr Key kIoapicKeys[] = {
               "`asserted`: drivers say whether an input is asserted, the polarity bit is storage. "
               "`wired`: pins have a level, low for an assertion from pin 16 on and high below, and "
               "the polarity bit says which is active."),
+};
+
+constexpr Key kHpetKeys[] = {
+    defaulted("comparators", number(1, 8), "3", "How many; the first is periodic, too."),
+    defaulted("requester", of(Kind::Bdf), "f0:0f.0",
+              "The requester id of its messages, on the first host bridge."),
 };
 
 constexpr Key kHostBridgeKeys[] = {
@@ -236,6 +245,7 @@ constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
                                   "Stretches in which a CPU takes no interrupt.",
                                   rows(kInterruptsOffKeys)};
 constexpr Table kIoapic = {"ioapic", "in an IOAPIC", "An I/O APIC.", rows(kIoapicKeys)};
+constexpr Table kHpet = {"hpet", "in 'hpet'", "High precision event timers.", rows(kHpetKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
 constexpr Table kBridge = {"bridge", "in a bridge", "A bridge below a host bridge.",

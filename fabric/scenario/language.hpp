@@ -38,6 +38,8 @@ enum class Kind : std::uint8_t {
   Expectation,
   LapicRegister,
   IoapicRegister,
+  VtdRegister,
+  HpetRegister,
   Answer,
   List,    // of `item`
   Map,     // of `table`

@@ -1,6 +1,6 @@
 // The architectural level of the language: operations and what can be observed, in the spelling of
 // the specifications and of the kernel's interface.
-#include "fabric/scenario/language.hpp"
+#include "fabric/scenario/language_parts.hpp"
 
 namespace irqfab::scenario {
 namespace {
@@ -12,18 +12,14 @@ extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMa
     kRegisterState, kMsrState, kCpuState, kCpuHandlers, kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute,
     kIoapicRegState, kPicState;
 
-constexpr std::uint64_t kMaxConfig = 0xfff;
-constexpr std::uint64_t kMax16 = 0xffff, kMax32 = 0xffff'ffff, kMax64 = ~std::uint64_t{0};
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
 constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those that it does not take
 
 constexpr Word kLevels[] = {{"low"}, {"high"}};
-constexpr Word kModes[] = {{"fixed"}, {"lowest"}, {"smi"}, {"nmi"}, {"init"}, {"extint"}};
-constexpr Word kDestModes[] = {{"physical"}, {"logical"}};
-constexpr Word kTriggers[] = {{"edge"}, {"level"}};
 constexpr Word kPolarities[] = {{"high"}, {"low"}};
 constexpr Word kPicChips[] = {{"master"}, {"slave"}};
 constexpr Word kSizes[] = {{"1"}, {"2"}, {"4"}};
+constexpr Word kMessageSizes[] = {{"1"}, {"2"}, {"4"}, {"8"}};
 constexpr Word kPirqs[] = {{"A"}, {"B"}, {"C"}, {"D"}, {"E"}, {"F"}, {"G"}, {"H"}};
 constexpr Word kChips[] = {{"ioapic"}, {"pic_master"}, {"pic_slave"}};
 
@@ -31,8 +27,6 @@ constexpr Word kLocalPins[] = {{"LINT0"}, {"LINT1"}, {"thermal"}, {"performance"
 constexpr Word kInstructions[] = {{"nop"}, {"sti"}, {"cli"}, {"hlt"}, {"mov ss"}};
 constexpr Word kCpuStates[] = {{"running"}, {"in handler"}, {"halted"}, {"waiting for SIPI"}};
 
-constexpr Shape kVector = bits(255);
-constexpr Shape kFlag = of(Kind::Flag);
 constexpr Shape kCpu = of(Kind::Cpu);
 constexpr Shape kDevice = of(Kind::Function);
 constexpr Shape kEventfd = of(Kind::Id);
@@ -80,6 +74,18 @@ constexpr Key kSteps[] = {
     choice("kvm.signal_msi", map_of(kSignalMsi), "KVM_SIGNAL_MSI."),
     choice("kvm.irq_line", map_of(kIrqLine), "KVM_IRQ_LINE_STATUS."),
     choice("eventfd.write", map_of(kEventfdWrite), "A thread adds 1 to an eventfd."),
+    choice("vtd.enable", map_of(kVtdEnable),
+           "Firmware gives the remapping unit a table at 0x200000 and a queue of 256 descriptors "
+           "at 0x400000, and enables both."),
+    choice("vtd.irte", map_of(kVtdIrte),
+           "Software writes an entry of the interrupt remapping table, high half first."),
+    choice("vtd.write", map_of(kVtdWrite), "Software writes a register of the remapping unit."),
+    choice("vtd.read", map_of(kVtdRead), "Software reads a register of the remapping unit."),
+    choice("vtd.invalidate", map_of(kVtdInvalidate),
+           "Software queues an interrupt entry cache invalidation."),
+    choice("vtd.wait", map_of(kVtdWait), "Software queues an invalidation wait."),
+    choice("vtd.descriptor", map_of(kVtdDescriptor), "Software queues these 128 bits."),
+    choice("hpet.write", map_of(kHpetWrite), "Software writes a register of the HPET."),
     choice("wait", duration(0), "Nothing is done for this long."),
     choice("expect", map_of(kObservables), "What must hold now, once nothing moves."),
     later("mark", "the explorer"),
@@ -93,7 +99,6 @@ constexpr Key kSteps[] = {
     later("rtas.*", "POWER's firmware calls"),
     later("evtchn.*", "Xen event channels"),
     later("xen.*", "Xen hypercalls"),
-    later("vtd.*", "steps of the VT-d remapper"),
 };
 
 constexpr Key kRegisterWriteKeys[] = {
@@ -130,8 +135,14 @@ constexpr Key kCpuAcceptKeys[] = {
 };
 constexpr Key kMsiWriteKeys[] = {
     required("device", kDevice, "Who writes."),
-    required("address", bits(kMax64), "Where."),
-    required("data", bits(kMax32), "What is written, four bytes."),
+    choice("address", bits(kMax64), "Where.").needing("data"),
+    choice("handle", number(0, kMax16),
+           "The address that names this entry of a remapping table, in remappable format."),
+    optional("subhandle", number(0, kMax16), "SHV is clear", "SHV, and the low bits of the data.")
+        .beside("handle"),
+    optional("data", bits(kMax64), "the subhandle", "What is written."),
+    defaulted("size", one_of(kMessageSizes), "4",
+              "Bytes; a write of another size is no interrupt request."),
 };
 constexpr Key kIoapicWriteKeys[] = {
     required("reg", of(Kind::IoapicRegister), "The register."),
@@ -267,6 +278,13 @@ constexpr Key kObservableKeys[] = {
     optional("msix.PBA", map_of(kPba), "not checked", "The pending bits of a device."),
     optional("msi.pending", map_of(kMsiPending), "not checked", "The pending bits of MSI."),
     optional("pci.config", map_of(kConfigState), "not checked", "Bytes of configuration space."),
+    optional("vtd.reg", map_of(kVtdRegState), "not checked", "A register of the remapping unit."),
+    optional("vtd.fault", map_of(kVtdFault), "not checked",
+             "A fault record of the remapping unit."),
+    optional("vtd.queue", map_of(kVtdQueue), "not checked", "Its invalidation queue."),
+    optional("vtd.cache", map_of(kVtdCache), "not checked", "Its interrupt entry cache."),
+    optional("memory", map_of(kMemoryState), "not checked", "Bytes of memory."),
+    optional("hpet.reg", map_of(kHpetRegState), "not checked", "A register of the HPET."),
     optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
 };
 constexpr Shape kVectorList = list_of(kVector);
@@ -333,7 +351,8 @@ constexpr Table kMsrWrite = {"msr.write", "in 'msr.write'", "", rows(kMsrWriteKe
 constexpr Table kCpuWrite = {"cpu.write", "in 'cpu.write'", "", rows(kCpuWriteKeys)};
 constexpr Table kCpuExecute = {"cpu.execute", "in 'cpu.execute'", "", rows(kCpuExecuteKeys)};
 constexpr Table kCpuAccept = {"cpu.accept", "in 'cpu.accept'", "", rows(kCpuAcceptKeys)};
-constexpr Table kMsiWrite = {"msi.write", "in 'msi.write'", "", rows(kMsiWriteKeys)};
+constexpr Table kMsiWrite = {"msi.write", "in 'msi.write'", "", rows(kMsiWriteKeys),
+                             "what is written"};
 constexpr Table kIoapicWrite = {"ioapic.write", "in 'ioapic.write'", "", rows(kIoapicWriteKeys)};
 constexpr Table kIoapicEoi = {"ioapic.eoi", "in 'ioapic.eoi'", "", rows(kIoapicEoiKeys)};
 constexpr Table kIoWrite = {"io.write", "in 'io.write'", "", rows(kIoWriteKeys)};

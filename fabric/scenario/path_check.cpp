@@ -34,7 +34,8 @@ void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnost
 /// What only the machine itself has: CPUs whose every instruction counts.
 bool is_of_bare_metal(std::string_view name) {
   return starts_with(name, "cpu.") || starts_with(name, "msr") || name == "lapic.pin" ||
-         name == "lapic.reg" || name == "msi.write";
+         name == "lapic.reg" || name == "msi.write" || name == "memory" ||
+         starts_with(name, "vtd.") || starts_with(name, "hpet.");
 }
 
 void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
@@ -53,6 +54,26 @@ void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Dia
   }
 }
 
+/// What speaks of a remapping unit needs one.
+void check_remapping(const std::vector<Step>& steps, std::string_view arch, Diagnostics& found) {
+  if (starts_with(arch, "x86-")) return;
+  const auto refuse = [&](const SourceRange& where, const std::string& name) {
+    found.push_back(diagnostic(
+        where, "no-remapping",
+        quote(name) + " is about a remapping unit, and '" + std::string(arch) + "' has none",
+        "'arch: x86-ir' in 'machine'"));
+  };
+  for (const Step& step : steps) {
+    if (starts_with(step.op, "vtd.")) refuse(step.where, step.op);
+    const Value* handle = step.op == "msi.write" ? step.find("handle") : nullptr;
+    if (handle != nullptr) refuse(handle->where, "handle");
+    if (step.op != "expect") continue;
+    for (const auto& [name, value] : step.args) {
+      if (starts_with(name, "vtd.")) refuse(value.where, name);
+    }
+  }
+}
+
 /// KVM brings its own board.
 void check_board(const Scenario& scenario, std::string_view path, Diagnostics& found) {
   if (!starts_with(path, "kvm-")) return;
@@ -63,11 +84,11 @@ void check_board(const Scenario& scenario, std::string_view path, Diagnostics& f
   };
   const bool usual = machine.ioapics.size() <= 1 &&
                      std::all_of(machine.ioapics.begin(), machine.ioapics.end(), is_usual);
-  if (!usual || machine.interrupts == Interrupts::Pic) {
-    found.push_back(diagnostic(
-        machine.where, "not-yet",
-        "the board of the path '" + std::string(path) + "' is KVM's: one IOAPIC, and no 8259s yet",
-        "neither 'ioapics' nor 'interrupts' on this path"));
+  if (!usual || machine.interrupts == Interrupts::Pic || machine.hpet) {
+    found.push_back(diagnostic(machine.where, "not-yet",
+                               "the board of the path '" + std::string(path) +
+                                   "' is KVM's: one IOAPIC, no 8259s and no HPET yet",
+                               "neither 'ioapics' nor 'interrupts' nor 'hpet' on this path"));
   }
   for (const auto* steps : {&scenario.setup, &scenario.steps}) {
     for (const Step& step : *steps) {
@@ -128,6 +149,9 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
     check_bare_metal(scenario.steps, row->path, found);
     check_bare_metal(scenario.afterwards, row->path, found);
     check_cpus(machine, row->path, found);
+  }
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    check_remapping(*steps, row->arch, found);
   }
   check_board(scenario, row->path, found);
   check_calls(scenario.setup, row->path, found);

@@ -243,6 +243,37 @@ const std::vector<RegisterName>& ioapic_registers() {
   return rows;
 }
 
+const std::vector<RegisterName>& vtd_registers() {
+  static const std::vector<RegisterName> rows = {
+      {"VER_REG", 0x000},    {"CAP_REG", 0x008},     {"ECAP_REG", 0x010},   {"GCMD_REG", 0x018},
+      {"GSTS_REG", 0x01c},   {"FSTS_REG", 0x034},    {"FECTL_REG", 0x038},  {"FEDATA_REG", 0x03c},
+      {"FEADDR_REG", 0x040}, {"FEUADDR_REG", 0x044}, {"IQH_REG", 0x080},    {"IQT_REG", 0x088},
+      {"IQA_REG", 0x090},    {"ICS_REG", 0x09c},     {"IECTL_REG", 0x0a0},  {"IEDATA_REG", 0x0a4},
+      {"IEADDR_REG", 0x0a8}, {"IEUADDR_REG", 0x0ac}, {"IQERCD_REG", 0x0b0}, {"IRTA_REG", 0x0b8},
+      {"FRCD_REG", 0x220},
+  };
+  return rows;
+}
+
+unsigned vtd_register_bytes(std::uint64_t offset) {
+  constexpr std::array<std::uint64_t, 9> kWide = {0x008, 0x010, 0x080, 0x088, 0x090,
+                                                  0x0b0, 0x0b8, 0x220, 0x228};
+  return std::find(kWide.begin(), kWide.end(), offset) != kWide.end() ? 8 : 4;
+}
+
+const std::vector<RegisterName>& hpet_registers() {
+  static const std::vector<RegisterName> rows = {
+      {"GCAP_ID", 0x000},   {"GEN_CONF", 0x010},  {"GINTR_STA", 0x020}, {"MAIN_CNT", 0x0f0},
+      {"TIM0_CONF", 0x100}, {"TIM0_COMP", 0x108}, {"TIM0_FSB", 0x110},  {"TIM1_CONF", 0x120},
+      {"TIM1_COMP", 0x128}, {"TIM1_FSB", 0x130},  {"TIM2_CONF", 0x140}, {"TIM2_COMP", 0x148},
+      {"TIM2_FSB", 0x150},  {"TIM3_CONF", 0x160}, {"TIM3_COMP", 0x168}, {"TIM3_FSB", 0x170},
+      {"TIM4_CONF", 0x180}, {"TIM4_COMP", 0x188}, {"TIM4_FSB", 0x190},  {"TIM5_CONF", 0x1a0},
+      {"TIM5_COMP", 0x1a8}, {"TIM5_FSB", 0x1b0},  {"TIM6_CONF", 0x1c0}, {"TIM6_COMP", 0x1c8},
+      {"TIM6_FSB", 0x1d0},  {"TIM7_CONF", 0x1e0}, {"TIM7_COMP", 0x1e8}, {"TIM7_FSB", 0x1f0},
+  };
+  return rows;
+}
+
 Parsed<std::uint64_t> parse_register(std::string_view text, const std::vector<RegisterName>& names,
                                      std::uint64_t end) {
   std::vector<std::string_view> known;

@@ -32,7 +32,9 @@ Parsed<std::int64_t> parse_answer(std::string_view text);
 std::string write_answer(std::int64_t value);
 
 /// The names of `reg:` and their offsets in the register page of the local APIC (SDM vol. 3, table
-/// 11-1), or the indexes of the IOAPIC's registers (82093AA 3.2).
+/// 11-1), the indexes of the IOAPIC's registers (82093AA 3.2), the offsets of those of a VT-d unit
+/// ("Register Descriptions") and of the HPET (IA-PC HPET 1.0a, 2.3; the names are those of I/O
+/// controller hubs, ICH9 20.1).
 struct RegisterName {
   std::string_view name;
   std::uint32_t offset;
@@ -41,6 +43,12 @@ constexpr std::uint64_t kLapicPage = 0x1000;     // offsets below
 constexpr std::uint64_t kIoapicIndexes = 0x100;  // indexes below
 const std::vector<RegisterName>& lapic_registers();
 const std::vector<RegisterName>& ioapic_registers();
+constexpr std::uint64_t kVtdPage = 0x1000;  // offsets below
+constexpr std::uint64_t kHpetPage = 0x400;
+const std::vector<RegisterName>& vtd_registers();
+const std::vector<RegisterName>& hpet_registers();
+/// How many bytes the VT-d register at an offset has: 4 or 8; FRCD_REG is two of 8.
+unsigned vtd_register_bytes(std::uint64_t offset);
 
 /// A name of the list, or a number below `end`.
 Parsed<std::uint64_t> parse_register(std::string_view text, const std::vector<RegisterName>& names,

@@ -110,6 +110,10 @@ std::string write_machine(const Machine& machine) {
   text += std::string("  interrupts: ") +
           (machine.interrupts == Interrupts::Pic ? "pic" : "ioapic") + "\n  ioapics:\n";
   for (const Ioapic& ioapic : machine.ioapics) text += "    - " + write_ioapic(ioapic) + '\n';
+  if (machine.hpet) {
+    text += "  hpet: { comparators: " + number(machine.hpet->comparators) +
+            ", requester: " + quoted(write_bdf(machine.hpet->requester)) + " }\n";
+  }
   text += "  host_bridges:\n";
   for (const HostBridge& bridge : machine.host_bridges) {
     text += "    - id: " + id_text(bridge.id) + '\n';
@@ -231,6 +235,13 @@ std::string write_value(const Value& value, const Shape& shape) {
       return write_register(std::get<std::uint64_t>(value.held), lapic_registers());
     case Kind::IoapicRegister:
       return write_register(std::get<std::uint64_t>(value.held), ioapic_registers());
+    case Kind::VtdRegister:
+      return write_register(std::get<std::uint64_t>(value.held), vtd_registers());
+    case Kind::HpetRegister:
+      return write_register(std::get<std::uint64_t>(value.held), hpet_registers());
+    case Kind::Bdf:
+      return quoted(
+          write_bdf(RequesterId(static_cast<std::uint16_t>(std::get<std::uint64_t>(value.held)))));
     case Kind::Answer:
       return write_answer(std::get<std::int64_t>(value.held));
     case Kind::List: {

@@ -102,6 +102,12 @@ struct Ioapic {
   SourceRange where;  // of its `pins`, else of its row, else of the machine
 };
 
+struct Hpet {
+  unsigned comparators = 3;  // 1..8
+  RequesterId requester{};   // of its messages, on the first host bridge
+  SourceRange where;
+};
+
 /// Where keys of the machine stand, for errors that only elaboration can find. Those that the file
 /// does not have are where the machine is.
 struct MachineKeys {
@@ -124,6 +130,7 @@ struct Machine {
   std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
   Interrupts interrupts = Interrupts::Ioapic;
   std::vector<Ioapic> ioapics;  // one when the file declares none
+  std::optional<Hpet> hpet;
   std::optional<Host> host;
   SourceRange where;
   MachineKeys keys;

@@ -75,6 +75,10 @@ Json schema_of(const Shape& shape) {
       return register_schema(lapic_registers(), kLapicPage);
     case Kind::IoapicRegister:
       return register_schema(ioapic_registers(), kIoapicIndexes);
+    case Kind::VtdRegister:
+      return register_schema(vtd_registers(), kVtdPage);
+    case Kind::HpetRegister:
+      return register_schema(hpet_registers(), kHpetPage);
     case Kind::Answer:
       return {{"anyOf", {number_schema(0, 0x7fff'ffff), pattern_schema("^-E[A-Z0-9]+$")}}};
     case Kind::List:

@@ -160,6 +160,11 @@ const std::vector<KindRow>& kind_rows() {
        "a register such as SVR, or its offset in the register page", "", "SVR"},
       {Kind::IoapicRegister, "IOAPIC register", "IOAPICID, IOAPICVER, IOAPICARB, or an index", "",
        "0x10"},
+      {Kind::VtdRegister, "VT-d register",
+       "a register such as GSTS_REG, or its offset in the register page", "", "FSTS_REG"},
+      {Kind::HpetRegister, "HPET register",
+       "a register such as GEN_CONF or TIM0_COMP, or its offset in the register page", "",
+       "TIM0_CONF"},
       {Kind::Answer, "answer", "a number, or an error such as -EINVAL", "", "-EINVAL"},
   };
   return rows;

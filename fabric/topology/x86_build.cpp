@@ -43,6 +43,7 @@ class Builder {
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
     if (plan_.has_pic()) pirq_ = add("pirq_router", x86::PirqRouter::Config{}, {}, 0);
+    if (scenario_.machine.hpet) hpet_ = add_hpet(*scenario_.machine.hpet);
     for (std::size_t b = 0; b < plan_.bridges.size(); ++b) add_bridge(b);
     traffic_ = add_traffic();
     driver_ = add("driver", std::move(driver), {}, 0);
@@ -173,6 +174,9 @@ class Builder {
       ++edge;
       config.windows.push_back({kPirqPage, pci::kConfigSpaceBytes, edge++});
     }
+    if (scenario_.machine.hpet) {
+      config.windows.push_back({kHpetPage, x86::Hpet::kPageBytes, edge++});
+    }
     for (const BridgePlan& bridge : plan_.bridges) {
       const std::uint64_t buses = bridge.bridge->last_bus - bridge.bridge->first_bus + 1;
       config.windows.push_back({bridge.window_base, kWindowShare, edge});
@@ -190,6 +194,25 @@ class Builder {
     constexpr std::uint64_t kAfter = kPirqPage + pci::kConfigSpaceBytes;
     windows.push_back({space.base, kPirqPage - space.base, space.target});
     windows.push_back({kAfter, space.base + space.size - kAfter, space.target});
+  }
+
+  /// Each comparator is a source of its own.
+  std::size_t add_hpet(const scenario::Hpet& wanted) {
+    x86::Hpet::Config config;
+    config.comparators = wanted.comparators;
+    const unsigned pins = scenario_.machine.ioapics.front().pins;
+    if (pins < 32) config.routes = (std::uint32_t{1} << pins) - 1;
+    config.requester = Requester{HostBridgeId{0}, wanted.requester};
+    const std::size_t index = add("hpet", config, {}, 0);
+    Component& component = topology_.components.back();
+    component.where = wanted.where;
+    component.first_source.push_back(static_cast<std::uint32_t>(topology_.sources.size()));
+    component.sources = wanted.comparators;
+    for (unsigned n = 0; n < wanted.comparators; ++n) {
+      topology_.sources.add(numbered("hpet:", n), topology_.paths.size());
+    }
+    topology_.paths.push_back("hpet");
+    return index;
   }
 
   void add_bridge(std::size_t b) {
@@ -260,6 +283,11 @@ class Builder {
     for (unsigned i = 0; i < ioapics_.size(); ++i) {
       join(ioapics_[i], x86::IoApic::kMessages, messages,
            port_of(spec_of(messages_port), bridges + i));
+    }
+    if (scenario_.machine.hpet) {
+      const auto edge = bridges + static_cast<unsigned>(ioapics_.size());
+      join(hpet_, x86::Hpet::kMessages, messages, port_of(spec_of(messages_port), edge));
+      join(hpet_, x86::Hpet::kPins, ioapics_[0], port_of(spec_of(x86::IoApic::kPins), kHpetWire));
     }
     join(apic_bus_, x86::ApicBus::kOutput, lapics_, x86::LapicBank::kMessages);
     for (unsigned i = 0; i < ioapics_.size(); ++i) {
@@ -342,6 +370,7 @@ class Builder {
       join(bus_, port_of(1, edge++), pic_, x86::Pic::kRegisters);
       join(bus_, port_of(1, edge++), pirq_, x86::PirqRouter::kRegisters);
     }
+    if (scenario_.machine.hpet) join(bus_, port_of(1, edge++), hpet_, x86::Hpet::kRegisters);
     for (const std::size_t bridge : bridges_) {
       join(bus_, port_of(1, edge++), bridge, pci::HostBridge::kPrimary);
     }
@@ -352,8 +381,8 @@ class Builder {
   Mutants mutants_;
   x86::Quirks quirks_;
   Topology topology_;
-  std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, apic_bus_ = 0, vtd_ = 0, memory_ = 0,
-              bus_ = 0, traffic_ = 0, driver_ = 0;
+  std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, hpet_ = 0, apic_bus_ = 0, vtd_ = 0,
+              memory_ = 0, bus_ = 0, traffic_ = 0, driver_ = 0;
   std::vector<std::size_t> ioapics_, bridges_;
   std::vector<std::size_t> functions_;                 // by group
   std::vector<std::vector<std::size_t>> pci_bridges_;  // by host bridge

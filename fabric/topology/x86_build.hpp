@@ -16,6 +16,8 @@ enum class Remapping : std::uint8_t { Off, VtdOn };
 /// Edges of the first IOAPIC's pins that no component drives: steps do.
 constexpr unsigned kStepsWire = 1023;
 constexpr unsigned kIsaLines = 1022;
+/// The edge of the HPET.
+constexpr unsigned kHpetWire = 1021;
 
 struct X86Machine {
   Topology topology;

@@ -9,6 +9,7 @@
 #include "models/x86/lapic.hpp"
 #include "models/x86/msi_format.hpp"
 #include "models/x86/pirq_router.hpp"
+#include "models/x86/vtd_registers.hpp"
 
 namespace irqfab::topology {
 namespace {
@@ -256,15 +257,27 @@ std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset) {
   return x86::LapicBank::kMsrSpace + x86::LapicMsr::kFirst + offset / 16;
 }
 
+std::uint64_t table_pointer(std::uint32_t entries, scenario::ApicMode apic) {
+  using EIME = Flag<11>;
+  std::uint64_t size = 0;
+  while (std::uint32_t{2} << size < entries) ++size;
+  const std::uint64_t pointer = x86::vtd::Irta::S::set(kRemapTable, size);
+  return EIME::set(pointer, apic == scenario::ApicMode::X2apic);
+}
+
+std::uint64_t remappable_address(std::uint32_t handle) {
+  using A = x86::RemappableAddress;
+  std::uint64_t address = x86::MsiAddress::Base::set(0, x86::kMsiBase);
+  address = A::InterruptFormat::set(address, 1);
+  address = A::Handle14_0::set(address, handle & 0x7FFF);
+  return A::Handle15::set(address, handle >> 15);
+}
+
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index) {
   pci::MsixEntry entry;
   entry.mask = Mask::Off;
   if (plan.remapped) {
-    using A = x86::RemappableAddress;
-    std::uint64_t address = x86::MsiAddress::Base::set(0, x86::kMsiBase);
-    address = A::InterruptFormat::set(address, 1);
-    address = A::Handle14_0::set(address, index & 0x7FFF);
-    entry.address = A::Handle15::set(address, index >> 15);
+    entry.address = remappable_address(index);
     return entry;
   }
   x86::ApicMessage message;

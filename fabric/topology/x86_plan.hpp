@@ -24,10 +24,12 @@ namespace irqfab::topology {
 // The physical address map.
 constexpr std::uint64_t kMemoryBytes = 0xC0000000;
 constexpr std::uint64_t kRemapTable = 0x200000;
+constexpr std::uint32_t kMostIrtes = 65536;
 constexpr std::uint64_t kRemapQueue = 0x400000;
 constexpr std::uint64_t kIoApicPage = 0xFEC00000;
 /// Of the `index`-th IOAPIC.
 constexpr std::uint64_t ioapic_page(std::size_t index) { return kIoApicPage + index * 0x1000; }
+constexpr std::uint64_t kHpetPage = 0xFED00000;
 constexpr std::uint64_t kVtdPage = 0xFED90000;
 constexpr std::uint64_t kFunctionWindows = 0x4000000000;  // one 2^36 share a host bridge
 constexpr std::uint64_t kWindowShare = std::uint64_t{1} << 36;
@@ -209,6 +211,13 @@ constexpr pci::Msi msi_of(const scenario::Msi& msi) {
           msi.address == 64 ? pci::MsiWidth::Address64 : pci::MsiWidth::Address32,
           msi.maskable ? pci::MsiMasking::PerVector : pci::MsiMasking::None};
 }
+
+/// What IRTA_REG says of a table of so many entries (a power of 2) at kRemapTable. In x2APIC mode
+/// its entries have the format of extended interrupt mode.
+std::uint64_t table_pointer(std::uint32_t entries, scenario::ApicMode apic);
+
+/// Of a request in remappable format: it names this entry of the table, or the first of several.
+std::uint64_t remappable_address(std::uint32_t handle);
 
 /// The message that makes `slot` pending: directly, or through entry `index` of the remapping
 /// table.

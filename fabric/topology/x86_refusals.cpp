@@ -13,7 +13,6 @@ namespace {
 using scenario::Scenario;
 
 constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broadcast
-constexpr std::uint32_t kMostIrtes = 65536;
 constexpr std::size_t kMostBridges = 1000;  // edges of the system bus
 
 Diagnostic refuse(const SourceRange& where, const char* code, std::string message,

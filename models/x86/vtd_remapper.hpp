@@ -93,6 +93,9 @@ class VtdRemapper final {
   std::uint32_t read_register(std::uint64_t offset, Env& env) const;
   void write_register(std::uint64_t offset, std::uint32_t value, Env& env);
 
+  /// Does the interrupt entry cache hold the entry?
+  bool caches(std::uint32_t index) const { return cache_.find(index) != nullptr; }
+
   /// Spans of requests that wait here.
   void held_spans(std::vector<SpanId>& out) const;
 
