@@ -18,17 +18,6 @@ using scenario::Step;
 using scenario::ValueMap;
 using x86::Irte;
 
-/// The fields of an entry that posts (VT-d, "Interrupt Remapping Table Entry (IRTE) for Posted
-/// Interrupts"); the others are those of any entry. The address of the descriptor is in two parts.
-struct PostedEntry {
-  using URG = Flag<14>;
-  using IM = Flag<15>;
-  using PDAL = Field<63, 38>;  // bits 31:6
-  using PDAH = Field<63, 32>;  // bits 63:32, in the high half
-};
-/// The destination with extended interrupt mode.
-using WideDestination = Field<63, 32>;
-
 struct Words {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
@@ -44,15 +33,15 @@ void set_destination(const ValueMap& args, scenario::ApicMode apic, Words& entry
   entry.low = Irte::TM::set(entry.low, text(args, "trigger") == "level");
   entry.low = Irte::DLM::set(entry.low, encoded);
   const std::uint64_t dest = number(args, "dest");
-  entry.low = apic == scenario::ApicMode::X2apic ? WideDestination::set(entry.low, dest)
+  entry.low = apic == scenario::ApicMode::X2apic ? Irte::WideDST::set(entry.low, dest)
                                                  : Irte::DST::set(entry.low, dest);
 }
 
 void set_descriptor(const ValueMap& args, std::uint64_t pda, Words& entry) {
-  entry.low = PostedEntry::IM::set(entry.low, 1);
-  entry.low = PostedEntry::URG::set(entry.low, number(args, "urgent"));
-  entry.low = PostedEntry::PDAL::set(entry.low, Field<31, 6>::get(pda));
-  entry.high = PostedEntry::PDAH::set(entry.high, pda >> 32);
+  entry.low = Irte::IM::set(entry.low, 1);
+  entry.low = Irte::URG::set(entry.low, number(args, "urgent"));
+  entry.low = Irte::PDAL::set(entry.low, pda >> 6);
+  entry.high = Irte::PDAH::set(entry.high, pda >> 32);
 }
 
 void set_validation(const ValueMap& args, Words& entry) {

@@ -1,5 +1,6 @@
 #include "fabric/run/x86_firmware.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "fabric/run/setup_env.hpp"
@@ -72,17 +73,21 @@ std::uint64_t rte_for(const X86Machine& x86, const PinPlan& pin) {
   return Rte::DESTMOD::set(bits, x86::MsiAddress::Dm::get(entry.address));
 }
 
+/// High half first: an entry that is not complete is masked.
+void write_rte(x86::IoApic& ioapic, Pin pin, std::uint64_t bits, Env& env) {
+  const std::uint32_t index = 0x10 + 2u * raw(pin);
+  const std::uint32_t words[2] = {static_cast<std::uint32_t>(bits),
+                                  static_cast<std::uint32_t>(bits >> 32)};
+  for (const unsigned half : {1u, 0u}) {
+    ioapic.write(x86::IoApic::kIoRegSel, index + half, env);
+    ioapic.write(x86::IoApic::kIoWin, words[half], env);
+  }
+}
+
 void program_ioapic(Machine& machine, const X86Machine& x86, Env& env) {
   for (const PinPlan& pin : x86.plan.pins) {
     auto& ioapic = machine.core<x86::IoApic>(topology::ioapic_component(x86.topology, pin.ioapic));
-    const std::uint64_t bits = rte_for(x86, pin);
-    const std::uint32_t index = 0x10 + 2u * raw(pin.pin);
-    const std::uint32_t words[2] = {static_cast<std::uint32_t>(bits),
-                                    static_cast<std::uint32_t>(bits >> 32)};
-    for (const unsigned half : {1u, 0u}) {
-      ioapic.write(x86::IoApic::kIoRegSel, index + half, env);
-      ioapic.write(x86::IoApic::kIoWin, words[half], env);
-    }
+    write_rte(ioapic, pin.pin, rte_for(x86, pin), env);
   }
 }
 
@@ -131,27 +136,27 @@ void program_legacy(Machine& machine, const X86Machine& x86, Env& env) {
           env);
 }
 
-void write_irte(mem::Memory& memory, std::uint32_t index, topology::IrteWords words) {
+void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry) {
   const std::uint64_t at = topology::kRemapTable + index * x86::Irte::kBytes;
-  memory.write(at, &words.low, sizeof words.low);
-  memory.write(at + 8, &words.high, sizeof words.high);
+  memory.write(at, &entry.low, sizeof entry.low);
+  memory.write(at + 8, &entry.high, sizeof entry.high);
 }
 
 void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   namespace vtd = x86::vtd;
-  using topology::EntryTrigger;
+  using x86::TriggerMode;
   auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
   for_each_function(x86.plan, [&](const FunctionPlan& function) {
     for (std::uint32_t v = 0; v < function.device->vectors(); ++v) {
       const topology::Slot slot = x86.plan.slot_of(function, v);
       write_irte(memory, function.first_source + v,
-                 topology::irte_for(slot, function.requester, EntryTrigger::Edge));
+                 topology::irte_for(x86.plan, slot, function.requester, TriggerMode::Edge));
     }
   });
   for (const PinPlan& pin : x86.plan.pins) {
-    write_irte(
-        memory, pin_index(x86, pin),
-        topology::irte_for(pin.slot, topology::ioapic_requester(pin.ioapic), EntryTrigger::Level));
+    write_irte(memory, pin_index(x86, pin),
+               topology::irte_for(x86.plan, pin.slot, topology::ioapic_requester(pin.ioapic),
+                                  TriggerMode::Level));
   }
   auto& unit =
       machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
@@ -163,6 +168,31 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask, env);
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask | vtd::Gcmd::IRE::kMask, env);
+}
+
+/// Clears what an earlier owner may have left in the entries of pins that nothing drives.
+/// Mutant::IoapicClearRemapped: as if each held a handle, whose entry of the remapping table it is
+/// then that is cleared.
+void clear_idle_pins(Machine& machine, const X86Machine& x86, Mutants mutants, Env& env) {
+  const auto serves = [&](std::size_t ioapic, Pin pin) {
+    const auto& pins = x86.plan.pins;
+    return std::any_of(pins.begin(), pins.end(), [&](const PinPlan& served) {
+      return served.ioapic == ioapic && served.pin == pin;
+    });
+  };
+  auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
+  for (std::size_t i = 0; i < x86.plan.first_pins.size(); ++i) {
+    auto& ioapic = machine.core<x86::IoApic>(topology::ioapic_component(x86.topology, i));
+    for (std::size_t p = 0; p < ioapic.pins(); ++p) {
+      const auto pin = Pin(static_cast<std::uint16_t>(p));
+      if (serves(i, pin)) continue;
+      if (x86.plan.remapped && mutants.has(Mutant::IoapicClearRemapped)) {
+        const std::uint64_t address = ioapic.rte(pin).message().address;
+        write_irte(memory, x86::RemappableAddress::handle(address), {});
+      }
+      write_rte(ioapic, pin, x86::Rte::kReset, env);
+    }
+  }
 }
 
 /// Calls fn(its core, FunctionPlan) for every function.
@@ -210,7 +240,7 @@ void enable_msix(Machine& machine, const X86Machine& x86, Env& env) {
 
 }  // namespace
 
-void program_everything(Machine& machine, const X86Machine& x86) {
+void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants) {
   SetupEnv env;
   program_lapics(machine, x86, env);
   if (x86.plan.has_pic()) {
@@ -219,6 +249,7 @@ void program_everything(Machine& machine, const X86Machine& x86) {
     program_ioapic(machine, x86, env);
   }
   if (x86.plan.remapped) program_remapping(machine, x86, env);
+  clear_idle_pins(machine, x86, mutants, env);
   program_functions(machine, x86, env);
   program_msi(machine, x86, env);
   enable_msix(machine, x86, env);

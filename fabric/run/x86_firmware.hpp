@@ -3,12 +3,13 @@
 
 #include "fabric/run/machine.hpp"
 #include "fabric/topology/x86_build.hpp"
+#include "models/base/mutant.hpp"
 
 namespace irqfab::run {
 
 /// Everything that a portable scenario takes for granted: local APICs enabled, redirection entries,
 /// remapping table, MSI-X messages.
-void program_everything(Machine& machine, const topology::X86Machine& x86);
+void program_everything(Machine& machine, const topology::X86Machine& x86, Mutants mutants);
 
 /// For scenarios made of architectural steps: only what lets functions send at all (MSI-X enabled);
 /// the rest is in its reset state, and CPUs take nothing.

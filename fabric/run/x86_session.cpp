@@ -39,7 +39,7 @@ class X86Session final : public Session {
     if (is_story_of_steps(prepared_.scenario)) {
       program_reset_state(machine_, x86_);
     } else {
-      program_everything(machine_, x86_);
+      program_everything(machine_, x86_, prepared.mutants);
     }
   }
 

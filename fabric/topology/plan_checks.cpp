@@ -21,7 +21,6 @@ using scenario::Scenario;
 constexpr unsigned kVectorsOfACpu = kLastVector - kFirstVector + 1;
 constexpr unsigned kFirstLegalVector = 16;   // SDM vol. 3, 11.5.2
 constexpr unsigned kMostMsixEntries = 2048;  // PCI 3.0, 6.8.2.3
-constexpr unsigned kBroadcastId = 255;       // in xAPIC mode
 
 // ---- ids ----------------------------------------------------------------------------------------
 
@@ -102,12 +101,18 @@ void check_pins(const Topology& topology, const X86Plan& plan, Findings& finding
 void check_apic_ids(const Topology& topology, Findings& findings) {
   const auto* lapics = find_component<x86::LapicBank::Config>(topology);
   if (lapics == nullptr) return;
+  const auto& config = std::get<x86::LapicBank::Config>(lapics->config);
+  const bool wide = config.msi_destination == x86::MsiDestination::Bits32;
   std::set<ApicId> seen;
-  for (const ApicId id : std::get<x86::LapicBank::Config>(lapics->config).ids) {
+  for (const ApicId id : config.ids) {
     const std::string number = std::to_string(raw(id));
-    if (raw(id) >= kBroadcastId) {
+    // 255 is everybody to whoever knows 8 bits only.
+    const bool reached = wide ? raw(id) != x86::kXapicBroadcast && raw(id) != x86::kX2apicBroadcast
+                              : raw(id) < x86::kXapicBroadcast;
+    if (!reached) {
       findings.error("no-such-apic-id", lapics->where,
-                     "the APIC id " + number + " cannot be addressed", "an id below 255");
+                     "the APIC id " + number + " cannot be addressed",
+                     wide ? "another id than 255" : "an id below 255");
     } else if (!seen.insert(id).second) {
       findings.error("no-such-apic-id", lapics->where, "two local APICs have the id " + number,
                      "an id of its own for each");

@@ -35,7 +35,11 @@ struct Occurrence {
 
 class Reconfiguration {
  public:
-  Reconfiguration(X86Plan& plan, HandlerTable& handlers) : plan_(plan), handlers_(handlers) {}
+  Reconfiguration(X86Plan& plan, HandlerTable& handlers, Mutants mutants)
+      : plan_(plan),
+        handlers_(handlers),
+        mutants_(mutants),
+        free_entry_(plan.device_sources + plan.ioapic_pins) {}
 
   std::vector<Access> mask(const FunctionPlan& function, unsigned vector, Mask mask) {
     if (function.by_msi()) return mask_msi(function, vector, mask);
@@ -47,15 +51,17 @@ class Reconfiguration {
       return vector == 0 ? retarget_block(function, to) : std::vector<Access>{};
     }
     const Slot slot = slot_on(function, vector, to);
-    return plan_.remapped ? retarget_entry(function, vector, slot)
-                          : retarget_message(function, vector, slot);
+    if (!plan_.remapped) return retarget_message(function, vector, slot, 0);
+    const bool leaves_old = mutants_.has(Mutant::OldIrteLeft) && !function.by_msi();
+    return leaves_old && free_entry_ < kMostIrtes ? retarget_to_new_entry(function, vector, slot)
+                                                  : retarget_entry(function, vector, slot);
   }
 
  private:
-  /// Masks the vector, rewrites its message, unmasks it.
-  std::vector<Access> retarget_message(const FunctionPlan& function, unsigned vector,
-                                       Slot slot) const {
-    const pci::MsixEntry entry = message_for(plan_, slot, 0);
+  /// Masks the vector, rewrites its message, unmasks it. `index`: as of message_for.
+  std::vector<Access> retarget_message(const FunctionPlan& function, unsigned vector, Slot slot,
+                                       std::uint32_t index) const {
+    const pci::MsixEntry entry = message_for(plan_, slot, index);
     const std::uint64_t control = control_of(function, vector);
     return {write(control, 1, 4), write(control - 12, entry.address & 0xFFFFFFFF, 4),
             write(control - 8, entry.address >> 32, 4), write(control - 4, entry.data, 4),
@@ -96,7 +102,7 @@ class Reconfiguration {
     using x86::vtd::IecDescriptor;
     using x86::vtd::WaitDescriptor;
     const std::uint64_t index = function.first_source + vector;
-    const IrteWords entry = irte_for(slot, function.requester, EntryTrigger::Edge);
+    const x86::Irte entry = irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge);
     std::uint64_t invalidate =
         static_cast<std::uint64_t>(x86::vtd::DescriptorType::InterruptEntryCache);
     invalidate = IecDescriptor::G::set(invalidate, 1);
@@ -108,6 +114,19 @@ class Reconfiguration {
     queue(accesses, invalidate, 0);
     queue(accesses, wait, kWaitStatus);
     accesses.push_back(write(kVtdPage + x86::vtd::IQT_REG, tail_ * x86::vtd::kDescriptorBytes, 4));
+    return accesses;
+  }
+
+  /// Mutant::OldIrteLeft: nobody clears the entry that the message named before.
+  std::vector<Access> retarget_to_new_entry(const FunctionPlan& function, unsigned vector,
+                                            Slot slot) {
+    const x86::Irte entry = irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge);
+    const std::uint32_t index = free_entry_++;
+    const std::uint64_t at = kRemapTable + index * x86::Irte::kBytes;
+    std::vector<Access> accesses{write(at + 8, entry.high, 8), write(at, entry.low, 8)};
+    for (const Access& access : retarget_message(function, vector, slot, index)) {
+      accesses.push_back(access);
+    }
     return accesses;
   }
 
@@ -152,6 +171,8 @@ class Reconfiguration {
 
   X86Plan& plan_;
   HandlerTable& handlers_;
+  Mutants mutants_;
+  std::uint32_t free_entry_;
   std::map<std::pair<std::uint32_t, CpuId>, Slot> slots_;
   std::map<std::uint32_t, std::uint32_t> masks_;  // Mask Bits of MSI, by source of vector 0
   std::uint64_t tail_ = 0;
@@ -181,12 +202,9 @@ Diagnostic too_many(const Change& change) {
 }
 
 Diagnostic no_messages(const Change& change) {
-  return {Severity::Error,
-          "not-yet",
-          change.sources.where,
-          "changes of an INTx under 'during' are not supported yet",
-          "vectors of MSI-X or MSI",
-          ""};
+  return {Severity::Error,           "not-yet",
+          change.sources.where,      "changes of an INTx under 'during' are not supported yet",
+          "vectors of MSI-X or MSI", ""};
 }
 
 Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenario,
@@ -215,25 +233,21 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
 
 }  // namespace
 
-IrteWords irte_for(Slot slot, RequesterId requester, EntryTrigger trigger) {
-  using x86::Irte;
-  IrteWords words;
-  words.low = Irte::P::set(0, 1);
-  words.low = Irte::TM::set(words.low, trigger == EntryTrigger::Level);
-  words.low = Irte::V::set(words.low, raw(slot.vector));
-  words.low = Irte::DST::set(words.low, raw(slot.cpu));
-  words.high = Irte::SID::set(0, raw(requester));
-  words.high =
-      Irte::SVT::set(words.high, static_cast<std::uint64_t>(Irte::SourceValidation::RequesterId));
-  return words;
+x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester,
+                   x86::TriggerMode trigger) {
+  x86::ApicMessage message;
+  message.destination = apic_id_of(slot.cpu);
+  message.vector = slot.vector;
+  message.trigger_mode = trigger;
+  return for_requester(remapped_irte(message, plan.interrupt_mode()), requester);
 }
 
 Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Plan& plan,
-                                      HandlerTable& handlers) {
+                                      HandlerTable& handlers, Mutants mutants) {
   const auto occurrences = occurrences_of(scenario, plan);
   if (!occurrences) return occurrences.errors();
   cpu::Driver::Config config;
-  Reconfiguration reconfiguration(plan, handlers);
+  Reconfiguration reconfiguration(plan, handlers, mutants);
   std::map<const Change*, Random> randoms;
   for (const Occurrence& o : *occurrences) {
     const std::uint64_t stream = combine(combine(o.source, o.change->at), o.change->every);

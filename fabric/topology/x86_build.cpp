@@ -118,11 +118,15 @@ class Builder {
 
   x86::LapicBank::Config lapics() const {
     x86::LapicBank::Config config;
-    for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu) config.ids.push_back(ApicId{cpu});
+    for (std::uint32_t cpu = 0; cpu < plan_.cpus; ++cpu)
+      config.ids.push_back(apic_id_of(CpuId{cpu}));
     config.ipi_flight = x86::IpiFlight::Priced;
     config.cmci = x86::Cmci::Present;
     config.ioapics = static_cast<unsigned>(plan_.first_pins.size());
     if (plan_.has_pic()) config.pic = x86::ExternalPic::Present;
+    // Messages as the remapping unit sends them in extended interrupt mode.
+    const bool wide = plan_.remapped && plan_.apic == scenario::ApicMode::X2apic;
+    if (wide) config.msi_destination = x86::MsiDestination::Bits32;
     config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
@@ -154,6 +158,7 @@ class Builder {
   x86::VtdRemapper::Config vtd() const {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
+    config.extended_mode = x86::ExtendedMode::Present;
     config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
@@ -412,7 +417,7 @@ std::vector<cpu::EndOverBus> ends_at_pic() {
 
 Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Mutants mutants,
                              x86::Quirks quirks) {
-  if (auto refused = refuse_machine(scenario)) return *refused;
+  if (auto refused = refuse_machine(scenario, remapping)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
   const Diagnostics refused = refuse_plan(scenario, machine.plan);
@@ -428,7 +433,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
       handlers.serve_intx(machine.plan, function, pin.slot);
     }
   }
-  auto driver = driver_of(scenario, machine.plan, handlers);
+  auto driver = driver_of(scenario, machine.plan, handlers, mutants);
   if (!driver) return driver.errors();
   Builder builder(scenario, machine.plan, mutants, quirks);
   cpu::Cpus::Config cpus = handlers.config();

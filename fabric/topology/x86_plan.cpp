@@ -258,11 +258,11 @@ std::uint32_t place_of_register(scenario::ApicMode apic, std::uint32_t offset) {
 }
 
 std::uint64_t table_pointer(std::uint32_t entries, scenario::ApicMode apic) {
-  using EIME = Flag<11>;
+  using x86::vtd::Irta;
   std::uint64_t size = 0;
   while (std::uint32_t{2} << size < entries) ++size;
-  const std::uint64_t pointer = x86::vtd::Irta::S::set(kRemapTable, size);
-  return EIME::set(pointer, apic == scenario::ApicMode::X2apic);
+  const std::uint64_t pointer = Irta::S::set(kRemapTable, size);
+  return Irta::EIME::set(pointer, apic == scenario::ApicMode::X2apic);
 }
 
 std::uint64_t remappable_address(std::uint32_t handle) {
@@ -281,7 +281,7 @@ pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index) 
     return entry;
   }
   x86::ApicMessage message;
-  message.destination = ApicId{raw(slot.cpu)};
+  message.destination = apic_id_of(slot.cpu);
   message.vector = slot.vector;
   const x86::MsiMessage encoded = x86::encode(message);
   entry.address = encoded.address;

@@ -18,6 +18,7 @@
 #include "fabric/scenario/scenario.hpp"
 #include "models/base/ids.hpp"
 #include "models/pci/functions.hpp"
+#include "models/x86/irte.hpp"
 
 namespace irqfab::topology {
 
@@ -60,6 +61,9 @@ constexpr Pin irq_of_pirq(unsigned pirq) {
   constexpr std::array<std::uint16_t, 4> kIrqs = {11, 10, 9, 5};
   return Pin{kIrqs[pirq % 4]};
 }
+
+/// The 255th CPU has id 256: 255 is everybody to those who know 8 bits only.
+constexpr ApicId apic_id_of(CpuId cpu) { return ApicId{raw(cpu) < 0xFF ? raw(cpu) : raw(cpu) + 1}; }
 
 /// A CPU and a vector on it.
 struct Slot {
@@ -163,6 +167,11 @@ struct X86Plan {
   std::vector<Slot> slots;                // by SourceId: where each vector's interrupt goes
   std::vector<unsigned> next_vector;      // by CPU: how many vectors were given out
 
+  /// The format of the remapping table's entries.
+  x86::InterruptMode interrupt_mode() const {
+    return apic == scenario::ApicMode::X2apic ? x86::InterruptMode::Extended
+                                              : x86::InterruptMode::Xapic;
+  }
   bool has_pic() const { return interrupts == scenario::Interrupts::Pic; }
   /// Another slot on `cpu`.
   Slot take_slot(CpuId cpu);

@@ -12,7 +12,7 @@ namespace {
 
 using scenario::Scenario;
 
-constexpr unsigned kMostXapicCpus = 255;  // 8-bit ids, of which 255 is the broadcast
+constexpr unsigned kMostXapicCpus = 255;    // 8-bit ids, of which 255 is the broadcast
 constexpr std::size_t kMostBridges = 1000;  // edges of the system bus
 
 Diagnostic refuse(const SourceRange& where, const char* code, std::string message,
@@ -82,6 +82,22 @@ void refuse_pins(const Scenario& scenario, const X86Plan& plan, Diagnostics& fou
   }
 }
 
+/// The 82093AA cannot hold the handle of a remappable request (rte.hpp).
+void refuse_old_ioapics(const Scenario& scenario, const X86Plan& plan, Diagnostics& found) {
+  if (!plan.remapped) return;
+  for (const PinPlan& pin : plan.pins) {
+    const scenario::Ioapic& ioapic = scenario.machine.ioapics[pin.ioapic];
+    if (ioapic.version != scenario::IoapicVersion::V11) continue;
+    const FunctionPlan& first = pin.functions.front();
+    found.push_back(refuse(ioapic.where, "old-ioapic",
+                           '\'' + first.name() + ':' + scenario::write_intx(*first.device->intx) +
+                               "' reaches 'ioapic" + std::to_string(pin.ioapic) +
+                               "', whose version 0x11 has no bits for the index of a remapping "
+                               "entry",
+                           "'version: 0x20' on x86-ir"));
+  }
+}
+
 /// The device with which there are more sources than remapping entries is the one that is wrong.
 std::optional<Diagnostic> refuse_sources(const Scenario& scenario, const X86Plan& plan) {
   if (!plan.remapped || plan.device_sources + plan.ioapic_pins <= kMostIrtes) return std::nullopt;
@@ -98,6 +114,24 @@ std::optional<Diagnostic> refuse_sources(const Scenario& scenario, const X86Plan
                 "at most " + std::to_string(most) + " vectors and INTx pins on x86-ir");
 }
 
+/// Beyond 255 CPUs it takes ids of 32 bits, and something that gives the messages of devices such
+/// destinations.
+std::optional<Diagnostic> refuse_cpus(const scenario::Machine& machine, Remapping remapping) {
+  if (machine.cpus <= kMostXapicCpus) return std::nullopt;
+  const bool remapped = remapping != Remapping::Off;
+  const bool wide = machine.apic == scenario::ApicMode::X2apic;
+  if (wide && remapped) return std::nullopt;
+  const std::string cpus = std::to_string(machine.cpus) + " CPUs: ";
+  if (wide) {
+    return refuse(machine.keys.cpus, "too-many-cpus",
+                  cpus + "messages have 8 bits for a destination, so devices reach CPUs 0 to 254",
+                  "at most 255 CPUs on this fabric, or 'arch: x86-ir'");
+  }
+  return refuse(machine.keys.cpus, "too-many-cpus", cpus + "xAPIC ids have 8 bits",
+                remapped ? "at most 255 CPUs, or 'apic: x2apic'"
+                         : "at most 255 CPUs on this fabric, or 'apic: x2apic' on x86-ir");
+}
+
 Diagnostic too_many_bridges(const Scenario& scenario, std::size_t number, const char* of_what) {
   return refuse(scenario.machine.keys.host_bridges, "too-many-bridges",
                 std::to_string(number) + of_what, "at most " + std::to_string(kMostBridges));
@@ -105,16 +139,9 @@ Diagnostic too_many_bridges(const Scenario& scenario, std::size_t number, const 
 
 }  // namespace
 
-std::optional<Diagnostic> refuse_machine(const Scenario& scenario) {
+std::optional<Diagnostic> refuse_machine(const Scenario& scenario, Remapping remapping) {
   const scenario::Machine& machine = scenario.machine;
-  if (machine.cpus > kMostXapicCpus) {
-    return refuse(
-        machine.keys.cpus, "too-many-cpus",
-        std::to_string(machine.cpus) + (machine.apic == scenario::ApicMode::X2apic
-                                            ? " CPUs: messages have 8 bits for a destination"
-                                            : " CPUs: xAPIC ids have 8 bits"),
-        "at most 255 CPUs on this fabric");
-  }
+  if (const auto refused = refuse_cpus(machine, remapping)) return *refused;
   if (machine.host_bridges.size() > kMostBridges) {
     return too_many_bridges(scenario, machine.host_bridges.size(), " host bridges");
   }
@@ -129,6 +156,7 @@ Diagnostics refuse_plan(const Scenario& scenario, const X86Plan& plan) {
   Diagnostics found;
   if (plan.has_pic()) refuse_pic_board(scenario, plan, found);
   if (found.empty()) refuse_pins(scenario, plan, found);
+  if (found.empty()) refuse_old_ioapics(scenario, plan, found);
   if (!found.empty()) return found;
   if (const auto refused = refuse_msi(scenario, plan)) return {*refused};
   return {};

@@ -5,13 +5,13 @@
 #include <optional>
 
 #include "fabric/scenario/scenario.hpp"
-#include "fabric/topology/x86_plan.hpp"
+#include "fabric/topology/x86_build.hpp"
 #include "models/base/result.hpp"
 
 namespace irqfab::topology {
 
 /// What can be said before there is a plan: sizes of the machine, its timers.
-std::optional<Diagnostic> refuse_machine(const scenario::Scenario& scenario);
+std::optional<Diagnostic> refuse_machine(const scenario::Scenario& scenario, Remapping remapping);
 
 /// What the plan shows: more than buses and tables hold, INTx at pins that do not exist, boards
 /// with 8259s and MSI that are asked for what they cannot do. Empty: it can be built.

@@ -234,7 +234,7 @@ void IoApic::write_entry(Pin pin, Rte written, Env& env) {
   const Rte before = input.rte;
   input.rte = written;
   if (!written.level_sensitive()) {
-    input.rte.set_remote_irr(false);
+    if (!config_.mutants.has(Mutant::OldEoiWithRemapping)) input.rte.set_remote_irr(false);
     if (input.waiting != kNoSpan) env.cancel(input.waiting, CancelOp::RteRewrite);
     input.waiting = kNoSpan;
   }
