@@ -32,6 +32,8 @@ const std::array<ModelRow, kModelCount>& rows() {
                        Event::MemoryRead),
       row<x86::VtdRemapper>("vtd", "Intel VT-d interrupt remapping", R::Remap, T::Controller,
                             Event::Remapped),
+      row<x86::AmdViUnit>("amd-vi", "AMD-Vi interrupt remapping (48882)", R::Remap, T::Controller,
+                          Event::Remapped),
       row<x86::IoApic>("ioapic", "I/O APIC (82093AA and version 0x20)", R::Controller,
                        T::Controller, Event::IoapicSent),
       row<x86::Pic>("pic", "the pair of 8259s of a PC", R::Controller, T::Controller,

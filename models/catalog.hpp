@@ -17,6 +17,7 @@
 #include "models/pci/host_bridge.hpp"
 #include "models/pci/traffic.hpp"
 #include "models/sim/key.hpp"
+#include "models/x86/amdvi_unit.hpp"
 #include "models/x86/apic_bus.hpp"
 #include "models/x86/hpet.hpp"
 #include "models/x86/ioapic.hpp"
@@ -28,11 +29,13 @@
 namespace irqfab {
 
 /// What a component is configured with says which model it is. The order is that of catalog().
-using ModelConfig = std::variant<
-    pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config, pci::Bridge::Config,
-    pci::HostBridge::Config, mem::SystemBus::Config, mem::Memory::Config, x86::VtdRemapper::Config,
-    x86::IoApic::Config, x86::Pic::Config, x86::PirqRouter::Config, x86::ApicBus::Config,
-    x86::LapicBank::Config, cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config>;
+using ModelConfig =
+    std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
+                 pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config,
+                 mem::Memory::Config, x86::VtdRemapper::Config, x86::AmdViUnit::Config,
+                 x86::IoApic::Config, x86::Pic::Config, x86::PirqRouter::Config,
+                 x86::ApicBus::Config, x86::LapicBank::Config, cpu::Cpus::Config,
+                 kvm::KvmHost::Config, x86::Hpet::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -68,6 +71,10 @@ struct CoreOf<mem::Memory::Config> {
 template <>
 struct CoreOf<x86::VtdRemapper::Config> {
   using type = x86::VtdRemapper;
+};
+template <>
+struct CoreOf<x86::AmdViUnit::Config> {
+  using type = x86::AmdViUnit;
 };
 template <>
 struct CoreOf<x86::IoApic::Config> {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "fabric/run/amdvi_firmware.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
@@ -65,7 +66,7 @@ std::uint64_t rte_for(const X86Machine& x86, const PinPlan& pin) {
   bits = Rte::TriggerModeBit::set(bits, 1);
   bits = Rte::INTPOL::set(bits, wired ? 1 : 0);  // PCI wires are low when asserted
   bits = Rte::DESTINATION::set(bits, raw(pin.slot.cpu));
-  if (!x86.plan.remapped) return bits;
+  if (!x86.plan.remapped || x86.plan.has_amdvi()) return bits;  // of AMD-Vi the vector is the index
   // Remappable format (VT-d 5.1.5.1): the handle takes the place of the destination.
   const pci::MsixEntry entry = topology::message_for(x86.plan, pin.slot, pin_index(x86, pin));
   bits = Rte::DESTINATION::set(bits, x86::MsiAddress::DestinationId::get(entry.address));
@@ -186,7 +187,7 @@ void clear_idle_pins(Machine& machine, const X86Machine& x86, Mutants mutants, E
     for (std::size_t p = 0; p < ioapic.pins(); ++p) {
       const auto pin = Pin(static_cast<std::uint16_t>(p));
       if (serves(i, pin)) continue;
-      if (x86.plan.remapped && mutants.has(Mutant::IoapicClearRemapped)) {
+      if (x86.plan.remapped && !x86.plan.has_amdvi() && mutants.has(Mutant::IoapicClearRemapped)) {
         const std::uint64_t address = ioapic.rte(pin).message().address;
         write_irte(memory, x86::RemappableAddress::handle(address), {});
       }
@@ -248,7 +249,11 @@ void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants
   } else {
     program_ioapic(machine, x86, env);
   }
-  if (x86.plan.remapped) program_remapping(machine, x86, env);
+  if (x86.plan.has_amdvi()) {
+    program_amdvi(machine, x86, env);
+  } else if (x86.plan.remapped) {
+    program_remapping(machine, x86, env);
+  }
   clear_idle_pins(machine, x86, mutants, env);
   program_functions(machine, x86, env);
   program_msi(machine, x86, env);

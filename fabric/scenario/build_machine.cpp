@@ -102,6 +102,7 @@ void build_machine(const Node& root, Building& to) {
   }
   build_cpus(map, to);
   if (text_at(map, "interrupts") == "pic") machine.interrupts = Interrupts::Pic;
+  if (text_at(map, "remapping") == "amd-vi") machine.remapping = RemappingUnit::AmdVi;
   build_ioapics(map, to);
   if (const Node* hpet = map.find("hpet")) {
     machine.hpet = Hpet{static_cast<unsigned>(number_at(*hpet, "comparators")),

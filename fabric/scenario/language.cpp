@@ -16,6 +16,7 @@ constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
 constexpr Word kIdles[] = {{"poll"}, {"halt"}};
 constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
 constexpr Word kControllers[] = {{"ioapic"}, {"pic"}};
+constexpr Word kRemappingUnits[] = {{"vt-d"}, {"amd-vi"}};
 constexpr Word kIoapicVersions[] = {{"0x11"}, {"0x20"}};
 constexpr Word kInputs[] = {{"asserted"}, {"wired"}};
 constexpr Word kBridgeKinds[] = {{"pcie-root-port"}, {"pcie-pci-bridge"}};
@@ -107,6 +108,8 @@ constexpr Key kMachineKeys[] = {
         "interrupts", one_of(kControllers), "ioapic",
         "What takes the INTx of devices. `pic`, for a machine with one CPU, puts two 8259s and "
         "the PCI interrupt router on the board, and leaves the IOAPICs masked."),
+    defaulted("remapping", one_of(kRemappingUnits), "vt-d",
+              "Whose remapping unit, on the fabrics that have one."),
     optional("ioapics", list_of(kIoapicMap), "one, with 24 pins",
              "The IOAPICs, the first at 0xfec00000 and each further one a page above. Host bridges "
              "use them in turn."),

@@ -108,7 +108,9 @@ std::string write_machine(const Machine& machine) {
   text += "  cpus: " + number(machine.cpus) + '\n';
   text += "  sockets: " + number(machine.sockets) + '\n' + write_cpus(machine);
   text += std::string("  interrupts: ") +
-          (machine.interrupts == Interrupts::Pic ? "pic" : "ioapic") + "\n  ioapics:\n";
+          (machine.interrupts == Interrupts::Pic ? "pic" : "ioapic") + '\n';
+  text += std::string("  remapping: ") +
+          (machine.remapping == RemappingUnit::AmdVi ? "amd-vi" : "vt-d") + "\n  ioapics:\n";
   for (const Ioapic& ioapic : machine.ioapics) text += "    - " + write_ioapic(ioapic) + '\n';
   if (machine.hpet) {
     text += "  hpet: { comparators: " + number(machine.hpet->comparators) +

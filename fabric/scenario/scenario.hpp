@@ -74,8 +74,8 @@ struct HostBridge {
   unsigned segment = 0;    // PCI segment group, 0..65535
   unsigned first_bus = 0;  // the buses behind it, 0..255
   unsigned last_bus = 255;
-  std::vector<Device> devices;      // also those behind its bridges
-  std::vector<PciBridge> bridges;   // each after the one that it is behind
+  std::vector<Device> devices;     // also those behind its bridges
+  std::vector<PciBridge> bridges;  // each after the one that it is behind
   SourceRange where;
 };
 
@@ -91,6 +91,7 @@ enum class ApicMode : std::uint8_t { Xapic, X2apic };
 enum class Idle : std::uint8_t { Poll, Halt };
 /// Which controller takes what comes over wires.
 enum class Interrupts : std::uint8_t { Ioapic, Pic };
+enum class RemappingUnit : std::uint8_t { VtD, AmdVi };
 enum class IoapicVersion : std::uint8_t { V11, V20 };
 /// What the input pins of an IOAPIC are given: "asserted", or a level that has a polarity.
 enum class IoapicInputs : std::uint8_t { Asserted, Wired };
@@ -129,7 +130,8 @@ struct Machine {
   Duration off_length = 0;               // for so long
   std::vector<HostBridge> host_bridges;  // one, "hb0", when the file declares none
   Interrupts interrupts = Interrupts::Ioapic;
-  std::vector<Ioapic> ioapics;  // one when the file declares none
+  RemappingUnit remapping = RemappingUnit::VtD;  // where the fabric has one
+  std::vector<Ioapic> ioapics;                   // one when the file declares none
   std::optional<Hpet> hpet;
   std::optional<Host> host;
   SourceRange where;

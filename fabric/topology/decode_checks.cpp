@@ -71,6 +71,8 @@ std::vector<Claim> claims_of(const Topology& topology) {
       claims.push_back({vtd->register_base, kRegisterPage, c, "the registers"});
     } else if (std::holds_alternative<x86::Hpet::Config>(config)) {
       claims.push_back({kHpetPage, x86::Hpet::kPageBytes, c, "the registers"});
+    } else if (const auto* amdvi = std::get_if<x86::AmdViUnit::Config>(&config)) {
+      claims.push_back({amdvi->register_base, x86::amdvi::kRegisterBytes, c, "the registers"});
     } else if (const auto* functions = std::get_if<pci::PciFunctions::Config>(&config)) {
       add_claims(*functions, c, claims);
     } else if (const auto* bridge = std::get_if<pci::Bridge::Config>(&config)) {

@@ -68,7 +68,7 @@ void give_block(X86Plan& plan, const FunctionPlan& function) {
 
 pci::MsixEntry msi_message_for(const X86Plan& plan, const FunctionPlan& function, Slot block) {
   pci::MsixEntry message = message_for(plan, block, function.first_source);
-  if (!plan.remapped) return message;
+  if (!plan.remapped || plan.has_amdvi()) return message;  // the data counts by itself
   // VT-d 5.1.2.2: the low bits of the data are a subhandle, counted from the handle.
   message.address = x86::RemappableAddress::SHV::set(message.address, 1);
   return message;

@@ -174,6 +174,7 @@ class Senders {
   /// two sources could be taken for each other: it names the interrupt itself.
   std::string meaning(const Written& message) const {
     if (!plan_.remapped) return "the message is the vector, so both raise one interrupt";
+    if (plan_.has_amdvi()) return "each is an index into the table of its own requester id";
     using Address = x86::RemappableAddress;
     if (!Address::InterruptFormat::is_set(message.first)) {
       return "it is in compatibility format: where it is let through, both raise one interrupt";

@@ -5,9 +5,11 @@
 #include <tuple>
 #include <utility>
 
+#include "fabric/topology/amdvi_plan.hpp"
 #include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/workload.hpp"
 #include "models/base/random.hpp"
+#include "models/x86/amdvi_registers.hpp"
 #include "models/x86/irte.hpp"
 #include "models/x86/vtd_registers.hpp"
 
@@ -20,6 +22,7 @@ using scenario::ChangeKind;
 
 constexpr std::size_t kMostChanges = 1'000'000;
 constexpr std::uint64_t kQueueEntries = 256;  // one page of 128-bit descriptors
+static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength);
 constexpr std::uint64_t kWaitStatus = kRemapQueue + 0x10000;
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
@@ -52,6 +55,7 @@ class Reconfiguration {
     }
     const Slot slot = slot_on(function, vector, to);
     if (!plan_.remapped) return retarget_message(function, vector, slot, 0);
+    if (plan_.has_amdvi()) return retarget_amdvi(function, vector, slot);
     const bool leaves_old = mutants_.has(Mutant::OldIrteLeft) && !function.by_msi();
     return leaves_old && free_entry_ < kMostIrtes ? retarget_to_new_entry(function, vector, slot)
                                                   : retarget_entry(function, vector, slot);
@@ -130,6 +134,26 @@ class Reconfiguration {
     return accesses;
   }
 
+  /// Rewrites the entry, then has the unit forget the device's entries and wait (48882, 2.4).
+  std::vector<Access> retarget_amdvi(const FunctionPlan& function, unsigned vector, Slot slot) {
+    using namespace x86::amdvi;
+    const std::uint32_t index = plan_.amdvi_indices[function.first_source + vector];
+    const auto opcode = [](CommandCode code) {
+      return Command::Opcode::set(0, static_cast<std::uint64_t>(code));
+    };
+    const std::uint64_t invalidate = InvalidateDevice::DeviceID::set(
+        opcode(CommandCode::InvalidateInterruptTable), raw(function.requester));
+    const std::uint64_t wait =
+        CompletionWait::S::set(opcode(CommandCode::CompletionWait) | kAmdWaitStatus, 1);
+    std::vector<Access> accesses{write(amdvi_entry_at(plan_, function.requester, index),
+                                       amdvi_entry_for(slot, x86::TriggerMode::Edge), 4)};
+    queue(accesses, invalidate, 0);
+    queue(accesses, wait, 1);
+    accesses.push_back(write(kAmdPage + kCommandTail, tail_ * kEntryBytes, 4));
+    return accesses;
+  }
+
+  /// Into the queue of either unit: 256 entries of 16 bytes, at one address.
   void queue(std::vector<Access>& accesses, std::uint64_t low, std::uint64_t high) {
     const std::uint64_t at = kRemapQueue + tail_ * x86::vtd::kDescriptorBytes;
     accesses.push_back(write(at, low, 8));

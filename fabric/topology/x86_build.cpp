@@ -12,6 +12,12 @@ namespace {
 
 using scenario::Scenario;
 
+// The units of both makers have the same ports, so one way of joining them does.
+static_assert(x86::AmdViUnit::kInput == x86::VtdRemapper::kInput &&
+              x86::AmdViUnit::kOutput == x86::VtdRemapper::kOutput &&
+              x86::AmdViUnit::kMemory == x86::VtdRemapper::kMemory &&
+              x86::AmdViUnit::kRegisters == x86::VtdRemapper::kRegisters);
+
 // Wires of the first IOAPIC on a board with 8259s.
 constexpr unsigned kFromRouter = 0;  // edges of its pins
 constexpr unsigned kFromPic = 1;
@@ -39,7 +45,7 @@ class Builder {
     }
     if (plan_.has_pic()) pic_ = add("pic", pic(), {}, 1);
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
-    if (plan_.remapped) vtd_ = add("vtd0", vtd(), {}, x86::VtdRemapper::kSources);
+    if (plan_.remapped) add_remapping_unit();
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
     bus_ = add("bus", bus(), {}, 0);
     if (plan_.has_pic()) pirq_ = add("pirq_router", x86::PirqRouter::Config{}, {}, 0);
@@ -155,6 +161,20 @@ class Builder {
     config.intr = {x86::LapicBank::pin_of(CpuId{0}, x86::LocalPin::Lint0), kPinOfPic};
     return config;
   }
+  void add_remapping_unit() {
+    if (plan_.has_amdvi()) {
+      unit_ = add("amdvi0", amdvi(), {}, 1);
+    } else {
+      unit_ = add("vtd0", vtd(), {}, x86::VtdRemapper::kSources);
+    }
+  }
+  x86::AmdViUnit::Config amdvi() const {
+    x86::AmdViUnit::Config config;
+    config.register_base = kAmdPage;
+    config.requester = Requester{HostBridgeId{0}, kAmdRequester};
+    config.mutants = mutants_;
+    return config;
+  }
   x86::VtdRemapper::Config vtd() const {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
@@ -170,7 +190,11 @@ class Builder {
     for (std::size_t i = 0; i < plan_.first_pins.size(); ++i) {
       config.windows.push_back({ioapic_page(i), 0x1000, edge++});
     }
-    if (plan_.remapped) config.windows.push_back({kVtdPage, 0x1000, edge++});
+    if (plan_.has_amdvi()) {
+      config.windows.push_back({kAmdPage, x86::amdvi::kRegisterBytes, edge++});
+    } else if (plan_.remapped) {
+      config.windows.push_back({kVtdPage, 0x1000, edge++});
+    }
     if (plan_.has_pic()) {
       for (const std::uint16_t port :
            {x86::Pic::kMasterCommand, x86::Pic::kSlaveCommand, x86::Pic::kMasterElcr}) {
@@ -271,7 +295,7 @@ class Builder {
   void join_everything() {
     using pci::HostBridge;
     using pci::PciFunctions;
-    const std::size_t messages = plan_.remapped ? vtd_ : apic_bus_;
+    const std::size_t messages = plan_.remapped ? unit_ : apic_bus_;
     const PortId messages_port = plan_.remapped ? x86::VtdRemapper::kInput : x86::ApicBus::kInputs;
     const auto bridges = static_cast<unsigned>(bridges_.size());
     for (unsigned b = 0; b < bridges; ++b) {
@@ -367,9 +391,9 @@ class Builder {
       join(bus_, port_of(1, edge++), ioapic, x86::IoApic::kRegisters);
     }
     if (plan_.remapped) {
-      join(bus_, port_of(1, edge++), vtd_, x86::VtdRemapper::kRegisters);
-      join(vtd_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
-      join(vtd_, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
+      join(bus_, port_of(1, edge++), unit_, x86::VtdRemapper::kRegisters);
+      join(unit_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
+      join(unit_, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
     }
     if (plan_.has_pic()) {
       join(bus_, port_of(1, edge++), pic_, x86::Pic::kRegisters);
@@ -386,7 +410,7 @@ class Builder {
   Mutants mutants_;
   x86::Quirks quirks_;
   Topology topology_;
-  std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, hpet_ = 0, apic_bus_ = 0, vtd_ = 0,
+  std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, hpet_ = 0, apic_bus_ = 0, unit_ = 0,
               memory_ = 0, bus_ = 0, traffic_ = 0, driver_ = 0;
   std::vector<std::size_t> ioapics_, bridges_;
   std::vector<std::size_t> functions_;                 // by group

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "fabric/topology/amdvi_plan.hpp"
 #include "fabric/topology/msi_plan.hpp"
 #include "fabric/topology/pci_plan.hpp"
 #include "models/x86/irte.hpp"
@@ -161,8 +162,10 @@ void give_vectors(const WishesOfDevices& wishes, X86Plan& plan) {
 }
 
 /// On a board with 8259s firmware has chosen the vectors, and CPU 0 takes them.
-Slot slot_of_wire(X86Plan& plan, Pin pin, CpuId cpu) {
-  if (!plan.has_pic()) return plan.take_slot(cpu);
+Slot slot_of_wire(X86Plan& plan, std::size_t ioapic, Pin pin, CpuId cpu) {
+  if (!plan.has_pic()) {
+    return plan.has_amdvi() ? take_pin_slot(plan, ioapic, cpu) : plan.take_slot(cpu);
+  }
   const Pin irq = irq_of_pirq(raw(pin) - kFirstPciPin);
   return {CpuId{0}, Vector(static_cast<std::uint8_t>(kPicVectors + raw(irq)))};
 }
@@ -180,7 +183,7 @@ void give_pins(X86Plan& plan) {
     if (is_new) {
       served.ioapic = host.ioapic;
       served.pin = pin;
-      served.slot = slot_of_wire(plan, pin, slot.cpu);
+      served.slot = slot_of_wire(plan, host.ioapic, pin, slot.cpu);
     }
     slot = served.slot;
     served.functions.push_back(function);
@@ -234,6 +237,7 @@ std::optional<FunctionPlan> X86Plan::find_function(std::string_view name) const 
 X86Plan plan_x86(const Scenario& scenario, bool remapped) {
   X86Plan plan;
   plan.remapped = remapped;
+  plan.unit = scenario.machine.remapping;
   plan.cpus = scenario.machine.cpus;
   plan.next_vector.resize(plan.cpus);
   plan.interrupts = scenario.machine.interrupts;
@@ -245,6 +249,7 @@ X86Plan plan_x86(const Scenario& scenario, bool remapped) {
   place(plan);
   give_vectors(wishes_in(scenario), plan);
   give_pins(plan);
+  if (plan.has_amdvi()) give_amdvi_indices(plan);
   plan.apic = scenario.machine.apic;
   for (std::uint32_t cpu = 0; cpu < plan.cpus && scenario.machine.tick > 0; ++cpu) {
     plan.tick_vectors.push_back(plan.take_slot(CpuId{cpu}).vector);
@@ -274,6 +279,7 @@ std::uint64_t remappable_address(std::uint32_t handle) {
 }
 
 pci::MsixEntry message_for(const X86Plan& plan, Slot slot, std::uint32_t index) {
+  if (plan.has_amdvi()) return amdvi_message_for(plan, index);
   pci::MsixEntry entry;
   entry.mask = Mask::Off;
   if (plan.remapped) {

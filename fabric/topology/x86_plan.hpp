@@ -32,6 +32,8 @@ constexpr std::uint64_t kIoApicPage = 0xFEC00000;
 constexpr std::uint64_t ioapic_page(std::size_t index) { return kIoApicPage + index * 0x1000; }
 constexpr std::uint64_t kHpetPage = 0xFED00000;
 constexpr std::uint64_t kVtdPage = 0xFED90000;
+constexpr std::uint64_t kAmdPage = 0xFEB80000;            // 16 KiB
+constexpr RequesterId kAmdRequester{0x0002};              // of the unit's own messages: 00:00.2
 constexpr std::uint64_t kFunctionWindows = 0x4000000000;  // one 2^36 share a host bridge
 constexpr std::uint64_t kWindowShare = std::uint64_t{1} << 36;
 constexpr std::uint64_t kEcamBase = 0xE000000000;  // one 2^28 share a segment, below 2^45
@@ -149,6 +151,13 @@ struct PinPlan {
   std::vector<FunctionPlan> functions;  // those whose INTx drives it
 };
 
+/// The table of a DeviceID behind an AMD-Vi unit: 2^length entries.
+struct AmdViTable {
+  std::uint64_t address = 0;
+  unsigned length = 0;
+  std::uint32_t used = 0;
+};
+
 /// What the timers of the local APICs count in.
 constexpr Duration kTimerTick = 10 * kPsPerNs;
 
@@ -158,6 +167,10 @@ struct X86Plan {
   std::size_t groups = 0;           // components of functions: one a link
   std::uint32_t cpus = 1;
   bool remapped = false;
+  scenario::RemappingUnit unit = scenario::RemappingUnit::VtD;  // if it is remapped
+  std::map<RequesterId, AmdViTable> amdvi_tables;
+  std::vector<std::uint16_t> amdvi_indices;                 // by SourceId of devices
+  std::vector<std::pair<std::size_t, Vector>> pin_vectors;  // of AMD-Vi: IOAPIC and index there
   scenario::ApicMode apic = scenario::ApicMode::Xapic;
   std::vector<Vector> tick_vectors;  // by CPU, of its timer; none without `tick`
   scenario::Interrupts interrupts = scenario::Interrupts::Ioapic;
@@ -172,6 +185,7 @@ struct X86Plan {
     return apic == scenario::ApicMode::X2apic ? x86::InterruptMode::Extended
                                               : x86::InterruptMode::Xapic;
   }
+  bool has_amdvi() const { return remapped && unit == scenario::RemappingUnit::AmdVi; }
   bool has_pic() const { return interrupts == scenario::Interrupts::Pic; }
   /// Another slot on `cpu`.
   Slot take_slot(CpuId cpu);

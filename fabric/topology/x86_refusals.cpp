@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fabric/scenario/quantities.hpp"
+#include "fabric/topology/amdvi_plan.hpp"
 #include "fabric/topology/msi_plan.hpp"
 #include "models/x86/pirq_router.hpp"
 
@@ -84,7 +85,7 @@ void refuse_pins(const Scenario& scenario, const X86Plan& plan, Diagnostics& fou
 
 /// The 82093AA cannot hold the handle of a remappable request (rte.hpp).
 void refuse_old_ioapics(const Scenario& scenario, const X86Plan& plan, Diagnostics& found) {
-  if (!plan.remapped) return;
+  if (!plan.remapped || plan.has_amdvi()) return;
   for (const PinPlan& pin : plan.pins) {
     const scenario::Ioapic& ioapic = scenario.machine.ioapics[pin.ioapic];
     if (ioapic.version != scenario::IoapicVersion::V11) continue;
@@ -100,6 +101,7 @@ void refuse_old_ioapics(const Scenario& scenario, const X86Plan& plan, Diagnosti
 
 /// The device with which there are more sources than remapping entries is the one that is wrong.
 std::optional<Diagnostic> refuse_sources(const Scenario& scenario, const X86Plan& plan) {
+  if (plan.has_amdvi()) return refuse_amdvi(scenario, plan);
   if (!plan.remapped || plan.device_sources + plan.ioapic_pins <= kMostIrtes) return std::nullopt;
   const std::uint64_t most = kMostIrtes - plan.ioapic_pins;
   SourceRange where = scenario.machine.where;
@@ -120,8 +122,13 @@ std::optional<Diagnostic> refuse_cpus(const scenario::Machine& machine, Remappin
   if (machine.cpus <= kMostXapicCpus) return std::nullopt;
   const bool remapped = remapping != Remapping::Off;
   const bool wide = machine.apic == scenario::ApicMode::X2apic;
-  if (wide && remapped) return std::nullopt;
   const std::string cpus = std::to_string(machine.cpus) + " CPUs: ";
+  if (remapped && machine.remapping == scenario::RemappingUnit::AmdVi) {
+    return refuse(machine.keys.cpus, "too-many-cpus",
+                  cpus + "software writes AMD-Vi entries of 32 bits, whose destinations have 8",
+                  "at most 255 CPUs, or 'remapping: vt-d'");
+  }
+  if (wide && remapped) return std::nullopt;
   if (wide) {
     return refuse(machine.keys.cpus, "too-many-cpus",
                   cpus + "messages have 8 bits for a destination, so devices reach CPUs 0 to 254",

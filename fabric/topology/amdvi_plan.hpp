@@ -1,0 +1,45 @@
+// AMD-Vi in the plan: a device table, and a table of interrupts for each DeviceID with an index for
+// each source.
+//
+// Entries have 32 bits, so that software moves an interrupt by one write. Functions that arrive
+// under one requester id, behind a bridge that gives them its own or behind bridges of different
+// segments, share its table. What an IOAPIC sends has its redirection entry's vector for an index,
+// because an EOI finds the entry by that vector: the remapped interrupt keeps it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/x86_plan.hpp"
+#include "models/base/result.hpp"
+#include "models/x86/msi_format.hpp"
+
+namespace irqfab::topology {
+
+// Of the physical address map, below kMemoryBytes.
+constexpr std::uint64_t kAmdDeviceTable = 0x200000;  // 2 MiB
+constexpr std::uint64_t kAmdCommandBuffer = 0x400000;
+constexpr std::uint64_t kAmdWaitStatus = 0x410000;
+constexpr std::uint64_t kAmdEventLog = 0x420000;
+constexpr std::uint64_t kAmdInterruptTables = 0x1000000;
+constexpr std::uint64_t kAmdEntryBytes = 4;
+constexpr unsigned kAmdRingLength = 8;  // 2^8 commands, and events
+
+/// Gives every source its index. Slots and pins have theirs.
+void give_amdvi_indices(X86Plan& plan);
+
+/// A slot for a pin of the IOAPIC: its vector is no other pin's there.
+Slot take_pin_slot(X86Plan& plan, std::size_t ioapic, CpuId cpu);
+
+/// The message of a source: an index.
+pci::MsixEntry amdvi_message_for(const X86Plan& plan, std::uint32_t source);
+
+/// Address and contents of the entry that sends a requester's interrupt to `slot`.
+std::uint64_t amdvi_entry_at(const X86Plan& plan, RequesterId requester, std::uint32_t index);
+std::uint32_t amdvi_entry_for(Slot slot, x86::TriggerMode trigger);
+
+/// More indices than a table has entries.
+std::optional<Diagnostic> refuse_amdvi(const scenario::Scenario& scenario, const X86Plan& plan);
+
+}  // namespace irqfab::topology
