@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 
 #include "models/base/field.hpp"
 #include "models/base/message.hpp"
@@ -44,7 +45,8 @@ struct PostTarget {
   Urgency urgency = Urgency::Normal;
   std::uint64_t descriptor = 0;  // address, a multiple of 64
   friend constexpr bool operator==(const PostTarget& a, const PostTarget& b) {
-    return a.vector == b.vector && a.urgency == b.urgency && a.descriptor == b.descriptor;
+    return std::tie(a.vector, a.urgency, a.descriptor) ==
+           std::tie(b.vector, b.urgency, b.descriptor);
   }
 };
 

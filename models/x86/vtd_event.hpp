@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 
 #include "models/x86/irte.hpp"
 #include "models/x86/msi_format.hpp"
@@ -46,8 +47,8 @@ class EventInterrupt {
   MsiMessage message() const { return {std::uint64_t{upper_address_} << 32 | address_, data_}; }
 
   friend bool operator==(const EventInterrupt& a, const EventInterrupt& b) {
-    return a.control_ == b.control_ && a.data_ == b.data_ && a.address_ == b.address_ &&
-           a.upper_address_ == b.upper_address_;
+    return std::tie(a.control_, a.data_, a.address_, a.upper_address_) ==
+           std::tie(b.control_, b.data_, b.address_, b.upper_address_);
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 #include "models/base/ids.hpp"
@@ -30,7 +31,7 @@ class FaultLog {
     std::uint64_t high = 0;
     bool pending() const { return Frcd::F::is_set(high); }
     friend bool operator==(const Record& a, const Record& b) {
-      return a.low == b.low && a.high == b.high;
+      return std::tie(a.low, a.high) == std::tie(b.low, b.high);
     }
   };
 
@@ -86,8 +87,8 @@ class FaultLog {
   }
 
   friend bool operator==(const FaultLog& a, const FaultLog& b) {
-    return a.records_ == b.records_ && a.next_ == b.next_ && a.first_ == b.first_ &&
-           a.overflow_ == b.overflow_ && a.queue_error_ == b.queue_error_;
+    return std::tie(a.records_, a.next_, a.first_, a.overflow_, a.queue_error_) ==
+           std::tie(b.records_, b.next_, b.first_, b.overflow_, b.queue_error_);
   }
 
  private:

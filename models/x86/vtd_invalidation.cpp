@@ -14,19 +14,23 @@ constexpr Tag kCommandMarker{1};  // and one command
 
 }  // namespace
 
+/// What these walks bring is for requests that are here already, and not for the cache. The mutant
+/// took a line of the cache at the miss, before it had any data: nothing there is invalidated, and
+/// the data comes in later.
+template <class Covers>
+void VtdRemapper::invalidate_walks(Covers&& covers) {
+  if (!config_.mutants.has(Mutant::IecFilledEarly)) slots_.invalidate(covers);
+}
+
 void VtdRemapper::invalidate_all(Env& env) {
   cache_.invalidate_all();
-  if (!config_.mutants.has(Mutant::IecFilledEarly)) {
-    slots_.invalidate([](std::uint32_t) { return true; });
-  }
+  invalidate_walks([](std::uint32_t) { return true; });
   env.note(Event::IecInvalidated, kNoSpan, ~std::uint64_t{0});
 }
 
 void VtdRemapper::invalidate(const IndexRange& range, Env& env) {
   cache_.invalidate(range);
-  if (!config_.mutants.has(Mutant::IecFilledEarly)) {
-    slots_.invalidate([&](std::uint32_t index) { return range.covers(index); });
-  }
+  invalidate_walks([&](std::uint32_t index) { return range.covers(index); });
   env.note(Event::IecInvalidated, kNoSpan, range.first);
 }
 

@@ -112,11 +112,6 @@ enum class FaultReason : std::uint8_t {
   SourceId = 0x26,              // the requester is not the one that the IRTE admits
   DescriptorAccess = 0x27,      // the posted-interrupt descriptor could not be updated
 };
-/// Is a fault of this reason left out of the records by FPD of its IRTE ("qualified")?
-constexpr bool is_qualified(FaultReason reason) {
-  return reason == FaultReason::NotPresent || reason == FaultReason::IrteReserved ||
-         reason == FaultReason::SourceId || reason == FaultReason::DescriptorAccess;
-}
 
 /// IQERCD_REG.IQEI: why the invalidation queue stopped.
 enum class QueueError : std::uint8_t {

@@ -175,9 +175,9 @@ void VtdRemapper::block(const BusWrite& write, Env& env) {
   env.drop(write.span, DropReason::RemapFault);
 }
 
-/// By an entry, which may ask for no record of what is its own fault (FPD).
+/// Because of its entry, which may ask for no record (FPD): these are the "qualified" conditions.
 void VtdRemapper::block(const Request& request, FaultReason reason, Env& env) {
-  if (request.unrecorded && is_qualified(reason)) return block(request.write, env);
+  if (request.unrecorded) return block(request.write, env);
   block(request.write, reason, *request.index, env);
 }
 
@@ -208,17 +208,14 @@ void VtdRemapper::held_spans(std::vector<SpanId>& out) const {
 }
 
 bool operator==(const VtdRemapper& a, const VtdRemapper& b) {
-  const auto registers = [](const VtdRemapper& unit) {
+  const auto state = [](const VtdRemapper& unit) {
     return std::tie(unit.table_, unit.IRTA_REG_, unit.IQA_REG_, unit.IQH_REG_, unit.IQT_REG_,
                     unit.GSTS_REG_, unit.in_effect_, unit.ICS_REG_, unit.fault_event_,
-                    unit.invalidation_event_);
-  };
-  const auto progress = [](const VtdRemapper& unit) {
-    return std::tie(unit.queue_state_, unit.fence_, unit.wait_low_, unit.wait_high_,
+                    unit.invalidation_event_, unit.faults_, unit.cache_, unit.slots_,
+                    unit.queue_state_, unit.fence_, unit.wait_low_, unit.wait_high_,
                     unit.command_state_, unit.command_fence_, unit.emitted_);
   };
-  return registers(a) == registers(b) && progress(a) == progress(b) && a.slots_ == b.slots_ &&
-         a.cache_ == b.cache_ && a.faults_ == b.faults_;
+  return state(a) == state(b);
 }
 
 }  // namespace irqfab::x86

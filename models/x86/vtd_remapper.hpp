@@ -28,6 +28,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "models/base/env.hpp"
@@ -109,12 +110,11 @@ class VtdRemapper final {
     std::optional<PostTarget> post{};      // it is posted, not sent on
     bool unrecorded = false;               // FPD of its IRTE
     SpanId posted = kNoSpan;               // what `write` held, once it has been posted
-    friend bool operator==(const Request& a, const Request& b) {
-      return a.index == b.index && a.write.address == b.write.address &&
-             a.write.data == b.write.data && a.write.span == b.write.span &&
-             a.write.requester == b.write.requester && a.write.size == b.write.size &&
-             a.post == b.post && a.unrecorded == b.unrecorded && a.posted == b.posted;
+    auto fields() const {
+      return std::tie(index, post, unrecorded, posted, write.address, write.data, write.span,
+                      write.requester, write.size);
     }
+    friend bool operator==(const Request& a, const Request& b) { return a.fields() == b.fields(); }
   };
   using Slots = WalkSlots<std::uint32_t, Request>;
 
@@ -159,6 +159,8 @@ class VtdRemapper final {
   void withdraw_fault_event();
 
   // The invalidation queue
+  template <class Covers>
+  void invalidate_walks(Covers&& covers);
   void advance_queue(Env& env);
   void on_descriptor(const BusData& answer, Env& env);
   void on_entry_cache_descriptor(std::uint64_t low, std::uint64_t high, Env& env);

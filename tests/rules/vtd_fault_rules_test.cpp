@@ -46,6 +46,7 @@ void a_fault_without_a_free_record_overflows() {
   fault_from(rig, 3);
   EXPECT_EQ(rig.read(reg::FSTS_REG), kPpf | kPfo);
   EXPECT_EQ(rig.read(reg::FRCD_REG + 8), 1u);
+  EXPECT_EQ(rig.env.count(Event::RemapFaulted), 2u) << "what is lost is not reported";
 }
 void the_next_record_must_be_free_whatever_the_others() {
   VtdRig rig = with_records(2);
@@ -78,12 +79,15 @@ void fri_is_the_record_that_set_ppf() {
   EXPECT_EQ(rig.read(reg::FSTS_REG), kPpf | 1u << 8);
   rig.clear_fault(1);
   EXPECT_EQ(rig.read(reg::FSTS_REG), kPpf | 1u << 8);
+  rig.clear_fault(2);
+  EXPECT_EQ(rig.read(reg::FSTS_REG), 0u);
 }
 void faults_of_one_requester_may_be_collapsed() {
   VtdRig rig = with_records(2, reg::FaultCollapsing::SameRequester);
   for (const std::uint16_t rid : {1, 1, 2, 2, 1}) fault_from(rig, rid);
   EXPECT_EQ(rig.read(reg::FSTS_REG), kPpf);
   EXPECT_EQ(rig.read(reg::FRCD_REG + 24), 2u);
+  EXPECT_EQ(rig.env.count(Event::RemapFaulted), 2u);
   rig.clear_fault(0);
   fault_from(rig, 1);
   EXPECT_EQ(rig.fault(0), 0x21u) << "nothing to collapse into";
@@ -191,6 +195,24 @@ void eime_and_upper_addresses_need_eim() {
   EXPECT_EQ(plain.read(reg::IEUADDR_REG), 0u);
   EXPECT_EQ(full.read(reg::IEUADDR_REG), ~0u);
 }
+void read_only_registers_ignore_writes() {
+  VtdRig rig = with_records(2);
+  fault_from(rig, 1);
+  rig.queue(0);
+  const VtdRemapper before = rig.unit;
+  rig.forget();
+  for (const std::uint64_t offset :
+       {reg::VER_REG, reg::CAP_REG, reg::CAP_REG + 4, reg::ECAP_REG, reg::ECAP_REG + 4,
+        reg::GSTS_REG, reg::IQH_REG, reg::IQH_REG + 4, reg::IQERCD_REG, reg::IQERCD_REG + 4,
+        reg::FRCD_REG, reg::FRCD_REG + 4, reg::FRCD_REG + 8, reg::FRCD_REG + 24}) {
+    rig.write(offset, ~0u);
+    EXPECT_TRUE(rig.unit == before) << std::hex << offset;
+  }
+  EXPECT_EQ(rig.env.count(Event::GuestError), 0u);
+  rig.write(reg::FRCD_REG + 32, ~0u);
+  EXPECT_EQ(rig.read(reg::FRCD_REG + 32), 0u);
+  EXPECT_EQ(rig.env.count(Event::GuestError), 2u) << "no third record";
+}
 void event_registers_keep_their_fields() {
   VtdRig rig;
   EXPECT_EQ(rig.read(reg::FECTL_REG), kMask);
@@ -230,6 +252,7 @@ const Rule kRules[] = {
     {"7.3", "ServingAllWithdrawsIt", serving_all_withdraws_it},
     {"CAP_REG", "CapabilitiesFollowTheUnit", capabilities_follow_the_unit},
     {"ECAP_REG", "EimeAndUpperAddressesNeedEim", eime_and_upper_addresses_need_eim},
+    {"Register Descriptions", "ReadOnlyRegistersIgnoreWrites", read_only_registers_ignore_writes},
     {"FECTL_REG", "EventRegistersKeepTheirFields", event_registers_keep_their_fields},
     {"FEUADDR_REG", "AnEventInExtendedModeHasAWideDestination",
      an_event_in_extended_mode_has_a_wide_destination},

@@ -330,6 +330,45 @@ void a_second_command_is_reported_after_what_came_before_it() {
   rig.land_marker();
   EXPECT_EQ(rig.read(reg::GSTS_REG), VtdRig::kQie | VtdRig::kSirtp);
 }
+void commands_while_a_marker_is_out_are_reported_after_the_next() {
+  VtdRig rig = with_request_under_way();
+  rig.write(reg::GCMD_REG, VtdRig::kQie);
+  rig.settle();
+  rig.send(0x1000, 0x41);
+  rig.write(reg::GCMD_REG, VtdRig::kQie | VtdRig::kSirtp);
+  rig.write(reg::GCMD_REG, VtdRig::kQie | VtdRig::kIre);
+  EXPECT_EQ(rig.markers(), 1u);
+  rig.land_marker();
+  EXPECT_EQ(rig.markers(), 2u);
+  EXPECT_EQ(rig.read(reg::GSTS_REG), VtdRig::kQie | VtdRig::kIre) << "as it was at first";
+  rig.land_marker();
+  EXPECT_EQ(rig.markers(), 2u);
+  EXPECT_EQ(rig.read(reg::GSTS_REG), VtdRig::kQie | VtdRig::kIre | VtdRig::kSirtp);
+}
+void a_wait_under_way_does_not_make_a_command_land() {
+  for (const std::uint32_t queue : {VtdRig::kQie, std::uint32_t{0}}) {
+    VtdRig rig;
+    rig.set_entry(5, 0x710001);
+    rig.request(5);
+    rig.queue(kWait);
+    ASSERT_EQ(rig.markers(), 1u);
+    rig.write(reg::GCMD_REG, queue);
+    EXPECT_NE(rig.read(reg::GSTS_REG) & VtdRig::kIre, 0u);
+    ASSERT_EQ(rig.markers(), 2u);
+    rig.land_marker();
+    EXPECT_EQ(rig.read(reg::GSTS_REG) & VtdRig::kIre, 0u);
+  }
+}
+void nothing_joins_a_walk_of_the_table_before_sirtp() {
+  VtdRig rig = with_request_under_way();
+  rig.write64(reg::IRTA_REG, 0x500007);
+  rig.write(reg::GCMD_REG, VtdRig::kQie | VtdRig::kIre | VtdRig::kSirtp);
+  rig.send(VtdRig::address_of(5), 0, VtdRig::kRid, 1);
+  const auto reads = rig.env.messages<BusRead>();
+  ASSERT_EQ(reads.size(), 2u);
+  EXPECT_EQ(reads[0].address, VtdRig::kTable + 5 * 16);
+  EXPECT_EQ(reads[1].address, 0x500000u + 5 * 16);
+}
 
 const Rule kRules[] = {
     {"6.5.2", "AnEmptyQueueIsLeftAlone", an_empty_queue_is_left_alone},
@@ -363,6 +402,12 @@ const Rule kRules[] = {
     {"GSTS_REG", "WithNothingUnderWayItReportsAtOnce", with_nothing_under_way_gsts_reports_at_once},
     {"GSTS_REG", "ASecondCommandIsReportedAfterWhatCameBeforeIt",
      a_second_command_is_reported_after_what_came_before_it},
+    {"GSTS_REG", "CommandsWhileAMarkerIsOutAreReportedAfterTheNext",
+     commands_while_a_marker_is_out_are_reported_after_the_next},
+    {"GSTS_REG", "AWaitUnderWayDoesNotMakeACommandLand",
+     a_wait_under_way_does_not_make_a_command_land},
+    {"GCMD_REG", "NothingJoinsAWalkOfTheTableBeforeSirtp",
+     nothing_joins_a_walk_of_the_table_before_sirtp},
 };
 INSTANTIATE_TEST_SUITE_P(VtdQueue, Rules, testing::ValuesIn(kRules), name_of);
 
