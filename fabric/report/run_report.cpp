@@ -21,7 +21,8 @@ std::string run_text(const Outcome& outcome) {
   if (!outcome.title.empty()) text += outcome.title + '\n';
   text += machine_of(outcome) + ", seed " + std::to_string(outcome.seed) + ", " +
           duration(outcome.simulated) + " simulated\n\n";
-  text += path_table(outcome) + '\n' + hop_table(outcome) + '\n' + account(outcome);
+  text += path_table(outcome) + '\n' + hop_table(outcome) + '\n' + invalidation_table(outcome) +
+          account(outcome);
   text += assumed_line(outcome);
   if (!outcome.expect.empty() || outcome.stuck) text += '\n' + verdicts(outcome);
   return text;

@@ -67,6 +67,14 @@ std::string hop_table(const Outcome& outcome) {
   return table.text();
 }
 
+std::string invalidation_table(const Outcome& outcome) {
+  std::vector<TimesRow> rows;
+  for (const run::InvalidationRow& row : outcome.invalidations) {
+    rows.push_back({row.component, row.waits, {}});
+  }
+  return rows.empty() ? "" : times_table("invalidation", rows) + '\n';
+}
+
 std::string account(const Outcome& outcome) {
   const Accounting& a = outcome.accounting;
   std::string line = std::to_string(a.asserted) + " asserted = " + std::to_string(a.handled) +

@@ -18,6 +18,9 @@ struct TimesRow {
 std::string times_table(const std::string& what, const std::vector<TimesRow>& rows);
 std::string path_table(const run::Outcome& outcome);
 std::string hop_table(const run::Outcome& outcome);
+/// How long software waited at the remapping unit for each interrupt that it moved; with an empty
+/// line behind it, or nothing.
+std::string invalidation_table(const run::Outcome& outcome);
 /// "a asserted = ...", then the reasons of drops and cancellations.
 std::string account(const run::Outcome& outcome);
 /// A line each, "held" or "FAILED" with what was found.

@@ -37,6 +37,13 @@ struct HopRow {
   std::string price_kind;  // of PriceKind, or "scenario" or "none"
 };
 
+/// What software that changes interrupts waited for at a remapping unit.
+struct InvalidationRow {
+  std::string component;
+  std::uint64_t count = 0;  // invalidations of its cache
+  Summary waits;            // from the write of the queue's tail to the wait's completion
+};
+
 /// Where the length of an event comes from, as hops show it.
 struct PriceLabel {
   std::string source;
@@ -60,10 +67,11 @@ struct Outcome {
   std::uint64_t seed = 0;
   Accounting accounting;
   std::uint64_t in_flight = 0;
-  std::vector<PathRow> paths;  // those that handled an interrupt
-  std::vector<HopRow> hops;    // in the order of roles, then of the machine
-  Duration hop_total = 0;      // sum over the hops
-  Duration assumed = 0;        // of that, prices that are assumed (not waiting)
+  std::vector<PathRow> paths;                  // those that handled an interrupt
+  std::vector<HopRow> hops;                    // in the order of roles, then of the machine
+  std::vector<InvalidationRow> invalidations;  // of moves under traffic
+  Duration hop_total = 0;                      // sum over the hops
+  Duration assumed = 0;                        // of that, prices that are assumed (not waiting)
   std::vector<ExpectationRow> expect;
   Time simulated = 0;
   bool stuck = false;  // a chain of zero-price hops never ended

@@ -1,5 +1,8 @@
 #include "fabric/run/x86_session.hpp"
 
+#include <algorithm>
+
+#include "fabric/run/invalidation_log.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/x86_firmware.hpp"
@@ -32,8 +35,12 @@ class X86Session final : public Session {
              RecordSink* sink)
       : prepared_(prepared),
         x86_(std::move(x86)),
-        log_(make_log(sink)),
-        machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
+        invalidations_(make_invalidation_log(sink)),
+        log_(make_log(invalidations_ ? &*invalidations_ : sink)),
+        machine_(x86_.topology, prices.everywhere, prices.by_node,
+                 log_             ? &*log_
+                 : invalidations_ ? &*invalidations_
+                                  : sink,
                  prepared.engine),
         length_(length_of(prepared.scenario)) {
     if (is_story_of_steps(prepared_.scenario)) {
@@ -83,6 +90,19 @@ class X86Session final : public Session {
     return HandlerLog(NodeId{first}, x86_.plan.cpus, sink);
   }
 
+  /// Only where interrupts are moved by way of a remapping unit.
+  std::optional<InvalidationLog> make_invalidation_log(RecordSink* sink) const {
+    const auto& changes = prepared_.scenario.during;
+    const bool moves = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
+      return change.kind == scenario::ChangeKind::Retarget;
+    });
+    if (!moves || !x86_.plan.remapped) return std::nullopt;
+    const auto nodes = topology::first_nodes(x86_.topology);
+    const auto unit = topology::index_of<x86::VtdRemapper::Config>(x86_.topology);
+    const auto bus = topology::index_of<mem::SystemBus::Config>(x86_.topology);
+    return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]}, sink);
+  }
+
   void start_traffic(Time start) {
     const auto at = topology::index_of<pci::Traffic::Config>(x86_.topology);
     const auto& config = std::get<pci::Traffic::Config>(x86_.topology.components[at].config);
@@ -107,6 +127,11 @@ class X86Session final : public Session {
   void fill(Outcome& outcome) {
     describe(prepared_, outcome);
     collect(machine_.ledger(), x86_.topology, prepared_.profile, outcome);
+    if (invalidations_) {
+      const auto unit = topology::index_of<x86::VtdRemapper::Config>(x86_.topology);
+      outcome.invalidations.push_back({x86_.topology.components[unit].name, invalidations_->count(),
+                                       summarize(invalidations_->waits())});
+    }
     const auto expected = evaluate(prepared_.scenario, machine_.ledger(), x86_.topology);
     outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
@@ -115,6 +140,7 @@ class X86Session final : public Session {
 
   const Prepared& prepared_;
   topology::X86Machine x86_;
+  std::optional<InvalidationLog> invalidations_;
   std::optional<HandlerLog> log_;
   Machine machine_;
   Duration length_;  // of the workload

@@ -27,7 +27,8 @@ constexpr Key kVtdIrteKeys[] = {
     optional("present", kFlag, "true", "P.").beside(kFields),
     optional("fpd", kFlag, "false", "Fault processing disable.").beside(kFields),
     optional("dest", bits(kMax32), "0",
-             "Destination: bits 47 to 40 of the entry in xAPIC mode, 63 to 32 with `apic: x2apic`.")
+             "An APIC id, or a logical set: bits 47 to 40 of the entry, or 63 to 32 with "
+             "`apic: x2apic`.")
         .beside(kFields),
     optional("destmode", one_of(kDestModes), "physical", "Destination mode.").beside(kFields),
     optional("hint", kFlag, "false", "Redirection hint.").beside(kFields),
