@@ -73,8 +73,13 @@ class Equality(TracesTest):
 
     def test_of_the_scenarios_of_the_tree(self):
         for scenario in sorted(ROOT.glob("scenarios/**/*.yaml")):
-            # A remapping table has no entries for so many sources, and the largest takes long.
-            archs = ("x86", "x86-ir") if not scenario.name.startswith("scale") else ("x86",)
+            # A remapping table has no entries for so many sources, an old IOAPIC no room for their
+            # indices, and the largest takes long.
+            archs = ("x86", "x86-ir")
+            if scenario.name.startswith("scale") or scenario.stem == "ioapic-eoi-broadcast":
+                archs = ("x86",)
+            if scenario.parent.name == "x86-ir":
+                archs = ("x86-ir",)
             if scenario.name == "scale-1m.yaml":
                 continue
             for arch in archs:

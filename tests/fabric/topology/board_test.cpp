@@ -145,5 +145,43 @@ TEST(Board, WireThatNothingDrivesMayLackAPin) {
   EXPECT_EQ(found[0].where.line, 3);
 }
 
+TEST(Board, AnHpetHasAPageAndASourceForEachComparator) {
+  for (const Remapping remapping : {Remapping::Off, Remapping::VtdOn}) {
+    const Built built(board("hpet: { comparators: 2, requester: \"f0:01.0\" }"), remapping);
+    const Topology& topology = built.machine.topology;
+    const std::size_t hpet = index_of<x86::Hpet::Config>(topology);
+    const auto& config = std::get<x86::Hpet::Config>(topology.components.at(hpet).config);
+    EXPECT_EQ(config.comparators, 2u);
+    EXPECT_EQ(config.requester.rid, RequesterId{0xF008});
+    EXPECT_EQ(config.routes, 0xFFFFFFu) << "the pins of the first IOAPIC";
+    EXPECT_EQ(topology.components.at(hpet).sources, 2u);
+    EXPECT_TRUE(topology.sources.names.find("hpet:1"));
+    EXPECT_FALSE(topology.sources.names.find("hpet:2"));
+    EXPECT_TRUE(check(topology, built.machine.plan, built.scenario).empty());
+  }
+}
+
+TEST(Board, CpusBeyond255HaveIdsThatAreNobodysBroadcast) {
+  const Built built(board("apic: x2apic\n  cpus: 300"), Remapping::VtdOn);
+  const Topology& topology = built.machine.topology;
+  const auto& config =
+      std::get<x86::LapicBank::Config>(find_component<x86::LapicBank::Config>(topology)->config);
+  EXPECT_EQ(config.ids.at(254), ApicId{254});
+  EXPECT_EQ(config.ids.at(255), ApicId{256});
+  EXPECT_EQ(config.ids.at(299), ApicId{300});
+  EXPECT_EQ(config.msi_destination, x86::MsiDestination::Bits32);
+  EXPECT_TRUE(check(topology, built.machine.plan, built.scenario).empty());
+}
+
+TEST(Board, RemappingNeedsIoapicsThatHoldAHandle) {
+  const std::string old = board("ioapics: [ { version: 0x11 } ]");
+  EXPECT_EQ(code_of(old), "");
+  const auto read = scenario::read(old, "test.yaml");
+  const auto machine = build_x86(*read, Remapping::VtdOn, {});
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.errors().at(0).code, "old-ioapic");
+  EXPECT_EQ(machine.errors().at(0).where.line, 3);
+}
+
 }  // namespace
 }  // namespace irqfab::topology
