@@ -56,12 +56,6 @@ Json outcome_json(const std::string& schema, const Outcome& outcome) {
   }
   Json hops = Json::array();
   for (const HopRow& hop : outcome.hops) hops.push_back(hop_json(hop));
-  Json invalidations = Json::array();
-  for (const run::InvalidationRow& row : outcome.invalidations) {
-    Json times = summary_json(row.component, row.waits);
-    times["invalidated"] = row.count;
-    invalidations.push_back(std::move(times));
-  }
   Json expect = Json::array();
   for (const auto& e : outcome.expect) {
     expect.push_back({{"text", e.text}, {"held", e.held}, {"found", e.found}});
@@ -78,7 +72,6 @@ Json outcome_json(const std::string& schema, const Outcome& outcome) {
           {"drops", drops_json(outcome.accounting)},
           {"paths", std::move(paths)},
           {"hops", std::move(hops)},
-          {"invalidations", std::move(invalidations)},
           {"assumed_share", outcome.assumed_share()},
           {"expect", std::move(expect)},
           {"simulated_ps", outcome.simulated},

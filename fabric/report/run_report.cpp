@@ -29,7 +29,14 @@ std::string run_text(const Outcome& outcome) {
 }
 
 std::string run_json(const Outcome& outcome) {
-  return outcome_json("irqfab.run/1", outcome).dump(2) + '\n';
+  nlohmann::ordered_json document = outcome_json("irqfab.run/1", outcome);
+  auto& invalidations = document["invalidations"] = nlohmann::ordered_json::array();
+  for (const run::InvalidationRow& row : outcome.invalidations) {
+    auto times = summary_json(row.component, row.waits);
+    times["invalidated"] = row.count;
+    invalidations.push_back(std::move(times));
+  }
+  return document.dump(2) + '\n';
 }
 
 }  // namespace irqfab::report

@@ -164,7 +164,7 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, x86.plan.apic);
   unit.write_register(vtd::IRTA_REG, static_cast<std::uint32_t>(table), env);
   unit.write_register(vtd::IRTA_REG + 4, static_cast<std::uint32_t>(table >> 32), env);
-  unit.write_register(vtd::IQA_REG, topology::kRemapQueue, env);
+  unit.write_register(vtd::IQA_REG, topology::kRemapQueue | topology::kQueueSize, env);
   unit.write_register(vtd::IQA_REG + 4, 0, env);
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);
   unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask, env);

@@ -20,11 +20,11 @@ namespace irqfab::topology {
 // Of the physical address map, below kMemoryBytes.
 constexpr std::uint64_t kAmdDeviceTable = 0x200000;  // 2 MiB
 constexpr std::uint64_t kAmdCommandBuffer = 0x400000;
-constexpr std::uint64_t kAmdWaitStatus = 0x410000;
-constexpr std::uint64_t kAmdEventLog = 0x420000;
+constexpr std::uint64_t kAmdWaitStatus = 0x480000;
+constexpr std::uint64_t kAmdEventLog = 0x500000;
 constexpr std::uint64_t kAmdInterruptTables = 0x1000000;
 constexpr std::uint64_t kAmdEntryBytes = 4;
-constexpr unsigned kAmdRingLength = 8;  // 2^8 commands, and events
+constexpr unsigned kAmdRingLength = 15;  // 2^15 commands, and events: the most there can be
 
 /// Gives every source its index. Slots and pins have theirs.
 void give_amdvi_indices(X86Plan& plan);

@@ -21,9 +21,9 @@ using scenario::Change;
 using scenario::ChangeKind;
 
 constexpr std::size_t kMostChanges = 1'000'000;
-constexpr std::uint64_t kQueueEntries = 256;  // one page of 128-bit descriptors
+constexpr std::uint64_t kQueueEntries = kQueueBytes / x86::vtd::kDescriptorBytes;
+constexpr std::uint64_t kWaitStatus = kRemapQueue + kQueueBytes;
 static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength);
-constexpr std::uint64_t kWaitStatus = kRemapQueue + 0x10000;
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
   return {cpu::AccessKind::Write, size, address, data};

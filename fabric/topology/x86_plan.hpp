@@ -27,6 +27,9 @@ constexpr std::uint64_t kMemoryBytes = 0xC0000000;
 constexpr std::uint64_t kRemapTable = 0x200000;
 constexpr std::uint32_t kMostIrtes = 65536;
 constexpr std::uint64_t kRemapQueue = 0x400000;
+/// The largest there is: drivers here do not look at the head before they move the tail.
+constexpr std::uint64_t kQueueSize = 7;
+constexpr std::uint64_t kQueueBytes = std::uint64_t{4096} << kQueueSize;
 constexpr std::uint64_t kIoApicPage = 0xFEC00000;
 /// Of the `index`-th IOAPIC.
 constexpr std::uint64_t ioapic_page(std::size_t index) { return kIoApicPage + index * 0x1000; }

@@ -189,7 +189,7 @@ class Steps(RemappingTest):
                 ("vtd.wait: { status: 0x1002 }", "not a multiple of 4"),
                 ("vtd.wait: { data: 2 }", "beside 'status'"),
                 ("vtd.invalidate: { mask: 2 }", "'index'"),
-                ("vtd.write: { reg: GSTS, value: 0 }", "did you mean 'GSTS_REG'"),
+                ("vtd.write: { reg: GSTS_RG, value: 0 }", "did you mean 'GSTS_REG'"),
                 ("vtd.write: { reg: GCMD_REG, value: 0x100000000 }", "more than 4 bytes hold"),
                 ("vtd.write: { reg: 0x1000, value: 0 }", "beyond the last register"),
                 ("expect: { vtd.fault: { reason: 0x22, pending: true } }", "stands beside"),
