@@ -119,6 +119,18 @@ BusData LapicBank::data_of(const RegisterRead& question, Env& env) {
   return data;
 }
 
+inline void LapicBank::set_irr(CpuId cpu, Vector vector, SpanId span, Env& env) {
+  Row& row = rows_[cpu];
+  SpanId& pending = spans_[cpu].irr[raw(vector)];
+  if (row.irr.has(vector)) return env.coalesce(span, pending);
+  row.irr.add(vector);
+  pending = span;
+  env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
+  // A low line means that nothing older could be delivered.
+  const bool rises = row.intr == Level::Low && deliverable(row, class_of(raw(vector)));
+  if (rises) set_intr(cpu, Level::High, span, env);
+}
+
 /// Sets the IRR bit. The trigger mode of the latest arrival decides what the EOI will do: TMR is
 /// written here, at acceptance (SDM vol. 3, 11.8.4), and not touched by the EOI.
 void LapicBank::pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env) {
@@ -128,14 +140,14 @@ void LapicBank::pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId 
   } else if (!row.tmr.empty()) {
     row.tmr.remove(vector);
   }
-  SpanId& pending = spans_[cpu].irr[raw(vector)];
-  if (row.irr.has(vector)) return env.coalesce(span, pending);
-  row.irr.add(vector);
-  pending = span;
-  env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
-  // A low line means that nothing older could be delivered.
-  const bool rises = row.intr == Level::Low && deliverable(row, class_of(raw(vector)));
-  if (rises) set_intr(cpu, Level::High, span, env);
+  if (config_.requests == Requests::HandedOver) {
+    return env.send(kRequests, PostInterrupt{raw(cpu), Tag{}, span, {}, vector, Urgency::Normal});
+  }
+  set_irr(cpu, vector, span, env);
+}
+
+void LapicBank::request(CpuId cpu, Vector vector, SpanId span, Env& env) {
+  set_irr(cpu, vector, span, env);
 }
 
 IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
@@ -163,18 +175,38 @@ IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
   return {cpu, taken, false, span};
 }
 
-/// Ends the interrupt in service with the highest vector; a level one is told to the IOAPICs unless
-/// software took that over (SDM vol. 3, 11.8.5).
-void LapicBank::end_of_interrupt(CpuId cpu, Env& env) {
+/// Ends the interrupt in service with the highest vector.
+inline std::optional<Vector> LapicBank::end_highest(CpuId cpu, Env& env) {
   Row& row = rows_[cpu];
   const std::optional<Vector> ended = row.isr.highest();
-  if (!ended) return env.guest_error(GuestFault::EoiWithoutInterrupt);
+  if (!ended) {
+    env.guest_error(GuestFault::EoiWithoutInterrupt);
+    return std::nullopt;
+  }
   row.isr.remove(*ended);
   SpanId& serviced = spans_[cpu].isr[raw(*ended)];
   env.note(Event::Handled, serviced, raw(*ended));
   serviced = kNoSpan;
-  if (row.tmr.has(*ended)) end_level(cpu, *ended, env);
+  return ended;
+}
+
+/// A level interrupt that ends is told to the IOAPICs unless software took that over (SDM vol. 3,
+/// 11.8.5).
+void LapicBank::end_of_interrupt(CpuId cpu, Env& env) {
+  const std::optional<Vector> ended = end_highest(cpu, env);
+  if (!ended) return;
+  finish_eoi(cpu, *ended, env);
   update_intr(cpu, env);
+}
+
+std::optional<Vector> LapicBank::retire(CpuId cpu, Env& env) {
+  const std::optional<Vector> ended = end_highest(cpu, env);
+  if (ended) update_intr(cpu, env);
+  return ended;
+}
+
+void LapicBank::finish_eoi(CpuId cpu, Vector ended, Env& env) {
+  if (rows_[cpu].tmr.has(ended)) end_level(cpu, ended, env);
 }
 
 void LapicBank::end_level(CpuId cpu, Vector ended, Env& env) {

@@ -52,6 +52,11 @@ enum class ExternalPic : std::uint8_t { Absent, Present };
 /// Does an IPI to other LAPICs take the time of IpiSent, or arrive within the write that sends it?
 enum class IpiFlight : std::uint8_t { None, Priced };
 
+/// Who sets the IRR bit of an interrupt that a local APIC accepted: the bank at once, or its owner,
+/// who is asked by a PostInterrupt on kRequests whose address is the CPU, and answers with
+/// `request` when it is time. The span is the owner's meanwhile.
+enum class Requests : std::uint8_t { SetAtOnce, HandedOver };
+
 enum class LapicMode : std::uint8_t { Disabled, Xapic, X2apic };
 
 /// What RDMSR or WRMSR comes to. `value` is 0 unless one was read.
@@ -74,6 +79,7 @@ class LapicBank final {
     EoiSuppression eoi_suppression = EoiSuppression::Supported;       // SVR bit 12 and what says so
     LowestPriorityIpi lowest_priority_ipi = LowestPriorityIpi::Sent;  // model-specific (SDM 11.6.1)
     IpiFlight ipi_flight = IpiFlight::None;
+    Requests requests = Requests::SetAtOnce;
     Cmci cmci = Cmci::Absent;
     ExternalPic pic = ExternalPic::Absent;  // Present: kPic is joined
     MsiDestination msi_destination = MsiDestination::Bits8;
@@ -89,6 +95,7 @@ class LapicBank final {
   static constexpr PortId kEoi = port_of(2);
   static constexpr PortId kPins = port_of(3);
   static constexpr PortId kPic = port_of(4);
+  static constexpr PortId kRequests = port_of(5);  // called by the owner, no edge
   static constexpr std::array<PortSpec, 5> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1024},
       {"cpu", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
@@ -140,6 +147,14 @@ class LapicBank final {
   /// A host puts the register at `offset` in place, in either mode: nothing is sent and nothing is
   /// read-only but what follows from the id. ISR and IRR bits begin and end spans.
   void restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
+  /// Sets the IRR bit, and leaves the TMR: of an interrupt that was accepted before, or that did
+  /// not come as a message. `cpu` must exist.
+  void request(CpuId cpu, Vector vector, SpanId span, Env& env);
+  /// The first half of an EOI: the highest vector in service ends, and no IOAPIC is told. Nothing
+  /// if none was in service. `cpu` must exist.
+  std::optional<Vector> retire(CpuId cpu, Env& env);
+  /// The second half: tells the IOAPICs if the vector's TMR bit is set. `cpu` must exist.
+  void finish_eoi(CpuId cpu, Vector ended, Env& env);
   /// A host writes IA32_APIC_BASE: it may go from any mode to any other.
   MsrStatus restore_apic_base(CpuId cpu, std::uint64_t value, Env& env);
   /// INIT reaches the CPU, and its LAPIC starts anew. With Quirk::InitLatched the CPU's owner says
@@ -159,6 +174,12 @@ class LapicBank final {
     return matches({message, Shorthand::None, CpuId{}}, cpu);
   }
   std::uint32_t id(CpuId cpu) const { return rows_[cpu].id; }
+  std::uint32_t ldr(CpuId cpu) const { return rows_[cpu].ldr; }
+  std::uint32_t dfr(CpuId cpu) const { return rows_[cpu].dfr; }
+  std::uint32_t icr_high(CpuId cpu) const { return rows_[cpu].icr_high; }
+  /// The span at a vector's IRR or ISR bit; kNoSpan where it is clear.
+  SpanId requested(CpuId cpu, Vector vector) const { return spans_[cpu].irr[raw(vector)]; }
+  SpanId serviced(CpuId cpu, Vector vector) const { return spans_[cpu].isr[raw(vector)]; }
   bool software_enabled(CpuId cpu) const { return Svr::SoftwareEnable::is_set(rows_[cpu].svr); }
   LapicMode mode(CpuId cpu) const { return mode_of(rows_[cpu].apic_base); }
   /// Is a CPU's own access to this physical address one to its page, and not to the bus
@@ -312,7 +333,9 @@ class LapicBank final {
   void on_question(PortId port, const Message& message, Env& env);
   BusData data_of(const RegisterRead& question, Env& env);
   void pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env);
+  void set_irr(CpuId cpu, Vector vector, SpanId span, Env& env);
   void end_of_interrupt(CpuId cpu, Env& env);
+  std::optional<Vector> end_highest(CpuId cpu, Env& env);
   void end_level(CpuId cpu, Vector ended, Env& env);
   void reset(CpuId cpu, Env& env);
   /// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
