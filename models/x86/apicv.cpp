@@ -73,6 +73,12 @@ bool VirtualApics::deliverable(CpuId vcpu) const {
   return vcpus_[vcpu].line == Level::High;
 }
 
+bool VirtualApics::has_event(CpuId vcpu) const {
+  const PostedDescriptor& descriptor = vcpus_[vcpu].descriptor;
+  const bool posted = descriptor.on() || (descriptor.sn() && !descriptor.pir().empty());
+  return posted || bank_.intr(vcpu) == Level::High;
+}
+
 /// SDM 29.2.2. VPPR follows from the new SVI.
 IntaAnswer VirtualApics::take(CpuId vcpu, Env& env) {
   vcpus_[vcpu].line = Level::Low;
@@ -84,13 +90,12 @@ IntaAnswer VirtualApics::take(CpuId vcpu, Env& env) {
 void VirtualApics::accepted(CpuId vcpu, Vector vector, SpanId span, Env& env) {
   Vcpu& target = vcpus_[vcpu];
   if (posts()) {
-    const SpanId first = target.descriptor.pir().has(vector) ? kNoSpan : span;
     const std::uint32_t line = config_.first_descriptor + raw(vcpu);
     const PostAnswer answer = target.descriptor.post(vector, Urgency::Urgent, span, line, env);
     if (!answer.notify) return;
     const ApicId host{target.descriptor.ndst()};
-    const Vector nv = target.descriptor.nv();
-    signals_.push_back({VirtualSignal::Kind::Kick, vcpu, host, nv, first});
+    signals_.push_back({VirtualSignal::Kind::Kick, vcpu, host, target.descriptor.nv(),
+                        target.descriptor.span_at(vector)});
     return;
   }
   BankEnv bank_env(*this, env);
@@ -217,14 +222,35 @@ void VirtualApics::host_wrote(const VirtualExit& exit) {
   if (base) {
     const bool moved =
         ApicBase::Address::get(bank_.apic_base(vcpu)) != ApicBase::Address::get(ApicBase::kReset);
-    if (moved && bank_.mode(vcpu) != LapicMode::Disabled) inhibits_.add(Inhibit::ApicBaseModified);
+    if (moved && bank_.mode(vcpu) != LapicMode::Disabled) inhibit(Inhibit::ApicBaseModified);
   }
   if (by_page && exit.where == Register::kId) {
     const bool modified = bank_.id(vcpu) != (raw(table_id(vcpu)) & kXapicIds);
-    if (modified) inhibits_.add(Inhibit::ApicIdModified);
+    if (modified) inhibit(Inhibit::ApicIdModified);
   }
   const bool logical = by_page && (exit.where == Register::kLdr || exit.where == Register::kDfr);
   if (base || logical) rebuild_logical();
+}
+
+void VirtualApics::set_inhibits(Inhibits inhibits) {
+  const bool was_active = active();
+  inhibits_ = inhibits;
+  if (active() == was_active) return;
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    signals_.push_back({VirtualSignal::Kind::Kick, CpuId{i}, {}, {}, kNoSpan});
+  }
+}
+
+void VirtualApics::inhibit(Inhibit why) {
+  Inhibits inhibits = inhibits_;
+  inhibits.add(why);
+  set_inhibits(inhibits);
+}
+
+void VirtualApics::allow(Inhibit why) {
+  Inhibits inhibits = inhibits_;
+  inhibits.remove(why);
+  set_inhibits(inhibits);
 }
 
 // ---- state --------------------------------------------------------------------------------------

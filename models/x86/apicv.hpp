@@ -127,13 +127,18 @@ class VirtualApics final {
   /// VM entry: what the host does before it (posted interrupts that ON tells of are moved to the
   /// IRR, the TPR threshold is set), and the processor's first look.
   void enter(CpuId vcpu, Env& env);
+  /// Is there anything for it, seen or not, that ends a halt? What was posted counts where somebody
+  /// was told, or where nobody is to be.
+  bool has_event(CpuId vcpu) const;
   /// Vectors whose EOIs exit: those that an IOAPIC or somebody else waits for.
   void set_eoi_exits(CpuId vcpu, const VectorSet& vectors) { vcpus_[vcpu].eoi_exits = vectors; }
   /// The vCPU is on the CPU with this local APIC from now on; and no longer.
   void avic_load(CpuId vcpu, ApicId host);
   void avic_put(CpuId vcpu, VcpuPut why);
-  void inhibit(Inhibit why) { inhibits_.add(why); }
-  void allow(Inhibit why) { inhibits_.remove(why); }
+  /// A reason not to virtualize comes, or goes. If that decides it, all vCPUs are kicked, to enter
+  /// anew.
+  void inhibit(Inhibit why);
+  void allow(Inhibit why);
   /// INIT reached the vCPU: its local APIC starts anew, and what was posted is gone.
   void init(CpuId vcpu, Env& env);
 
@@ -208,6 +213,7 @@ class VirtualApics final {
   void self_ipi(CpuId vcpu, Vector vector, std::uint32_t icr_low, Env& env);
   MsrAnswer carry_out(const VirtualExit& exit, Env& env);
   void host_wrote(const VirtualExit& exit);
+  void set_inhibits(Inhibits inhibits);
   bool is_register_msr(CpuId vcpu, std::uint32_t msr) const;
 
   // Intel: apicv_guest.cpp.

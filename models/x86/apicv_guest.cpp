@@ -219,12 +219,11 @@ bool VirtualApics::virtual_ipi(CpuId vcpu, const Command& command, Env& env) {
   const SpanId span = env.open(Cause::Ipi, kNoSpan);
   env.note(Event::IpiVirtualized, span, command.low);
   PostedDescriptor& descriptor = vcpus_[*target].descriptor;
-  const SpanId first = descriptor.pir().has(vector) ? kNoSpan : span;
   const std::uint32_t line = config_.first_descriptor + raw(*target);
   const PostAnswer answer = descriptor.post(vector, Urgency::Normal, span, line, env);
   if (answer.notify) {
     signals_.push_back({VirtualSignal::Kind::Notification, *target, ApicId{descriptor.ndst()},
-                        descriptor.nv(), first});
+                        descriptor.nv(), descriptor.span_at(vector)});
   }
   return true;
 }

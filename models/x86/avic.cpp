@@ -261,14 +261,14 @@ void VirtualApics::avic_put(CpuId vcpu, VcpuPut why) {
 void VirtualApics::rebuild_logical() {
   if (config_.virtualization != Virtualization::Avic) return;
   tables_.clear_logical();
-  inhibits_.remove(Inhibit::LogicalIdAliased);
+  bool aliased = false;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     const CpuId vcpu{i};
     if (bank_.mode(vcpu) != LapicMode::Xapic) continue;
-    if (!tables_.enter_logical(table_id(vcpu), bank_.ldr(vcpu), bank_.dfr(vcpu))) {
-      inhibits_.add(Inhibit::LogicalIdAliased);
-    }
+    if (!tables_.enter_logical(table_id(vcpu), bank_.ldr(vcpu), bank_.dfr(vcpu))) aliased = true;
   }
+  if (aliased) inhibit(Inhibit::LogicalIdAliased);
+  if (!aliased) allow(Inhibit::LogicalIdAliased);
 }
 
 }  // namespace irqfab::x86

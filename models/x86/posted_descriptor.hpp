@@ -79,6 +79,9 @@ class PostedDescriptor {
   void set_nv(Vector nv) { control_ = DescriptorControl::NV::set(control_, raw(nv)); }
   void set_ndst(std::uint32_t ndst) { control_ = DescriptorControl::NDST::set(control_, ndst); }
 
+  /// The interrupt that rests at the vector's bit, or kNoSpan.
+  SpanId span_at(Vector vector) const { return spans_[raw(vector)]; }
+
   void held_spans(std::vector<SpanId>& out) const;
 
   friend bool operator==(const PostedDescriptor& a, const PostedDescriptor& b) {
