@@ -111,6 +111,16 @@ unsigned VirtualApics::on_message(const ApicMessage& message, SpanId span, Env& 
   return bank_.on_message(message, span, bank_env);
 }
 
+void VirtualApics::on_elapsed(const Elapsed& elapsed, Env& env) {
+  BankEnv bank_env(*this, env);
+  bank_.receive(PortId{}, elapsed, bank_env);
+}
+
+void VirtualApics::on_pin(const PinChange& change, Env& env) {
+  BankEnv bank_env(*this, env);
+  bank_.on_pin(change, bank_env);
+}
+
 // ---- posted interrupts --------------------------------------------------------------------------
 
 PostAnswer VirtualApics::post(CpuId vcpu, Vector vector, Urgency urgency, SpanId span, Env& env) {

@@ -122,6 +122,9 @@ class VirtualApics final {
   /// An interrupt message for the VM, from an emulated device or an IOAPIC. `span` must exist.
   /// How many vCPUs accepted it.
   unsigned on_message(const ApicMessage& message, SpanId span, Env& env);
+  /// A timer of the local APICs, or an IPI that the host sent, is due; a pin of theirs changes.
+  void on_elapsed(const Elapsed& elapsed, Env& env);
+  void on_pin(const PinChange& change, Env& env);
   /// Carries out what exited. For a read: what the guest gets.
   MsrAnswer complete(const VirtualExit& exit, Env& env);
   /// VM entry: what the host does before it (posted interrupts that ON tells of are moved to the
@@ -161,11 +164,13 @@ class VirtualApics final {
   const PostedDescriptor& descriptor(CpuId vcpu) const { return vcpus_[vcpu].descriptor; }
   AvicTables& avic_tables() { return tables_; }
   const AvicTables& avic_tables() const { return tables_; }
+  /// The registers, for a host that puts state in place. What is accepted goes by the calls above.
   LapicBank& lapics() { return bank_; }
   const LapicBank& lapics() const { return bank_; }
   /// Guest interrupt status: 0 stands for none.
   Vector rvi(CpuId vcpu) const { return bank_.irr(vcpu).highest().value_or(Vector{0}); }
   Vector svi(CpuId vcpu) const { return bank_.isr(vcpu).highest().value_or(Vector{0}); }
+  /// Bits 3:0; 0 while the processor delivers, or if nothing is held back.
   std::uint8_t tpr_threshold(CpuId vcpu) const { return vcpus_[vcpu].tpr_threshold; }
 
   /// Spans whose only home is here: in the registers and in the descriptors.

@@ -98,6 +98,68 @@ TEST(VirtualApicsHost, WithoutVirtualizationTheLineRisesAtOnce) {
   EXPECT_EQ(rig.take(2), 0x51u);
 }
 
+TEST(VirtualApicsHost, TimersAndPinsArePostedToo) {
+  VirtualRig rig(VirtualRig::apicv());
+  rig.complete(rig.write(2, Register::kLvtTimer, 0x51));
+  rig.complete(rig.write(2, Register::kInitialCount, 100));
+  ASSERT_EQ(rig.env.delays.size(), 1u);
+  const test::Delayed delay = rig.env.delays.front();
+  rig.env.time += delay.delay;
+  rig.apics.on_elapsed(Elapsed{delay.tag, raw(*delay.lane)}, rig.env);
+  EXPECT_TRUE(rig.pir(2, 0x51));
+  rig.complete(rig.write(2, Register::kLvtTimer + 0x40, 0x61));  // LINT1
+  rig.apics.on_pin({LapicBank::pin_of(kVcpu2, LocalPin::Lint1), Level::High, 0, kNoSpan}, rig.env);
+  EXPECT_TRUE(rig.pir(2, 0x61));
+}
+
+TEST(VirtualApicsHost, IdsBeyondAllTablesAreServedAsWell) {
+  auto config = VirtualRig::apicv(kAll.without(Control::ProcessPostedInterrupts));
+  config.lapics.ids = {ApicId{0}, ApicId{0xFFFF}, ApicId{0x10000}};
+  VirtualRig rig = VirtualRig::by_msr(config);
+  ApicMessage m = rig.fixed(0x10000, 0x51);
+  m.format = DestinationFormat::X2apic;
+  EXPECT_EQ(rig.send(m), 1u);
+  EXPECT_EQ(rig.signals().front().host, ApicId{});
+  EXPECT_TRUE(rig.irr(2, 0x51));
+  EXPECT_TRUE(is_done(rig.wrmsr(0, 0x830, 0xFFFF'0000'0052)));
+  EXPECT_TRUE(rig.pir(1, 0x52));
+  EXPECT_TRUE(rig.wrmsr(0, 0x830, 0x10000'0000'0052).exit) << "the last index has 16 bits";
+}
+
+// ---- what is noted
+
+TEST(VirtualApicsNotes, EachStepOfAPostedInterrupt) {
+  VirtualRig rig(VirtualRig::apicv());
+  rig.ipi(0, 2, 0x51);
+  rig.apics.sync(kVcpu2, rig.env);
+  rig.take(2);
+  rig.eoi(2);
+  std::vector<std::pair<Event, std::uint64_t>> noted;
+  const SpanId span = rig.env.notes.front().span;
+  for (const auto& note : rig.env.notes) {
+    EXPECT_EQ(note.span, span);
+    noted.emplace_back(note.event, note.detail);
+  }
+  const std::uint64_t name = 2 << 8 | 0x51;
+  const std::vector<std::pair<Event, std::uint64_t>> expected = {
+      {Event::Asserted, static_cast<std::uint64_t>(Cause::Ipi)},
+      {Event::IpiVirtualized, 0x51},
+      {Event::Posted, name},
+      {Event::PirSynced, name},
+      {Event::Pended, name},
+      {Event::Accepted, name},
+      {Event::EoiVirtualized, name},
+      {Event::Handled, 0x51}};
+  EXPECT_EQ(noted, expected);
+}
+
+TEST(VirtualApicsNotes, AnEoiWithoutInterruptIsTheGuestsError) {
+  VirtualRig rig(VirtualRig::apicv());
+  EXPECT_TRUE(is_done(rig.eoi(0)));
+  ASSERT_EQ(rig.env.notes.size(), 1u);
+  EXPECT_EQ(rig.env.notes[0].event, Event::GuestError);
+}
+
 // ---- entries and events
 
 TEST(VirtualApicsEntry, TakesWhatOnTellsOf) {
@@ -220,6 +282,43 @@ TEST(VirtualApicsCompletion, AnIcrByMsrKeepsBothHalves) {
   EXPECT_EQ(rig.rdmsr(0, 0x830).value, 0x3'0000'0151u);
   rig.wrmsr(0, 0x830, 0x2'0000'0052);
   EXPECT_EQ(rig.rdmsr(0, 0x830).value, 0x2'0000'0052u);
+}
+
+TEST(VirtualApicsCompletion, ByMsrASelfShorthandExitsAndIsSent) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::apicv());
+  const VirtualAccess access = rig.wrmsr(0, 0x830, 0x40051);
+  ASSERT_TRUE(exits_as(access, ExitReason::ApicWrite, 0x300));
+  EXPECT_EQ(access.exit->where, 0x830u);
+  rig.complete(access);
+  EXPECT_TRUE(rig.irr(0, 0x51));
+}
+
+TEST(VirtualApicsCompletion, AnIllegalSelfIpiIsAnError) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::apicv());
+  rig.complete(rig.wrmsr(0, 0x83F, 0x0F));
+  rig.complete(rig.wrmsr(0, 0x828, 0));
+  EXPECT_EQ(rig.rdmsr(0, 0x828).value, 0x20u);
+}
+
+TEST(VirtualApicsCompletion, MsrsThatAreNoRegistersExit) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::apicv());
+  const VirtualAccess access = rig.rdmsr(0, LapicMsr::kTscDeadline);
+  ASSERT_TRUE(exits_as(access, ExitReason::MsrWrite, 0));
+  EXPECT_EQ(access.exit->where, 0x6E0u);
+  EXPECT_EQ(access.exit->direction, VirtualExit::Direction::Read);
+  EXPECT_EQ(rig.complete(access).status, MsrStatus::Done);
+}
+
+TEST(VirtualApicsCompletion, DeliveryStatusIsReservedByMsrButForKvm) {
+  VirtualRig strict = VirtualRig::by_msr(VirtualRig::apicv());
+  EXPECT_TRUE(faults(strict.wrmsr(0, 0x830, 0x2'0000'1051)));
+  auto config = VirtualRig::apicv();
+  config.lapics.quirks.add(Quirk::ReservedMsrBitsIgnored);
+  VirtualRig kvm = VirtualRig::by_msr(config);
+  const VirtualAccess access = kvm.wrmsr(0, 0x830, 0x2'0000'1051);
+  ASSERT_TRUE(access.exit) << "the processor leaves it to the host";
+  EXPECT_EQ(kvm.complete(access).status, MsrStatus::Done);
+  EXPECT_TRUE(kvm.pir(2, 0x51));
 }
 
 TEST(VirtualApicsCompletion, NmisReachTheCpu) {

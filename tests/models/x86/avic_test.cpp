@@ -133,6 +133,57 @@ TEST(AvicHost, EachTargetHasASpanOfItsOwn) {
   EXPECT_EQ(rig.book.live(), test::held_by(rig.apics));
 }
 
+TEST(AvicHost, RemoteReadIsMemoryThatNobodyWrote) {
+  VirtualRig rig(VirtualRig::avic());
+  const VirtualAccess access = rig.read(0, 0x0C0);
+  EXPECT_TRUE(is_done(access));
+  EXPECT_EQ(access.value, 0u);
+  EXPECT_TRUE(rig.env.notes.empty());
+}
+
+TEST(AvicHost, HasNoThreshold) {
+  VirtualRig rig(VirtualRig::avic());
+  rig.write(0, Register::kTpr, 0x80);
+  rig.send(rig.fixed(0, 0x51));
+  rig.apics.enter(CpuId{0}, rig.env);
+  EXPECT_EQ(rig.apics.tpr_threshold(CpuId{0}), 0);
+  EXPECT_TRUE(is_done(rig.apics.write_cr8(CpuId{0}, 0, rig.env)));
+  EXPECT_TRUE(rig.line(0));
+}
+
+TEST(AvicHost, ByMsrSomeReadsExitOrFault) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::avic(X2avic::Present));
+  EXPECT_TRUE(exits_as(rig.rdmsr(0, 0x839), ExitReason::UnacceleratedAccess, 0x390));
+  EXPECT_EQ(rig.rdmsr(0, 0x839).exit->where, 0x839u);
+  EXPECT_TRUE(exits_as(rig.rdmsr(0, 0x832), ExitReason::MsrWrite, 0));
+  EXPECT_TRUE(faults(rig.rdmsr(0, 0x80B)));
+  EXPECT_EQ(rig.rdmsr(0, 0x80F).value, 0x1FFu);
+}
+
+TEST(AvicHost, ByMsrInvalidTypesAreSentByTheHost) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::avic(X2avic::Present));
+  const VirtualAccess access = rig.wrmsr(0, 0x830, 0x2'0000'0151);
+  ASSERT_TRUE(exits_as(access, ExitReason::IncompleteIpi, 0x2'0000'0151));
+  rig.complete(access);
+  EXPECT_TRUE(rig.irr(2, 0x51));
+  rig.apics.avic_put(CpuId{3}, VcpuPut::Blocked);
+  rig.signals();
+  rig.complete(rig.wrmsr(0, 0x830, 0x3'0000'0051));
+  ASSERT_EQ(rig.signals().size(), 1u);
+}
+
+TEST(AvicHost, AnEoiThatTrapsByMsrIsCarriedOut) {
+  VirtualRig rig = VirtualRig::by_msr(VirtualRig::avic(X2avic::Present));
+  rig.send(rig.level(0, 0x51));
+  rig.apics.doorbell(CpuId{0}, rig.env);
+  rig.take(0);
+  const VirtualAccess access = rig.wrmsr(0, 0x80B, 0);
+  ASSERT_TRUE(exits_as(access, ExitReason::UnacceleratedAccess, 0x1'0000'00B0));
+  rig.complete(access);
+  EXPECT_FALSE(rig.isr(0, 0x51));
+  EXPECT_EQ(rig.broadcasts(), std::vector<unsigned>{0x51});
+}
+
 TEST(AvicTablesOfAVm, ClusterIdsAreLookedUpByTheSendersDfr) {
   VirtualRig rig(VirtualRig::avic());
   for (unsigned v = 0; v < 4; ++v) {
