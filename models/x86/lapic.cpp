@@ -140,10 +140,12 @@ void LapicBank::pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId 
   } else if (!row.tmr.empty()) {
     row.tmr.remove(vector);
   }
-  if (config_.requests == Requests::HandedOver) {
-    return env.send(kRequests, PostInterrupt{raw(cpu), Tag{}, span, {}, vector, Urgency::Normal});
-  }
+  if (config_.requests == Requests::HandedOver) return hand_over(cpu, vector, span, env);
   set_irr(cpu, vector, span, env);
+}
+
+void LapicBank::hand_over(CpuId cpu, Vector vector, SpanId span, Env& env) {
+  env.send(kRequests, PostInterrupt{raw(cpu), Tag{}, span, {}, vector, Urgency::Normal});
 }
 
 void LapicBank::request(CpuId cpu, Vector vector, SpanId span, Env& env) {
@@ -175,34 +177,29 @@ IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
   return {cpu, taken, false, span};
 }
 
-/// Ends the interrupt in service with the highest vector.
-inline std::optional<Vector> LapicBank::end_highest(CpuId cpu, Env& env) {
-  Row& row = rows_[cpu];
-  const std::optional<Vector> ended = row.isr.highest();
-  if (!ended) {
-    env.guest_error(GuestFault::EoiWithoutInterrupt);
-    return std::nullopt;
-  }
-  row.isr.remove(*ended);
-  SpanId& serviced = spans_[cpu].isr[raw(*ended)];
-  env.note(Event::Handled, serviced, raw(*ended));
+inline void LapicBank::end_service(CpuId cpu, Vector ended, Env& env) {
+  rows_[cpu].isr.remove(ended);
+  SpanId& serviced = spans_[cpu].isr[raw(ended)];
+  env.note(Event::Handled, serviced, raw(ended));
   serviced = kNoSpan;
-  return ended;
 }
 
-/// A level interrupt that ends is told to the IOAPICs unless software took that over (SDM vol. 3,
-/// 11.8.5).
+/// Ends the interrupt in service with the highest vector; a level one is told to the IOAPICs unless
+/// software took that over (SDM vol. 3, 11.8.5).
 void LapicBank::end_of_interrupt(CpuId cpu, Env& env) {
-  const std::optional<Vector> ended = end_highest(cpu, env);
-  if (!ended) return;
-  finish_eoi(cpu, *ended, env);
+  Row& row = rows_[cpu];
+  const std::optional<Vector> ended = row.isr.highest();
+  if (!ended) return env.guest_error(GuestFault::EoiWithoutInterrupt);
+  end_service(cpu, *ended, env);
+  if (row.tmr.has(*ended)) end_level(cpu, *ended, env);
   update_intr(cpu, env);
 }
 
-std::optional<Vector> LapicBank::retire(CpuId cpu, Env& env) {
-  const std::optional<Vector> ended = end_highest(cpu, env);
-  if (ended) update_intr(cpu, env);
-  return ended;
+void LapicBank::retire(CpuId cpu, Env& env) {
+  const std::optional<Vector> ended = rows_[cpu].isr.highest();
+  if (!ended) return env.guest_error(GuestFault::EoiWithoutInterrupt);
+  end_service(cpu, *ended, env);
+  update_intr(cpu, env);
 }
 
 void LapicBank::finish_eoi(CpuId cpu, Vector ended, Env& env) {

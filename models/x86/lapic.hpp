@@ -150,9 +150,9 @@ class LapicBank final {
   /// Sets the IRR bit, and leaves the TMR: of an interrupt that was accepted before, or that did
   /// not come as a message. `cpu` must exist.
   void request(CpuId cpu, Vector vector, SpanId span, Env& env);
-  /// The first half of an EOI: the highest vector in service ends, and no IOAPIC is told. Nothing
-  /// if none was in service. `cpu` must exist.
-  std::optional<Vector> retire(CpuId cpu, Env& env);
+  /// The first half of an EOI: the highest vector in service ends, and no IOAPIC is told. `cpu`
+  /// must exist.
+  void retire(CpuId cpu, Env& env);
   /// The second half: tells the IOAPICs if the vector's TMR bit is set. `cpu` must exist.
   void finish_eoi(CpuId cpu, Vector ended, Env& env);
   /// A host writes IA32_APIC_BASE: it may go from any mode to any other.
@@ -333,9 +333,10 @@ class LapicBank final {
   void on_question(PortId port, const Message& message, Env& env);
   BusData data_of(const RegisterRead& question, Env& env);
   void pend(CpuId cpu, Vector vector, TriggerMode trigger_mode, SpanId span, Env& env);
+  void hand_over(CpuId cpu, Vector vector, SpanId span, Env& env);
   void set_irr(CpuId cpu, Vector vector, SpanId span, Env& env);
   void end_of_interrupt(CpuId cpu, Env& env);
-  std::optional<Vector> end_highest(CpuId cpu, Env& env);
+  void end_service(CpuId cpu, Vector ended, Env& env);
   void end_level(CpuId cpu, Vector ended, Env& env);
   void reset(CpuId cpu, Env& env);
   /// Tells the CPU when "something is deliverable" has changed. A line that rose can fall again
