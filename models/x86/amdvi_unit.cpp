@@ -101,7 +101,7 @@ Tag AmdViUnit::walk_entry_of(const Request& request, Env& env) {
 }
 
 const Irte* AmdViUnit::cached(const Request& request) const {
-  return request.basis == Basis::Current ? irtes_.find(request.device(), request.index) : nullptr;
+  return irtes_.find(request.device(), request.index);
 }
 
 void AmdViUnit::on_table_data(Tag tag, const BusData& answer, Env& env) {
