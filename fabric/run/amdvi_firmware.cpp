@@ -45,19 +45,10 @@ void program_amdvi(Machine& machine, const X86Machine& x86, Env& env) {
                x86.plan);
   auto& unit =
       machine.core<x86::AmdViUnit>(topology::index_of<x86::AmdViUnit::Config>(x86.topology));
-  constexpr std::uint64_t kAllDevices = 511;  // pages of the table less one
-  const auto ring = [](std::uint64_t base) {
-    return BufferBase::Length::set(base, topology::kAmdRingLength);
-  };
-  unit.write_register(kDeviceTableBase, topology::kAmdDeviceTable | kAllDevices, env);
-  unit.write_register(kCommandBufferBase, ring(topology::kAmdCommandBuffer), env);
-  unit.write_register(kEventLogBase, ring(topology::kAmdEventLog), env);
-  std::uint64_t control = Control::NumIntRemapMode::set(0, kRemapMode2048);
-  for (const std::uint64_t bit :
-       {Control::EventLogEn::kMask, Control::CmdBufEn::kMask, Control::IommuEn::kMask}) {
-    control |= bit;
+  for (const auto& [offset, value] : topology::amdvi_bases()) {
+    unit.write_register(offset, value, env);
   }
-  unit.write_register(kControl, control, env);
+  unit.write_register(kControl, topology::amdvi_control(), env);
 }
 
 }  // namespace irqfab::run

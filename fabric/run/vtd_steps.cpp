@@ -116,7 +116,9 @@ VtdSteps::VtdSteps(Machine& machine, const topology::X86Machine& x86, Settling& 
       x86_(x86),
       settling_(settling),
       driver_(topology::index_of<cpu::Driver::Config>(x86.topology)),
-      unit_(x86.plan.remapped ? topology::index_of<x86::VtdRemapper::Config>(x86.topology) : 0),
+      unit_(x86.plan.remapped && !x86.plan.has_amdvi()
+                ? topology::index_of<x86::VtdRemapper::Config>(x86.topology)
+                : 0),
       memory_(topology::index_of<mem::Memory::Config>(x86.topology)) {}
 
 bool VtdSteps::knows(const std::string& op) { return op.compare(0, 4, "vtd.") == 0; }

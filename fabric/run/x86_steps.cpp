@@ -50,7 +50,8 @@ X86Steps::X86Steps(Machine& machine, const topology::X86Machine& x86, const Hand
       hpet_(hpet_of(x86.topology)),
       settling_(machine, lapics_, hpet_),
       cpu_steps_(machine, x86, log, settling_),
-      vtd_steps_(machine, x86, settling_) {}
+      vtd_steps_(machine, x86, settling_),
+      amdvi_steps_(machine, x86, settling_) {}
 
 std::optional<ExpectationRow> X86Steps::perform(const Step& step) {
   auto row = do_step(step);
@@ -78,6 +79,7 @@ std::optional<ExpectationRow> X86Steps::do_step(const Step& step) {
   if (step.op == "expect") return observe(step);
   if (CpuSteps::knows(step.op)) return cpu_steps_.perform(step);
   if (VtdSteps::knows(step.op)) return vtd_steps_.perform(step);
+  if (AmdViSteps::knows(step.op)) return amdvi_steps_.perform(step);
   if (step.op == "wait") {
     wait(number(args, "time"));
     return std::nullopt;
@@ -243,6 +245,7 @@ ExpectationRow X86Steps::observe(const Step& step) {
               machine_.core<x86::IoApic>(topology::ioapic_component(x86_.topology, ioapic)), row);
   cpu_steps_.observe(step.args, row);
   vtd_steps_.observe(step.args, row);
+  amdvi_steps_.observe(step.args, row);
   compare_board(step.args, row);
   observe_hpet(step.args, row);
   observe_pci(step.args, row);

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "fabric/run/amdvi_steps.hpp"
 #include "fabric/run/cpu_steps.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
@@ -58,6 +59,7 @@ class X86Steps {
   Settling settling_;
   CpuSteps cpu_steps_;
   VtdSteps vtd_steps_;
+  AmdViSteps amdvi_steps_;
 };
 
 }  // namespace irqfab::run

@@ -1,5 +1,6 @@
 // What only the fields of a step together can tell: of the remapping unit, of messages, of the
 // HPET.
+#include "fabric/scenario/amdvi_names.hpp"
 #include "fabric/scenario/builder.hpp"
 #include "fabric/scenario/phrases.hpp"
 #include "fabric/scenario/quantities.hpp"
@@ -71,6 +72,18 @@ std::uint64_t register_at(const Node& fields, const std::vector<RegisterName>& n
   return *parse_register(text_at(fields, "reg"), names, end);
 }
 
+/// What only the fields of a step of the AMD-Vi unit together can tell.
+void check_amdvi_step(const std::string& name, const Node& fields, Building& to) {
+  if (name == "amdvi.wait") check_multiple(fields, "store", 8, to);
+  if (name == "amdvi.dte") check_multiple(fields, "table", 128, to);
+  const Node* reg = fields.find("reg");
+  if (name.compare(0, 6, "amdvi.") != 0 || reg == nullptr) return;
+  for (const AmdviRegister& row : kAmdviRegisters) {
+    if (row.name != reg->text) continue;
+    check_bytes(fields, name == "amdvi.read" ? "answers" : "value", row.bytes, to);
+  }
+}
+
 }  // namespace
 
 void check_unit_step(const Node& key, const Node& fields, Building& to) {
@@ -78,6 +91,7 @@ void check_unit_step(const Node& key, const Node& fields, Building& to) {
   if (name.compare(0, 5, "hpet.") == 0 && !to.scenario.machine.hpet) {
     to.findings.error(key.place, "no-hpet", "this machine has no HPET", "'hpet' in 'machine'");
   }
+  check_amdvi_step(name, fields, to);
   if (name == "vtd.enable") check_table(fields, to);
   if (name == "vtd.irte") check_entry_fields(fields, to);
   if (name == "vtd.wait") check_multiple(fields, "status", 4, to);

@@ -18,8 +18,10 @@ constexpr Word kTriggers[] = {{"edge"}, {"level"}};
 
 // Steps.
 extern const Table kVtdEnable, kVtdIrte, kVtdWrite, kVtdRead, kVtdInvalidate, kVtdWait,
-    kVtdDescriptor, kHpetWrite;
+    kVtdDescriptor, kHpetWrite, kAmdviEnable, kAmdviDte, kAmdviIrte, kAmdviWrite, kAmdviRead,
+    kAmdviInvalidate, kAmdviWait, kAmdviCommand;
 // What can be observed.
-extern const Table kVtdRegState, kVtdFault, kVtdQueue, kVtdCache, kMemoryState, kHpetRegState;
+extern const Table kVtdRegState, kVtdFault, kVtdQueue, kVtdCache, kMemoryState, kHpetRegState,
+    kAmdviReg, kAmdviEvent;
 
 }  // namespace irqfab::scenario

@@ -35,7 +35,7 @@ void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnost
 bool is_of_bare_metal(std::string_view name) {
   return starts_with(name, "cpu.") || starts_with(name, "msr") || name == "lapic.pin" ||
          name == "lapic.reg" || name == "msi.write" || name == "memory" ||
-         starts_with(name, "vtd.") || starts_with(name, "hpet.");
+         starts_with(name, "vtd.") || starts_with(name, "amdvi.") || starts_with(name, "hpet.");
 }
 
 void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
@@ -54,24 +54,43 @@ void check_bare_metal(const std::vector<Step>& steps, std::string_view path, Dia
   }
 }
 
-/// What speaks of a remapping unit needs one.
-void check_remapping(const std::vector<Step>& steps, std::string_view arch, Diagnostics& found) {
-  if (starts_with(arch, "x86-")) return;
-  const auto refuse = [&](const SourceRange& where, const std::string& name) {
-    found.push_back(diagnostic(
-        where, "no-remapping",
-        quote(name) + " is about a remapping unit, and '" + std::string(arch) + "' has none",
-        "'arch: x86-ir' in 'machine'"));
+/// What speaks of a remapping unit needs one, and of that maker.
+void check_remapping(const Scenario& scenario, const std::vector<Step>& steps,
+                     std::string_view arch, Diagnostics& found) {
+  const bool remapped = starts_with(arch, "x86-");
+  const bool amd = scenario.machine.remapping == RemappingUnit::AmdVi;
+  const auto check = [&](const SourceRange& where, const std::string& name, bool of_amd) {
+    if (!remapped) {
+      found.push_back(diagnostic(
+          where, "no-remapping",
+          quote(name) + " is about a remapping unit, and '" + std::string(arch) + "' has none",
+          "'arch: x86-ir' in 'machine'"));
+    } else if (of_amd != amd) {
+      found.push_back(diagnostic(
+          where, "no-remapping", quote(name) + " is about another remapping unit",
+          of_amd ? "'remapping: amd-vi' in 'machine'" : "'remapping: vt-d' in 'machine'"));
+    }
+  };
+  const auto check_name = [&](const SourceRange& where, const std::string& name) {
+    const bool of_amd = starts_with(name, "amdvi.");
+    if (of_amd || starts_with(name, "vtd.")) check(where, name, of_amd);
   };
   for (const Step& step : steps) {
-    if (starts_with(step.op, "vtd.")) refuse(step.where, step.op);
+    check_name(step.where, step.op);
     const Value* handle = step.op == "msi.write" ? step.find("handle") : nullptr;
-    if (handle != nullptr) refuse(handle->where, "handle");
+    if (handle != nullptr) check(handle->where, "handle", false);
     if (step.op != "expect") continue;
-    for (const auto& [name, value] : step.args) {
-      if (starts_with(name, "vtd.")) refuse(value.where, name);
-    }
+    for (const auto& [name, value] : step.args) check_name(value.where, name);
   }
+}
+
+/// Posted MSIs of a host are Intel's.
+void check_unit(const Machine& machine, std::string_view arch, Diagnostics& found) {
+  if (arch != "x86-pi" || machine.remapping != RemappingUnit::AmdVi) return;
+  found.push_back(diagnostic(machine.where, "no-posting",
+                             "'remapping: amd-vi' does not post the messages of a host, and '" +
+                                 std::string(arch) + "' is that",
+                             "'remapping: vt-d', or 'arch: x86-ir'"));
 }
 
 /// KVM brings its own board.
@@ -151,8 +170,9 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
     check_cpus(machine, row->path, found);
   }
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
-    check_remapping(*steps, row->arch, found);
+    check_remapping(scenario, *steps, row->arch, found);
   }
+  check_unit(machine, row->arch, found);
   check_board(scenario, row->path, found);
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/x86/amdvi_registers.hpp"
 #include "models/x86/amdvi_tables.hpp"
 
 namespace irqfab::topology {
@@ -32,6 +33,22 @@ void lay_out(X86Plan& plan) {
 }
 
 }  // namespace
+
+std::array<std::pair<std::uint64_t, std::uint64_t>, 3> amdvi_bases() {
+  using namespace x86::amdvi;
+  constexpr std::uint64_t kAllDevices = 511;  // pages of the table less one
+  return {{{kDeviceTableBase, DeviceTableBase::Size::set(kAmdDeviceTable, kAllDevices)},
+           {kCommandBufferBase, BufferBase::Length::set(kAmdCommandBuffer, kAmdRingLength)},
+           {kEventLogBase, BufferBase::Length::set(kAmdEventLog, kAmdRingLength)}}};
+}
+
+std::uint64_t amdvi_control() {
+  using x86::amdvi::Control;
+  std::uint64_t control = Control::IommuEn::set(0, 1);
+  control = Control::EventLogEn::set(control, 1);
+  control = Control::CmdBufEn::set(control, 1);
+  return Control::NumIntRemapMode::set(control, x86::amdvi::kRemapMode2048);
+}
 
 void give_amdvi_indices(X86Plan& plan) {
   plan.amdvi_indices.resize(plan.device_sources);

@@ -7,8 +7,10 @@
 // because an EOI finds the entry by that vector: the remapped interrupt keeps it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "fabric/scenario/scenario.hpp"
 #include "fabric/topology/x86_plan.hpp"
@@ -25,6 +27,12 @@ constexpr std::uint64_t kAmdEventLog = 0x500000;
 constexpr std::uint64_t kAmdInterruptTables = 0x1000000;
 constexpr std::uint64_t kAmdEntryBytes = 4;
 constexpr unsigned kAmdRingLength = 15;  // 2^15 commands, and events: the most there can be
+
+/// The base registers of a unit with all devices and rings of that length: offset and value.
+std::array<std::pair<std::uint64_t, std::uint64_t>, 3> amdvi_bases();
+/// The Control register that then enables it, with entries of 32 bits, up to 2048 a device. The
+/// unit's own interrupts are off.
+std::uint64_t amdvi_control();
 
 /// Gives every source its index. Slots and pins have theirs.
 void give_amdvi_indices(X86Plan& plan);

@@ -23,7 +23,8 @@ using scenario::ChangeKind;
 constexpr std::size_t kMostChanges = 1'000'000;
 constexpr std::uint64_t kQueueEntries = kQueueBytes / x86::vtd::kDescriptorBytes;
 constexpr std::uint64_t kWaitStatus = kRemapQueue + kQueueBytes;
-static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength);
+static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength,
+              "both units find as long a queue at one place");
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
   return {cpu::AccessKind::Write, size, address, data};
