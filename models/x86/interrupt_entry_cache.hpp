@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 #include "models/x86/irte.hpp"
@@ -51,7 +52,7 @@ class InterruptEntryCache {
     std::uint32_t index = 0;
     bool valid = false;
     friend bool operator==(const Line& a, const Line& b) {
-      return a.irte == b.irte && a.index == b.index && a.valid == b.valid;
+      return std::tie(a.irte, a.index, a.valid) == std::tie(b.irte, b.index, b.valid);
     }
   };
   std::vector<Line> lines_;

@@ -142,7 +142,7 @@ struct Irte {
   }
 
   friend bool operator==(const Irte& a, const Irte& b) {
-    return a.low == b.low && a.high == b.high;
+    return std::tie(a.low, a.high) == std::tie(b.low, b.high);
   }
 
  private:

@@ -12,7 +12,8 @@
 //
 // Order. Requests of one input leave in the order they came in, whatever they missed in the cache
 // (PCI Express Base 2.4.1). A post is over when its descriptor has been updated: nothing of its
-// input but another post leaves before that, and its notification leaves after it (5.2.4).
+// input but another post leaves before that, and its notification leaves after it (5.2.4). Memory
+// is asked for posts of one input in their order; it need not serve two descriptors in that order.
 // Descriptors of the queue are carried out one at a time, as if each wait had its fence bit set.
 //
 // Spans. The device's span goes to the descriptor with PostInterrupt. What the unit sends of its
@@ -108,7 +109,7 @@ class VtdRemapper final {
     BusWrite write{};
     std::optional<std::uint32_t> index{};  // none: passes as it is
     std::optional<PostTarget> post{};      // it is posted, not sent on
-    bool unrecorded = false;               // FPD of its IRTE
+    bool unrecorded{};                     // FPD of its IRTE
     SpanId posted = kNoSpan;               // what `write` held, once it has been posted
     auto fields() const {
       return std::tie(index, post, unrecorded, posted, write.address, write.data, write.span,

@@ -224,7 +224,9 @@ void event_registers_keep_their_fields() {
     EXPECT_EQ(rig.read(base + 4), 0xFFFFu);
     rig.write(base + 8, ~0u);
     EXPECT_EQ(rig.read(base + 8), 0xFFFFFFFCu);
+    rig.write(base + 12, 0);
   }
+  EXPECT_EQ(rig.env.count(Event::GuestError), 0u);
 }
 void an_event_in_extended_mode_has_a_wide_destination() {
   VtdRig rig = VtdRig::with_everything(VtdRig::kTable | VtdRig::kEime | 7);

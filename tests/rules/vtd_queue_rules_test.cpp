@@ -317,6 +317,27 @@ void with_nothing_under_way_gsts_reports_at_once() {
   rig.write(reg::GCMD_REG, VtdRig::kSirtp);
   EXPECT_EQ(rig.read(reg::GSTS_REG), VtdRig::kSirtp);
   EXPECT_EQ(rig.markers(), 0u);
+  rig.send(0x1000, 0x41);
+  rig.write(reg::GCMD_REG, VtdRig::kSirtp);
+  EXPECT_EQ(rig.markers(), 1u);
+  rig.land_marker();
+  rig.write(reg::GCMD_REG, VtdRig::kSirtp);
+  EXPECT_EQ(rig.markers(), 1u) << "all has landed with the marker of the command";
+  rig.write(reg::GCMD_REG, VtdRig::kQie);
+  rig.send(0x1000, 0x41);
+  rig.queue(kWait);
+  rig.land_marker();
+  EXPECT_EQ(rig.markers(), 2u);
+  rig.write(reg::GCMD_REG, VtdRig::kQie | VtdRig::kSirtp);
+  EXPECT_EQ(rig.markers(), 2u) << "or with that of a wait";
+}
+void a_message_of_the_units_own_has_to_land_too() {
+  VtdRig rig;
+  rig.write(reg::FECTL_REG, 0);
+  rig.request(300);
+  ASSERT_EQ(rig.sent().size(), 1u);
+  rig.write(reg::GCMD_REG, VtdRig::kQie | VtdRig::kIre | VtdRig::kSirtp);
+  EXPECT_EQ(rig.markers(), 1u);
 }
 void a_second_command_is_reported_after_what_came_before_it() {
   VtdRig rig = with_request_under_way();
@@ -400,6 +421,7 @@ const Rule kRules[] = {
     {"GSTS_REG", "IrtpsIsClearUntilOlderRequestsHaveLanded",
      irtps_is_clear_until_older_requests_have_landed},
     {"GSTS_REG", "WithNothingUnderWayItReportsAtOnce", with_nothing_under_way_gsts_reports_at_once},
+    {"GSTS_REG", "AMessageOfTheUnitsOwnHasToLandToo", a_message_of_the_units_own_has_to_land_too},
     {"GSTS_REG", "ASecondCommandIsReportedAfterWhatCameBeforeIt",
      a_second_command_is_reported_after_what_came_before_it},
     {"GSTS_REG", "CommandsWhileAMarkerIsOutAreReportedAfterTheNext",

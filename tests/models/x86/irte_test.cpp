@@ -31,6 +31,7 @@ TEST(Irte, AnEntryForARequesterAdmitsItAlone) {
   EXPECT_EQ(irte.high, 0x41234u);
   EXPECT_TRUE(irte.admits(RequesterId{0x1234}));
   EXPECT_FALSE(irte.admits(RequesterId{0x1235}));
+  EXPECT_FALSE((Irte{1, 0xC1234}).admits(RequesterId{0x1234})) << "the reserved SVT admits nobody";
   irte.high |= 3 << 16;
   EXPECT_EQ(for_requester(irte, RequesterId{0x1234}).high, 0x41234u) << "SQ is cleared";
 }
