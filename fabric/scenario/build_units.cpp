@@ -17,14 +17,15 @@ void check_multiple(const Node& fields, const char* key, std::uint64_t of, Build
   const Node* value = fields.find(key);
   if (value == nullptr || *parse_number(value->text) % of == 0) return;
   out_of_range(*value, quote(value->text) + " is not a multiple of " + std::to_string(of),
-               "an address that is", to);
+               "an address that is one", to);
 }
 
 /// A value has no more bytes than the access.
 void check_bytes(const Node& fields, const char* key, std::uint64_t size, Building& to) {
   const Node* value = fields.find(key);
   if (value == nullptr || size >= 8 || *parse_number(value->text) >> (8 * size) == 0) return;
-  out_of_range(*value, quote(value->text) + " is more than " + std::to_string(size) + " bytes hold",
+  const char* hold = size == 1 ? " byte holds" : " bytes hold";
+  out_of_range(*value, quote(value->text) + " is more than " + std::to_string(size) + hold,
                "a smaller value, or another 'size'", to);
 }
 

@@ -193,7 +193,7 @@ class Steps(RemappingTest):
                 ("vtd.write: { reg: GCMD_REG, value: 0x100000000 }", "more than 4 bytes hold"),
                 ("vtd.write: { reg: 0x1000, value: 0 }", "beyond the last register"),
                 ("expect: { vtd.fault: { reason: 0x22, pending: true } }", "stands beside"),
-                ("expect: { memory: { address: 0, size: 1, value: 0x100 } }", "more than 1 bytes hold"),
+                ("expect: { memory: { address: 0, size: 1, value: 0x100 } }", "more than 1 byte holds"),
                 ("msi.write: { device: d, handle: 1, address: 0, data: 0 }", "stands beside"),
                 ("msi.write: { device: d, address: 0xfee00000 }", "'data'"),
                 ("msi.write: { device: d, address: 0, data: 0x10000, size: 2 }", "more than 2 bytes hold"),

@@ -256,7 +256,7 @@ constexpr Rule kRules[] = {
     {"2.3.4", "CapabilitiesTellPeriodWidthAndTimers", capabilities_tell_period_width_and_timers},
     {"2.3.5", "TheCounterCountsOnlyWhileEnabled", the_counter_counts_only_while_enabled},
     {"2.3.7", "TheCounterIsWrittenWholeOrByHalves", the_counter_is_written_whole_or_by_halves},
-    {"2.3.2", "OnlyAlignedDwordsAndQuadwordsAreRegisters",
+    {"2.3", "OnlyAlignedDwordsAndQuadwordsAreRegisters",
      only_aligned_dwords_and_quadwords_are_registers},
     {"2.3.8", "ATimerTellsWhatItCan", a_timer_tells_what_it_can},
     {"2.3.8", "ARouteThatTheTimerLacksIsNotTaken", a_route_that_the_timer_lacks_is_not_taken},
