@@ -157,6 +157,7 @@ void VirtualApics::start_anew(CpuId vcpu, Env& env) {
                             [&](Vector, SpanId span) { env.cancel(span, CancelOp::Reset); });
   }
   rebuild_logical();
+  look(vcpu, kNoSpan, env);
 }
 
 void VirtualApics::sync(CpuId vcpu, Env& env) {

@@ -60,12 +60,14 @@ struct VirtualAccess {
   std::uint64_t value = 0;
 };
 
-/// What has to reach somebody else because of the call that was made.
+/// What has to reach somebody else because of the call that was made. A kick is for the host to
+/// decide: a vCPU that waits is woken. One that is in its guest takes what was posted when the host
+/// sends `vector` to the CPU (posted interrupts), or rings it (AVIC); otherwise it has to exit.
 struct VirtualSignal {
   enum class Kind : std::uint8_t {
     Notification,  // the sender's processor sends `vector` to the host's local APIC `host`
     Doorbell,      // the sender's processor rings the CPU with local APIC `host`
-    Kick,          // the host's software: wake the vCPU, or make its processor look
+    Kick,          // the host's software, as said above
   };
   Kind kind = Kind::Kick;
   CpuId vcpu{};           // that it is about

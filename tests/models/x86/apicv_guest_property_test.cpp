@@ -239,7 +239,7 @@ class Twins {
   }
   void configure(unsigned v) {
     run(v);
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
         if (x2apic()) return;
         return write(v, Register::kLdr, (chance(80) ? 1u << v : below(256)) << 24);
@@ -257,9 +257,25 @@ class Twins {
       case 6:
         if (chance(20)) change_mode();
         return;
+      case 7:
+        if (chance(20)) restart(v, below(kVcpus));
+        return;
       default:
         return forbid();
     }
+  }
+  /// INIT, after which software enables the local APIC again.
+  void restart(unsigned by, unsigned target) {
+    constexpr std::uint32_t kInit = 0x4500;
+    if (x2apic()) {
+      write(by, Register::kIcrLow, std::uint64_t{target} << 32 | kInit);
+    } else {
+      write(by, Register::kIcrHigh, target << 24);
+      write(by, Register::kIcrLow, kInit);
+    }
+    pass_signals();
+    run(target);
+    write(target, Register::kSvr, 0x1FF);
   }
   /// All together, as software does it.
   void change_mode() {

@@ -364,9 +364,14 @@ TEST(VirtualApicsInit, TakesBackWhatWasPosted) {
 TEST(VirtualApicsInit, ByTheHostToo) {
   VirtualRig rig(VirtualRig::apicv());
   rig.post(2, 0x51);
+  rig.apics.sync(kVcpu2, rig.env);
+  ASSERT_TRUE(rig.line(2));
+  rig.post(2, 0x51);
   rig.apics.init(kVcpu2, rig.env);
   EXPECT_TRUE(rig.apics.descriptor(kVcpu2).pir().empty());
   EXPECT_TRUE(rig.apics.lapics().waits_for_sipi(kVcpu2));
+  EXPECT_FALSE(rig.line(2));
+  EXPECT_EQ(rig.env.count(Event::Cancelled), 2u);
 }
 
 // ---- inhibits
