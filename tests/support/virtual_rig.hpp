@@ -86,6 +86,10 @@ class VirtualRig {
   }
   /// The host carries the exit out, and the guest goes on.
   MsrAnswer complete(const VirtualAccess& access) {
+    if (!access.exit) {
+      ADD_FAILURE() << "there was no exit";
+      return {};
+    }
     const MsrAnswer answer = apics.complete(*access.exit, env);
     apics.enter(access.exit->vcpu, env);
     return answer;

@@ -251,7 +251,7 @@ TEST(VirtualApicsCompletion, AnEoiExitTellsTheIoapicsOfLevels) {
 
 TEST(VirtualApicsCompletion, ReadsAnswer) {
   VirtualRig rig(none());
-  rig.complete(rig.write(0, Register::kTpr, 0x35));
+  EXPECT_TRUE(is_done(rig.write(0, Register::kTpr, 0x35))) << "by the TPR shadow";
   const VirtualAccess access = rig.read(0, Register::kPpr);
   ASSERT_TRUE(exits_as(access, ExitReason::ApicAccess, 0x0A0));
   EXPECT_EQ(access.exit->direction, VirtualExit::Direction::Read);
