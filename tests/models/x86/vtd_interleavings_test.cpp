@@ -45,6 +45,7 @@ constexpr std::uint64_t kStatus = 0x400000;
 constexpr std::uint64_t kDescriptor = 0x500000;
 constexpr std::uint32_t kIndex = 5;    // the entry that software rewrites
 constexpr std::uint8_t kFirst = 0x40;  // the vector of its first version; then 0x41, 0x42
+constexpr Vector kNotification{0xF2};
 constexpr unsigned kInputs = 2;
 constexpr unsigned kRequests = 4;
 
@@ -103,19 +104,21 @@ class World final : public Env {
     if (posts_.empty()) return;
     const PostInterrupt post = posts_.pop();
     arrive(post.span, post.vector);
-    updated_.push(encode(PostAnswer{0xF2u << 16, updates_++ % 2 == 0}, post.tag, kNoSpan));
+    updated_.push(encode(PostAnswer{std::uint64_t{raw(kNotification)} << 16, updates_++ % 2 == 0},
+                         post.tag, kNoSpan));
   }
   void answer_post() {
     if (!updated_.empty()) unit_.receive(VtdRemapper::kMemory, updated_.pop(), *this);
   }
-  /// The interconnect delivers the oldest message.
+  /// The interconnect delivers the oldest message that is no notification, and those before it.
   void land() {
-    if (output_.empty()) return;
-    const Message message = output_.pop();
-    if (const auto* marker = std::get_if<Marker>(&message)) return landed_.push(*marker);
-    const auto& write = std::get<BusWrite>(message);
-    const auto vector = Vector(static_cast<std::uint8_t>(write.data));
-    if (raw(vector) != 0xF2) arrive(write.span, vector);
+    while (!output_.empty()) {
+      const Message message = output_.pop();
+      if (const auto* marker = std::get_if<Marker>(&message)) return landed_.push(*marker);
+      const auto& write = std::get<BusWrite>(message);
+      const auto vector = Vector(static_cast<std::uint8_t>(write.data));
+      if (vector != kNotification) return arrive(write.span, vector);
+    }
   }
   void answer_marker() {
     if (!landed_.empty()) unit_.receive(VtdRemapper::kOutput, MarkerDone{landed_.pop().tag}, *this);
@@ -231,8 +234,8 @@ constexpr Step kInvalidate = [](World& w) { w.invalidate_and_wait(); };
 
 constexpr Steps kRemapped = {kRequest0, kSample, kRequest1,   kAnswerWalk, kRequest0, kLand,
                              kRequest0, kSample, kAnswerWalk, kLand,       kLand,     kLand};
-constexpr Steps kPosted = {kRequest0, kSample,     kRequest1, kAnswerWalk, kUpdate, kRequest0,
-                           kRequest0, kAnswerPost, kSample,   kAnswerWalk, kUpdate, kAnswerPost};
+constexpr Steps kPosted = {kRequest0, kSample, kAnswerWalk, kUpdate, kAnswerPost, kRequest1,
+                           kRequest0, kSample, kAnswerWalk, kUpdate, kAnswerPost, kUpdate};
 constexpr Steps kSoftware = {kRewrite,     kInvalidate,   kAnswerFetch, kAnswerFetch,
                              kLand,        kAnswerMarker, kRewrite,     kInvalidate,
                              kAnswerFetch, kAnswerFetch,  kLand,        kAnswerMarker};
