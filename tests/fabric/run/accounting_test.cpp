@@ -232,6 +232,59 @@ TEST(InterruptedHandlers, EverySpanIsAccountedForWheneverTheRunStops) {
   EXPECT_TRUE(hop(Event::HandlerPreempted) && hop(Event::HandlerResumed));
 }
 
+/// Misses, moves and faults at a remapping unit, which reports them; timers that have messages.
+constexpr const char* kRemapped = R"(irqfab: 1
+machine:
+  arch: x86-ir
+  cpus: 4
+  hpet: { requester: "f0:0f.0" }
+  devices:
+    - { id: nic, bdf: "01:00.0", msix: 100 }
+    - { id: uart, bdf: "00:05.0", intx: A }
+setup:
+  - vtd.irte: { index: 500, vector: 0xe0, dest: 1, requester: "f0:0f.0" }
+  - vtd.write: { reg: FEDATA_REG, value: 0xe2 }
+  - vtd.write: { reg: FEADDR_REG, value: 0xfee02000 }
+  - vtd.write: { reg: FECTL_REG, value: 0 }
+  - hpet.write: { reg: TIM0_FSB, value: 0xfee03e9000000000 }
+  - hpet.write: { reg: TIM0_CONF, value: 0x404c }
+  - hpet.write: { reg: TIM0_COMP, value: 70 }
+  - hpet.write: { reg: TIM2_FSB, value: 0xfee0003000000000 }
+  - hpet.write: { reg: TIM2_CONF, value: 0x4004 }
+  - hpet.write: { reg: TIM2_COMP, value: 3000 }
+  - hpet.write: { reg: GEN_CONF, value: 1 }
+workload:
+  - { source: nic, poisson: 100us, for: 1ms }
+  - { source: "uart:INTA", poisson: 30us, for: 1ms }
+during:
+  - { at: 50us, every: 10us, retarget: "nic:0..7", to: random }
+)";
+
+TEST(Remapped, EverySpanIsAccountedForWheneverTheRunStops) {
+  ScenarioRun run(kRemapped);
+  Random random(1, 10);
+  const Time start = run.machine().engine().now();
+  for (Time stop = start; stop < start + 1100 * kPsPerUs; stop += random.below(5 * kPsPerUs)) {
+    SCOPED_TRACE(stop);
+    run.run_until(stop);
+    expect_closed(run);
+  }
+  const run::Outcome outcome = run.outcome();
+  const auto count = [&](const char* component, Event event) {
+    std::uint64_t found = 0;
+    for (const run::HopRow& row : outcome.hops) {
+      if (row.component == component && row.event == event) found += row.count;
+    }
+    return found;
+  };
+  EXPECT_GT(outcome.accounting.handled, 500u);
+  EXPECT_EQ(outcome.accounting.dropped, 1u) << "the timer that uses the NIC's entry";
+  EXPECT_EQ(count("vtd0", Event::UnitEventSent), 1u);
+  EXPECT_GT(count("hpet", Event::ComparatorSent), 150u);
+  EXPECT_GT(count("vtd0", Event::IrteFetched), 100u);
+  EXPECT_GT(count("vtd0", Event::IrteHit), 100u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomScenario, testing::Range(1u, 41u),
                          testing::PrintToStringParamName());
 
