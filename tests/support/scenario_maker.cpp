@@ -339,8 +339,9 @@ MadeScenario Maker::write(Arrangement arrangement) {
   writer.line(std::string("machine:\n  arch: ") + (remapped_ ? "x86-ir" : "x86"));
   writer.line("  cpus: " + std::to_string(cpus_) + '\n' + cpu_habits_ +
               "  interrupts: " + (has_pic_ ? "pic" : "ioapic"));
+  const char* third = remapped_ ? ", { pins: 32 }" : ", { version: 0x11 }";  // 0x11 has no handles
   writer.line("  ioapics: [ {}" + std::string(ioapics_ > 1 ? ", { inputs: wired }" : "") +
-              (ioapics_ > 2 ? ", { version: 0x11 }" : "") + " ]\n  host_bridges:");
+              (ioapics_ > 2 ? third : "") + " ]\n  host_bridges:");
   std::vector<MadeBridge> bridges = bridges_;
   writer.shuffle(bridges);
   for (MadeBridge& bridge : bridges) {
