@@ -79,6 +79,38 @@ TEST(Hpet, AMatchThatWasReprogrammedIsStale) {
   EXPECT_EQ(b.asserted(), 2u) << "a counter that is written matches from there";
 }
 
+TEST(Hpet, AComparatorIsCutWhenItsTimerGetsNarrow) {
+  HpetBoard b;
+  b.configure(1, kEnabled);
+  b.compare(1, 0x1'0000'0005);
+  b.start();
+  b.configure(1, kEnabled | kMode32);
+  EXPECT_EQ(b.read(HpetBoard::timer(1, Reg::kTimerComparator)), 5u);
+  b.pass(5);
+  EXPECT_EQ(b.asserted(), 1u);
+}
+
+TEST(Hpet, ADwordOfAComparatorLeavesTheOther) {
+  HpetBoard b;
+  const std::uint32_t one_shot = HpetBoard::timer(1, Reg::kTimerComparator);
+  b.compare(1, 0x7'0000'0009);
+  b.write(one_shot, 0x20, 4);
+  EXPECT_EQ(b.read(one_shot), 0x7'0000'0020u);
+  b.write(one_shot + 4, 0, 4);
+  EXPECT_EQ(b.read(one_shot), 0x20u);
+  // In periodic mode what is written is the period, not the value that a read shows.
+  const std::uint32_t periodic = HpetBoard::timer(0, Reg::kTimerComparator);
+  b.configure(0, kEnabled | kPeriodic | kValueSet);
+  b.compare(0, 100);
+  b.compare(0, 10);
+  b.write(periodic + 4, 0, 4);
+  b.start();
+  b.pass(100);
+  EXPECT_EQ(b.read(periodic), 110u);
+  b.pass(10);
+  EXPECT_EQ(b.read(periodic), 120u);
+}
+
 TEST(Hpet, AMessageThatIsAimedAtItEndsThere) {
   HpetBoard b;
   const SpanId span = make_span(SourceId{1}, 0);
