@@ -108,8 +108,7 @@ VirtualAccess VirtualApics::avic_icr(CpuId vcpu, const Command& command, Env& en
   const std::uint32_t low = command.low;
   const auto incomplete = [&](std::uint64_t info2) {
     const bool by_msr = command.by == By::Msr;
-    const std::uint32_t high = by_msr ? command.destination : bank_.icr_high(vcpu);
-    const std::uint64_t icr = std::uint64_t{high} << 32 | low;
+    const std::uint64_t icr = std::uint64_t{bank_.icr_high(vcpu)} << 32 | low;
     const VirtualExit exit{vcpu,
                            ExitReason::IncompleteIpi,
                            icr,
