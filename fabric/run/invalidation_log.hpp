@@ -10,23 +10,21 @@
 #include <cstdint>
 #include <vector>
 
-#include "fabric/topology/x86_plan.hpp"
 #include "models/base/event.hpp"
 #include "models/sim/histogram.hpp"
 #include "models/sim/ledger.hpp"
-#include "models/x86/vtd_registers.hpp"
 
 namespace irqfab::run {
 
 class InvalidationLog final : public RecordSink {
  public:
-  /// `unit`, `bus`: the nodes of the remapping unit and of the system bus. `next` may be null.
-  InvalidationLog(NodeId unit, NodeId bus, RecordSink* next)
-      : unit_(unit), bus_(bus), next_(next) {}
+  /// `unit`, `bus`: the nodes of the remapping unit and of the system bus; `tail`: the address of
+  /// the tail's register. `next` may be null.
+  InvalidationLog(NodeId unit, NodeId bus, std::uint64_t tail, RecordSink* next)
+      : unit_(unit), bus_(bus), tail_(tail), next_(next) {}
 
   void take(const Key& key, const TraceRecord& record) override {
-    constexpr std::uint64_t kTail = topology::kVtdPage + x86::vtd::IQT_REG;
-    const bool at_tail = record.event == Event::BusRouted && record.detail == kTail;
+    const bool at_tail = record.event == Event::BusRouted && record.detail == tail_;
     if (at_tail && record.node == bus_) queued_.push_back(key.time);
     if (record.node == unit_) note(key.time, record.event);
     if (next_ != nullptr) next_->take(key, record);
@@ -42,7 +40,8 @@ class InvalidationLog final : public RecordSink {
     std::sort(from.begin(), from.end());
     std::sort(to.begin(), to.end());
     Histogram times;
-    for (std::size_t i = 0; i < std::min(from.size(), to.size()); ++i) times.record(to[i] - from[i]);
+    for (std::size_t i = 0; i < std::min(from.size(), to.size()); ++i)
+      times.record(to[i] - from[i]);
     return times;
   }
 
@@ -53,6 +52,7 @@ class InvalidationLog final : public RecordSink {
   }
 
   NodeId unit_, bus_;
+  std::uint64_t tail_;
   RecordSink* next_;
   std::uint64_t count_ = 0;
   std::vector<Time> queued_, completed_;

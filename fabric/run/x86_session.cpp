@@ -90,17 +90,20 @@ class X86Session final : public Session {
     return HandlerLog(NodeId{first}, x86_.plan.cpus, sink);
   }
 
-  /// Only where interrupts are moved by way of a remapping unit.
+  /// Only where interrupts are moved by way of a VT-d unit.
   std::optional<InvalidationLog> make_invalidation_log(RecordSink* sink) const {
     const auto& changes = prepared_.scenario.during;
     const bool moves = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
       return change.kind == scenario::ChangeKind::Retarget;
     });
-    if (!moves || !x86_.plan.remapped) return std::nullopt;
+    const bool has_unit =
+        topology::find_component<x86::VtdRemapper::Config>(x86_.topology) != nullptr;
+    if (!moves || !has_unit) return std::nullopt;
     const auto nodes = topology::first_nodes(x86_.topology);
     const auto unit = topology::index_of<x86::VtdRemapper::Config>(x86_.topology);
     const auto bus = topology::index_of<mem::SystemBus::Config>(x86_.topology);
-    return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]}, sink);
+    return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]},
+                           topology::kVtdPage + x86::vtd::IQT_REG, sink);
   }
 
   void start_traffic(Time start) {
