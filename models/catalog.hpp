@@ -24,6 +24,7 @@
 #include "models/x86/lapic.hpp"
 #include "models/x86/pic.hpp"
 #include "models/x86/pirq_router.hpp"
+#include "models/x86/posted_descriptors.hpp"
 #include "models/x86/vtd_remapper.hpp"
 
 namespace irqfab {
@@ -32,10 +33,10 @@ namespace irqfab {
 using ModelConfig =
     std::variant<pci::Traffic::Config, cpu::Driver::Config, pci::PciFunctions::Config,
                  pci::Bridge::Config, pci::HostBridge::Config, mem::SystemBus::Config,
-                 mem::Memory::Config, x86::VtdRemapper::Config, x86::AmdViUnit::Config,
-                 x86::IoApic::Config, x86::Pic::Config, x86::PirqRouter::Config,
-                 x86::ApicBus::Config, x86::LapicBank::Config, cpu::Cpus::Config,
-                 kvm::KvmHost::Config, x86::Hpet::Config>;
+                 mem::Memory::Config, x86::PostedDescriptors::Config, x86::VtdRemapper::Config,
+                 x86::AmdViUnit::Config, x86::IoApic::Config, x86::Pic::Config,
+                 x86::PirqRouter::Config, x86::ApicBus::Config, x86::LapicBank::Config,
+                 cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -67,6 +68,10 @@ struct CoreOf<mem::SystemBus::Config> {
 template <>
 struct CoreOf<mem::Memory::Config> {
   using type = mem::Memory;
+};
+template <>
+struct CoreOf<x86::PostedDescriptors::Config> {
+  using type = x86::PostedDescriptors;
 };
 template <>
 struct CoreOf<x86::VtdRemapper::Config> {

@@ -19,9 +19,19 @@ enum class Interrupts : std::uint8_t { Disabled, Enabled };
 enum class Shadow : std::uint8_t { None, Sti, MovSs };
 
 enum class FrameKind : std::uint8_t {
-  Interrupt,  // a handler, ended by EOI and IRET
-  Nmi,        // a handler, ended by IRET
-  Stretch,    // not a handler: the CPU's own work with interrupts disabled
+  Interrupt,     // a handler, ended by EOI and IRET
+  Nmi,           // a handler, ended by IRET
+  Stretch,       // not a handler: the CPU's own work with interrupts disabled
+  Notification,  // a handler that has those of posted vectors called, ended by EOI and IRET
+  Posted,        // a handler that a Notification called, ended by its return
+};
+
+/// What the handler of the notification vector does next.
+enum class Demultiplexing : std::uint8_t {
+  Look,   // it takes what is set in the PIR
+  Call,   // it calls the handler of the next vector taken
+  Clear,  // it clears ON
+  Done,
 };
 
 /// Something under way, until the CPU returns from it.
@@ -39,10 +49,14 @@ struct Frame {
   std::uint32_t program = 0;  // by which program
   std::uint32_t step = 0;     // and at which of its steps
   Duration left = 0;
+  Demultiplexing next = Demultiplexing::Look;  // Notification
+  std::uint32_t looks = 0;                     // Notification: at the PIR so far
+  bool cleared = false;                        // Notification: ON; one look is left
   friend bool operator==(const Frame& a, const Frame& b) {
     const auto all = [](const Frame& f) {
       return std::tie(f.kind, f.vector, f.outer, f.acknowledged, f.in_step, f.preempted, f.span,
-                      f.served.first, f.served.count, f.source, f.program, f.step, f.left);
+                      f.served.first, f.served.count, f.source, f.program, f.step, f.left, f.next,
+                      f.looks, f.cleared);
     };
     return all(a) == all(b);
   }
@@ -51,13 +65,15 @@ struct Frame {
 /// One frame for each of the 15 priority classes that vectors have, and one for an ExtINT, which
 /// has none. Software that acknowledges early could nest without end; its stack is this deep.
 constexpr std::uint32_t kMostInterruptFrames = 16;
-constexpr std::uint32_t kMostFrames = kMostInterruptFrames + 2;  // NMIs find room always
+/// A posted handler and NMIs find room always.
+constexpr std::uint32_t kMostFrames = kMostInterruptFrames + 3;
 
 struct CpuState {
   enum class Doing : std::uint8_t {
     Runs,
-    Asks,        // INTA is under way
-    AwaitsData,  // a read is under way, and no instruction ends before its answer
+    Asks,              // INTA is under way
+    AwaitsData,        // a read is under way, and no instruction ends before its answer
+    AwaitsDescriptor,  // the same of an access to its posted-interrupt descriptor
     Wakes,
     Halted,
     WaitsForSipi,

@@ -10,6 +10,12 @@ constexpr Tag kLook{0};
 constexpr Tag kStretch{1};
 constexpr std::uint32_t kFirstGeneration = 2;
 
+/// Its interrupt is no controller's any more, and has not ended.
+bool rests_here(const Frame& frame) {
+  const bool taken = frame.kind == FrameKind::Nmi || frame.kind == FrameKind::Posted;
+  return taken && frame.span != kNoSpan;
+}
+
 }  // namespace
 
 Cpus::Cpus(const Config& config) : config_(config), rows_(config.cpus) {
@@ -31,15 +37,21 @@ LaneId Cpus::lane_of(PortId, const Message& message) const {
   return LaneId{0};
 }
 
-void Cpus::receive(PortId, const Message& message, Env& env) {
+void Cpus::receive(PortId port, const Message& message, Env& env) {
   if (const auto* change = std::get_if<CpuLineChange>(&message)) {
     if (exists(raw(change->cpu))) return on_line(*change, env);
   } else if (const auto* answer = std::get_if<IntaAnswer>(&message)) {
-    if (exists(raw(answer->cpu))) return on_answer(*answer, env);
+    const bool posted = port == kDescriptors;
+    if (exists(raw(answer->cpu))) {
+      return posted ? on_posted_vector(*answer, env) : on_answer(*answer, env);
+    }
   } else if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
     if (exists(elapsed->lane)) return on_elapsed(*elapsed, env);
   } else if (const auto* data = std::get_if<BusData>(&message)) {
-    if (exists(raw(cpu_of(data->tag)))) return on_data(*data, env);
+    const bool posted = port == kDescriptors;
+    if (exists(raw(cpu_of(data->tag)))) {
+      return posted ? on_descriptor(*data, env) : on_data(*data, env);
+    }
   } else if (const auto* call = std::get_if<HostCall>(&message)) {
     if (exists(call->a)) return on_call(*call, env);
   } else {
@@ -92,7 +104,7 @@ void Cpus::held_spans(std::vector<SpanId>& out) const {
     if (cpu.nmi != kNoSpan) out.push_back(cpu.nmi);
     if (cpu.smi != kNoSpan) out.push_back(cpu.smi);
     for (std::uint32_t i = 0; i < cpu.depth; ++i) {
-      if (cpu.frames[i].kind == FrameKind::Nmi) out.push_back(cpu.frames[i].span);
+      if (rests_here(cpu.frames[i])) out.push_back(cpu.frames[i].span);
     }
   }
 }
@@ -136,11 +148,13 @@ void Cpus::on_smi(const CpuLineChange& change, Env& env) {
 }
 
 /// What was under way is abandoned (SDM vol. 3, 10.1.1): the controller's reset ends the spans of
-/// its interrupts, those of NMIs end here. IF is 0 afterwards.
+/// its interrupts, those of NMIs and of posted vectors end here. IF is 0 afterwards.
 void Cpus::on_init(const CpuLineChange& change, Env& env) {
   CpuState& cpu = row(change.cpu);
   for (std::uint32_t i = 0; i < cpu.depth; ++i) {
-    if (cpu.frames[i].kind == FrameKind::Nmi) env.cancel(cpu.frames[i].span, CancelOp::Reset);
+    const Frame& frame = cpu.frames[i];
+    if (rests_here(frame)) env.cancel(frame.span, CancelOp::Reset);
+    if (frame.kind == FrameKind::Notification) env.send(kDescriptors, change);
   }
   if (cpu.nmi != kNoSpan) env.cancel(cpu.nmi, CancelOp::Reset);
   CpuState fresh;
@@ -176,7 +190,7 @@ void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
     cpu.accepted = answer.vector;
     if (!answer.spurious) env.note(Event::HandlerEntered, answer.span, raw(answer.vector));
   } else if (!answer.spurious) {
-    enter(answer.cpu, FrameKind::Interrupt, answer.vector, answer.span, env);
+    enter(answer.cpu, kind_of(answer.vector), answer.vector, answer.span, env);
   } else if (const EndOverBus* end = end_over_bus(answer.vector)) {
     write_all(end->writes_if_spurious, env);
   }

@@ -11,16 +11,22 @@
 // which is returned from without EOI. An EOI to a controller outside of the package is a posted
 // write here; an OUT instruction would wait for it.
 //
+// Posted MSIs of a host: one vector may be that of notifications. Its handler looks into the CPU's
+// posted-interrupt descriptor and calls the handlers of the vectors that it finds; see
+// cpus_posted.cpp.
+//
 // Choices the manual leaves open: the shadow of STI does not hold back NMIs, and instructions take
 // no time, so none comes into that of MOV SS; nothing holds back an SMI but waiting for a SIPI; an
 // SMI wakes a halted CPU, which then halts again. Not modelled: SMM (an SMI is handled in no time),
 // faults, and what software does apart from interrupts. Up to 65,536 CPUs.
 //
-// Where a span is: a fixed interrupt's rests in the controller, an NMI's here.
+// Where a span is: a fixed interrupt's rests in the controller, an NMI's here, and here that of a
+// posted vector while its handler runs.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/base/env.hpp"
@@ -42,6 +48,16 @@ enum class Call : std::uint16_t {
                     // Config::stretch_every until time `b`
 };
 
+/// How CPUs take device interrupts that were posted.
+struct PostedVectors {
+  Vector notification{};
+  std::uint32_t looks = 3;  // at the PIR in one notification, with the last one after ON was
+                            // cleared; at least 1
+  // Of accesses to the CPU's descriptor:
+  std::uint32_t pir = 0;       // a read takes what is set and answers how many vectors that is
+  std::uint32_t control = 32;  // a read clears ON
+};
+
 class Cpus final {
  public:
   enum class Completions : std::uint8_t { Told, NotTold };
@@ -59,6 +75,7 @@ class Cpus final {
     std::vector<Served> served;
     std::vector<ServedSource> sources;
     std::vector<EndOverBus> ends;  // of few vectors, on every CPU
+    std::optional<PostedVectors> posted;
     Idle idle = Idle::Poll;
     CpuId bootstrap{0};  // the one that an INIT does not leave waiting for a SIPI
     Duration stretch = 0;
@@ -68,10 +85,12 @@ class Cpus final {
   static constexpr PortId kController = port_of(0);
   static constexpr PortId kBus = port_of(1);
   static constexpr PortId kCompletions = port_of(2);
-  static constexpr std::array<PortSpec, 3> kPorts = {{
+  static constexpr PortId kDescriptors = port_of(3);
+  static constexpr std::array<PortSpec, 4> kPorts = {{
       {"controller", EdgeKind::Cpu, Direction::Initiator, Order::Ordered, 1, 1},
       {"bus", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
       {"completions", EdgeKind::Fabric, Direction::Initiator, Order::Ordered, 0, 1},
+      {"descriptors", EdgeKind::Cpu, Direction::Initiator, Order::Ordered, 0, 1},
   }};
 
   explicit Cpus(const Config& config);
@@ -101,7 +120,7 @@ class Cpus final {
   /// The vector that the last Call::Accept was answered, the spurious one too.
   std::optional<Vector> accepted(CpuId cpu) const { return rows_[raw(cpu)].accepted; }
   std::uint64_t handled(CpuId cpu) const { return rows_[raw(cpu)].handled; }
-  /// Of NMIs and SMIs that are latched, and of NMIs that are being handled.
+  /// Of NMIs and SMIs that are latched, and of NMIs and posted vectors that are being handled.
   void held_spans(std::vector<SpanId>& out) const;
 
   friend bool operator==(const Cpus& a, const Cpus& b) { return a.rows_ == b.rows_; }
@@ -157,6 +176,14 @@ class Cpus final {
   const EndOverBus* end_over_bus(Vector vector) const;
   static void write_all(const std::vector<EndWrite>& writes, Env& env);
   void leave(CpuId cpu, Env& env);
+
+  // Posted vectors: cpus_posted.cpp.
+  FrameKind kind_of(Vector vector) const;
+  Progress go_on_demultiplexing(CpuId cpu, Env& env);
+  Progress access_descriptor(CpuId cpu, std::uint32_t offset, Env& env);
+  void on_descriptor(const BusData& data, Env& env);
+  void on_posted_vector(const IntaAnswer& answer, Env& env);
+  void call_posted(CpuId cpu, const IntaAnswer& answer, Env& env);
 
   Served served_by(CpuId cpu, Vector vector) const {
     const std::size_t at = std::size_t{raw(cpu)} * 256 + raw(vector);

@@ -61,6 +61,7 @@ Cpus::Progress Cpus::go_on_handling(CpuId id, Env& env) {
     leave(id, env);
     return Progress::GoesOn;
   }
+  if (frame.kind == FrameKind::Notification) return go_on_demultiplexing(id, env);
   const std::vector<HandlerStep>& program = config_.programs[frame.program];
   if (frame.step < program.size()) {
     const HandlerStep& step = program[frame.step];
@@ -137,13 +138,13 @@ void Cpus::acknowledge(CpuId id, Env& env) {
   Frame& frame = row(id).top();
   frame.acknowledged = true;
   const SpanId span = std::exchange(frame.span, kNoSpan);
-  if (frame.kind == FrameKind::Nmi) {
-    env.note(Event::Handled, span, raw(frame.vector));
+  if (frame.kind == FrameKind::Nmi || frame.kind == FrameKind::Posted) {
+    if (span != kNoSpan) env.note(Event::Handled, span, raw(frame.vector));
   } else if (config_.eoi == Eoi::Written) {
     env.note(Event::EoiWritten, span, raw(frame.vector));
     tell_end(id, frame.vector, env);
   }
-  if (config_.completions == Completions::Told) {
+  if (config_.completions == Completions::Told && span != kNoSpan) {
     env.send(kCompletions, HostCall{0, TaskId{0}, raw(span), 0});
   }
 }
@@ -167,15 +168,15 @@ void Cpus::write_all(const std::vector<EndWrite>& writes, Env& env) {
   }
 }
 
-/// IRET, which ends the blocking of NMIs even if it is not the NMI handler's; or the end of a
-/// stretch.
+/// IRET, which ends the blocking of NMIs even if it is not the NMI handler's; the return of a
+/// posted vector's handler; or the end of a stretch.
 void Cpus::leave(CpuId id, Env& env) {
   CpuState& cpu = row(id);
   Frame& frame = cpu.top();
   if (frame.kind != FrameKind::Stretch) {
     if (!frame.acknowledged) acknowledge(id, env);
     ++cpu.handled;
-    cpu.nmi_blocked = false;
+    if (frame.kind != FrameKind::Posted) cpu.nmi_blocked = false;
   }
   cpu.interrupts = frame.outer;
   --cpu.depth;

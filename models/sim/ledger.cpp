@@ -118,7 +118,9 @@ void Ledger::note(When when, const Key& key, const TraceRecord& record, RecordSi
   hop.time.record(key.time - live->last);
   time_in_flight_ += key.time - live->last;
   live->last = key.time;
-  if (record.event == Event::HandlerEntered && live->entered == kNever) live->entered = key.time;
+  const bool begins_handler =
+      record.event == Event::HandlerEntered || record.event == Event::HandlerDispatched;
+  if (begins_handler && live->entered == kNever) live->entered = key.time;
   if (sink != nullptr) sink->take(key, record);
   if (effect == Effect::Ends) end(*live, record);
 }

@@ -49,8 +49,9 @@ std::vector<PriceRow> device_and_bridge_rows() {
       {E::IrteHit, ns(5), ns(2), 0, kFree, K::Assumed,
        std::string(kPcieBench) + "a remapping hit costs less than the 13 ns resolution"},
       {E::Remapped, ns(5), ns(2), 0, kFree, K::Assumed, "as IrteHit"},
-      {E::Posted, ns(214), ns(10), 0, kFree, K::Assumed,
-       "no figure found for the atomic update of a descriptor: as MemoryRead"},
+      {E::Posted, ns(214), ns(0), 0, kFree, K::Assumed,
+       "no figure found for the atomic update of a descriptor: as MemoryRead; how updates of one "
+       "line hold each other up is not known"},
       {E::NotificationSent, ns(5), ns(2), 0, kFree, K::Assumed, "as Remapped"},
       {E::UnitEventSent, ns(5), ns(2), 0, kFree, K::Assumed, "as Remapped"},
       {E::ComparatorSent, ns(20), ns(4), 0, kFree, K::Assumed, "as MsiSent"},

@@ -47,6 +47,8 @@ class PostedDescriptor {
   /// when ON is clear and SN is clear or the request urgent. A bit that was set coalesces `span`.
   /// `line` names the descriptor in the trace.
   PostAnswer post(Vector vector, Urgency urgency, SpanId span, std::uint32_t line, Env& env);
+  /// The same for who has noted Posted already, before its price passed.
+  PostAnswer update(Vector vector, Urgency urgency, SpanId span, Env& env);
 
   /// Takes 64 bits of the PIR, vectors 64 * `quarter` and up, and leaves zeros: calls
   /// `take(Vector, SpanId)` for each, lowest vector first. `quarter` is 0..3.
@@ -60,6 +62,12 @@ class PostedDescriptor {
       take(vector, std::exchange(spans_[raw(vector)], kNoSpan));
     }
   }
+
+  /// Software's plain write of vectors 64 * `quarter` and up: an interrupt whose bit it writes as
+  /// zero is taken back, a bit that it sets is nobody's interrupt.
+  void write_quarter(unsigned quarter, std::uint64_t bits, Env& env);
+  /// The same of the control word. Reserved bits stay zero.
+  void write_control(std::uint64_t bits);
 
   const VectorSet& pir() const { return pir_; }
   std::uint64_t pir_word(unsigned quarter) const {
