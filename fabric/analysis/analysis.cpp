@@ -170,7 +170,9 @@ void Analysis::move(Flight& flight, const TraceRecord& record) {
   hop.queue += step.waited;
   if (longest_.wanted()) flight.steps.add(step);
   if (record.event == Event::Accepted) flight.accepted = record.detail;
-  if (record.event == Event::HandlerEntered && !flight.entered) flight.entered = record.time;
+  const bool begins_handler =
+      record.event == Event::HandlerEntered || record.event == Event::HandlerDispatched;
+  if (begins_handler && !flight.entered) flight.entered = record.time;
 }
 
 void Analysis::close(Flight& flight, const TraceRecord& record) {

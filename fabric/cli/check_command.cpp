@@ -37,9 +37,8 @@ Diagnostics findings_of(const run::Prepared& prepared) {
     check_prices(prepared, *topology, found);
     return found;
   }
-  using topology::Remapping;
-  const auto remapping = prepared.arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
-  const auto machine = topology::build_x86(prepared.scenario, remapping, prepared.mutants, prepared.quirks);
+  const auto machine = topology::build_x86(prepared.scenario, topology::remapping_of(prepared.arch),
+                                           prepared.mutants, prepared.quirks);
   if (!machine) return machine.errors();
   Diagnostics found = topology::check(machine->topology, machine->plan, prepared.scenario);
   check_prices(prepared, machine->topology, found);

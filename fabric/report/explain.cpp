@@ -111,18 +111,40 @@ Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches
   return quiet;
 }
 
-/// Keeps what happened on the way of one span, in the order in which it happened.
+/// Keeps what happened on the way of one span, in the order in which it happened. While it rests in
+/// a descriptor, what happens to its notification is on its way, until software has taken it.
 class SpanSink final : public RecordSink {
  public:
   void follow(SpanId span) { span_ = span; }
   void take(const Key&, const TraceRecord& record) override {
-    const bool on_the_way = row_of(record.event).effect != Effect::None;
-    if (record.span == span_ && on_the_way) records_.push_back(record);
+    if (record.span == span_) return take_own(record);
+    if (!rests_) return;
+    if (is_beginning_of_notification(record)) notification_ = record.span;
+    const bool of_notification = record.span == notification_ && record.span != kNoSpan &&
+                                 record.event != Event::Asserted && is_on_the_way(record);
+    if (of_notification || record.event == Event::PirRead) records_.push_back(record);
   }
   const std::vector<TraceRecord>& records() const { return records_; }
 
  private:
+  static bool is_on_the_way(const TraceRecord& record) {
+    return row_of(record.event).effect != Effect::None;
+  }
+  static bool is_beginning_of_notification(const TraceRecord& record) {
+    return record.event == Event::Asserted &&
+           record.detail == static_cast<std::uint64_t>(Cause::Notification);
+  }
+  void take_own(const TraceRecord& record) {
+    if (!is_on_the_way(record)) return;
+    if (record.event == Event::Posted) rests_ = true;
+    if (record.event == Event::PirTaken) rests_ = false;
+    // The notification's hops say what it waits for.
+    if (!rests_ || record.event != Event::Waited) records_.push_back(record);
+  }
+
   SpanId span_ = kNoSpan;
+  SpanId notification_ = kNoSpan;
+  bool rests_ = false;  // in a descriptor
   std::vector<TraceRecord> records_;
 };
 

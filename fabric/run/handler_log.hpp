@@ -31,9 +31,12 @@ class HandlerLog final : public RecordSink {
 
   void note(std::uint32_t cpu, const Key& key, const TraceRecord& record) {
     const auto vector = static_cast<unsigned>(record.detail);
-    if (record.event == Event::HandlerEntered) entered_[cpu].emplace(key, vector);
+    const bool begins =
+        record.event == Event::HandlerEntered || record.event == Event::HandlerDispatched;
+    if (begins) entered_[cpu].emplace(key, vector);
+    // What has no EOI and a handler: NMIs and posted vectors. INIT, SIPI and SMI have no vector.
     const bool ends =
-        record.event == Event::EoiWritten || (record.event == Event::Handled && vector == kNmi);
+        record.event == Event::EoiWritten || (record.event == Event::Handled && vector != 0);
     if (ends) acknowledged_[cpu].emplace(key, vector);
   }
   static std::vector<unsigned> vectors_in(const Log& log, CpuId cpu) {
@@ -44,7 +47,6 @@ class HandlerLog final : public RecordSink {
     return vectors;
   }
 
-  static constexpr unsigned kNmi = 2;
   std::uint32_t first_cpu_;
   std::uint32_t cpus_;
   RecordSink* next_;

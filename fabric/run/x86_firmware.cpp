@@ -143,6 +143,18 @@ void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry
   memory.write(at + 8, &entry.high, sizeof entry.high);
 }
 
+/// In xAPIC mode the destination is in bits 15:8 of NDST (VT-d, "Posted Interrupt Descriptor").
+void program_descriptors(Machine& machine, const X86Machine& x86) {
+  auto& bank = machine.core<x86::PostedDescriptors>(
+      topology::index_of<x86::PostedDescriptors::Config>(x86.topology));
+  const bool wide = x86.plan.interrupt_mode() == x86::InterruptMode::Extended;
+  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    const std::uint32_t id = raw(topology::apic_id_of(CpuId{cpu}));
+    bank.of(CpuId{cpu}).set_nv(topology::kNotificationVector);
+    bank.of(CpuId{cpu}).set_ndst(wide ? id : id << 8);
+  }
+}
+
 void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
   namespace vtd = x86::vtd;
   using x86::TriggerMode;
@@ -249,6 +261,7 @@ void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants
   } else {
     program_ioapic(machine, x86, env);
   }
+  if (x86.plan.posted) program_descriptors(machine, x86);
   if (x86.plan.has_amdvi()) {
     program_amdvi(machine, x86, env);
   } else if (x86.plan.remapped) {

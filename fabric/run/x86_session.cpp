@@ -24,9 +24,8 @@ Duration length_of(const Scenario& scenario) {
 }
 
 Result<topology::X86Machine> build(const Prepared& prepared) {
-  using topology::Remapping;
-  const Remapping remapping = prepared.arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
-  return topology::build_x86(prepared.scenario, remapping, prepared.mutants, prepared.quirks);
+  return topology::build_x86(prepared.scenario, topology::remapping_of(prepared.arch),
+                             prepared.mutants, prepared.quirks);
 }
 
 class X86Session final : public Session {

@@ -108,6 +108,7 @@ void build_machine(const Node& root, Building& to) {
     machine.hpet = Hpet{static_cast<unsigned>(number_at(*hpet, "comparators")),
                         *parse_bdf(text_at(*hpet, "requester")), place_of_key(map, "hpet", to)};
   }
+  machine.posted_loops = static_cast<unsigned>(number_at(*map.find("posted"), "loops"));
   build_pci(map, to);
 }
 

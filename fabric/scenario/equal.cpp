@@ -67,7 +67,7 @@ struct Same {
   static bool same(const Machine& a, const Machine& b) {
     const auto plain = [](const Machine& m) {
       return std::tie(m.arch, m.path, m.cpus, m.sockets, m.apic, m.idle, m.tick, m.off_every,
-                      m.off_length, m.interrupts, m.remapping);
+                      m.off_length, m.interrupts, m.remapping, m.posted_loops);
     };
     return plain(a) == plain(b) && same(a.ioapics, b.ioapics) &&
            same(a.host_bridges, b.host_bridges) && same(a.hpet, b.hpet) && same(a.host, b.host);

@@ -4,8 +4,8 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kInterruptsOff, kIoapic, kHpet, kHostBridge, kBridge, kDevice, kMsi,
-    kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
+extern const Table kMachine, kInterruptsOff, kPosted, kIoapic, kHpet, kHostBridge, kBridge, kDevice,
+    kMsi, kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
     {"emulated"},
@@ -116,12 +116,20 @@ constexpr Key kMachineKeys[] = {
     optional("hpet", map_of(kHpet), "none",
              "An HPET, at 0xfed00000. Its comparators interrupt through the first IOAPIC, or with "
              "messages of their own."),
+    defaulted("posted", map_of(kPosted), "{}",
+              "How the CPUs of `x86-pi` take the messages of devices, which are posted there."),
     later("host", "paths through a modelled host"),
 };
 
 constexpr Key kInterruptsOffKeys[] = {
     required("every", duration(1), "From the start of one such stretch to the next."),
     required("for", duration(1), "How long one lasts."),
+};
+
+constexpr Key kPostedKeys[] = {
+    defaulted("loops", number(1, 1000), "3",
+              "How often the handler of one notification looks at what was posted, the last look, "
+              "after which posts send notifications again, among them."),
 };
 
 constexpr Key kIoapicKeys[] = {
@@ -247,6 +255,7 @@ constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMa
 constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
                                   "Stretches in which a CPU takes no interrupt.",
                                   rows(kInterruptsOffKeys)};
+constexpr Table kPosted = {"posted", "in 'posted'", "Host posted MSIs.", rows(kPostedKeys)};
 constexpr Table kIoapic = {"ioapic", "in an IOAPIC", "An I/O APIC.", rows(kIoapicKeys)};
 constexpr Table kHpet = {"hpet", "in 'hpet'", "High precision event timers.", rows(kHpetKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",

@@ -95,7 +95,7 @@ const std::vector<PathOnArch>& paths_on_archs() {
   static const std::vector<PathOnArch> rows = {
       {"bare-metal", "x86", kNow, true},
       {"bare-metal", "x86-ir", kNow, true},
-      {"bare-metal", "x86-pi", kLater, true},
+      {"bare-metal", "x86-pi", kNow, true},
       {"bare-metal", "arm-gicv2m", kLater, true},
       {"bare-metal", "arm-gicv3-its", kLater, true},
       {"bare-metal", "power-xics", kLater, true},

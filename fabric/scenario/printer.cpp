@@ -70,7 +70,7 @@ std::string write_cpus(const Machine& machine) {
     text += "  interrupts_off: { every: " + write_duration(machine.off_every) +
             ", for: " + write_duration(machine.off_length) + " }\n";
   }
-  return text;
+  return text + "  posted: { loops: " + number(machine.posted_loops) + " }\n";
 }
 
 std::string write_ioapic(const Ioapic& ioapic) {

@@ -133,6 +133,7 @@ struct Machine {
   RemappingUnit remapping = RemappingUnit::VtD;  // where the fabric has one
   std::vector<Ioapic> ioapics;                   // one when the file declares none
   std::optional<Hpet> hpet;
+  unsigned posted_loops = 3;  // looks at posted vectors in one notification, 1..1000
   std::optional<Host> host;
   SourceRange where;
   MachineKeys keys;

@@ -58,6 +58,8 @@ std::vector<Claim> claims_of(const Topology& topology) {
     const ModelConfig& config = topology.components[c].config;
     if (const auto* memory = std::get_if<mem::Memory::Config>(&config)) {
       claims.push_back({memory->base, memory->size, c, "the bytes"});
+    } else if (const auto* lines = std::get_if<x86::PostedDescriptors::Config>(&config)) {
+      claims.push_back({lines->base, lines->lines * x86::PostedDescriptor::kBytes, c, "the lines"});
     } else if (std::holds_alternative<x86::IoApic::Config>(config)) {
       claims.push_back({ioapic_page(ioapics++), kRegisterPage, c, "the registers"});
     } else if (std::holds_alternative<x86::Pic::Config>(config)) {

@@ -51,8 +51,8 @@ bool is_block(const X86Plan& plan, const DevicePlan& device) {
 Slot take_block(X86Plan& plan, CpuId cpu, unsigned vectors) {
   unsigned& given = plan.next_vector[raw(cpu)];
   for (;; ++given) {
-    const unsigned first = kFirstVector + given % (kLastVector - kFirstVector + 1);
-    if (first % vectors != 0 || first + vectors - 1 > kLastVector) continue;
+    const unsigned first = kFirstVector + given % (plan.last_vector - kFirstVector + 1);
+    if (first % vectors != 0 || first + vectors - 1 > plan.last_vector) continue;
     given += vectors;
     return {cpu, Vector(static_cast<std::uint8_t>(first))};
   }

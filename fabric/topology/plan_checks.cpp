@@ -18,7 +18,6 @@ namespace {
 
 using scenario::Scenario;
 
-constexpr unsigned kVectorsOfACpu = kLastVector - kFirstVector + 1;
 constexpr unsigned kFirstLegalVector = 16;   // SDM vol. 3, 11.5.2
 constexpr unsigned kMostMsixEntries = 2048;  // PCI 3.0, 6.8.2.3
 
@@ -254,17 +253,18 @@ void check_messages(const X86Plan& plan, const Scenario& scenario, Findings& fin
 }
 
 void check_vectors(const X86Plan& plan, const Scenario& scenario, Findings& findings) {
+  const unsigned vectors = plan.last_vector - kFirstVector + 1;  // of a CPU
   std::size_t full = 0;
   std::size_t first = 0;
   for (std::size_t cpu = plan.next_vector.size(); cpu-- > 0;) {
-    if (plan.next_vector[cpu] <= kVectorsOfACpu) continue;
+    if (plan.next_vector[cpu] <= vectors) continue;
     first = cpu;
     ++full;
   }
   if (full == 0) return;
   std::string text = "CPU " + std::to_string(first) + " takes " +
                      counted(plan.next_vector[first], "source") + " and has " +
-                     counted(kVectorsOfACpu, "vector") + ", so some share one";
+                     counted(vectors, "vector") + ", so some share one";
   if (full > 1) text += "; likewise on " + counted(full - 1, "more CPU");
   findings.note("shared-vectors", scenario.machine.where, text);
 }

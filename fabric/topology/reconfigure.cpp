@@ -102,7 +102,9 @@ class Reconfiguration {
     return pci::msi_mask_offset(msi_of(*function.device->msi)) - pci::kConfigMsiCapability;
   }
 
-  /// Rewrites the remapping entry, then queues its invalidation and a wait (VT-d 6.5.2).
+  /// Rewrites the remapping entry, then queues its invalidation and a wait (VT-d 6.5.2). What
+  /// changes lies in the lower half, so that one write of 8 bytes never leaves an entry of which
+  /// half is old. What is in another CPU's descriptor already is handled there.
   std::vector<Access> retarget_entry(const FunctionPlan& function, unsigned vector, Slot slot) {
     using x86::vtd::IecDescriptor;
     using x86::vtd::WaitDescriptor;
@@ -260,6 +262,10 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
 
 x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester,
                    x86::TriggerMode trigger) {
+  if (plan.posted && trigger == x86::TriggerMode::Edge) {
+    const x86::PostTarget target{slot.vector, Urgency::Normal, descriptor_of(slot.cpu)};
+    return for_requester(posted_irte(target), requester);
+  }
   x86::ApicMessage message;
   message.destination = apic_id_of(slot.cpu);
   message.vector = slot.vector;

@@ -16,7 +16,9 @@ namespace irqfab::topology {
 Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Plan& plan,
                                       HandlerTable& handlers, Mutants mutants);
 
-/// The entry of the remapping table that sends `requester`'s interrupt to `slot`.
+/// The entry of the remapping table that sends `requester`'s interrupt to `slot`: what comes over
+/// wires to the local APIC of its CPU, since a posted request has no trigger mode; messages to the
+/// CPU's descriptor, if the plan posts them.
 x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester, x86::TriggerMode trigger);
 
 }  // namespace irqfab::topology

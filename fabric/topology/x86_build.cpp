@@ -47,6 +47,11 @@ class Builder {
     apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {}, 1);
     if (plan_.remapped) add_remapping_unit();
     memory_ = add("memory", mem::Memory::Config{0, kMemoryBytes}, {}, 0);
+    if (plan_.posted) {
+      descriptors_ =
+          add("descriptors", x86::PostedDescriptors::Config{kPostedDescriptors, plan_.cpus},
+              lanes("pid", plan_.cpus, {}), 0);
+    }
     bus_ = add("bus", bus(), {}, 0);
     if (plan_.has_pic()) pirq_ = add("pirq_router", x86::PirqRouter::Config{}, {}, 0);
     if (scenario_.machine.hpet) hpet_ = add_hpet(*scenario_.machine.hpet);
@@ -120,6 +125,10 @@ class Builder {
     cpus.stretch = machine.off_length;
     cpus.stretch_every = machine.off_every;
     cpus.eoi_register = place_of_register(plan_.apic, x86::LapicRegister::kEoi);
+    if (!plan_.posted) return;
+    cpus.posted =
+        cpu::PostedVectors{kNotificationVector, machine.posted_loops, x86::PostedDescriptors::kPir,
+                           x86::PostedDescriptors::kControl};
   }
 
   x86::LapicBank::Config lapics() const {
@@ -179,6 +188,7 @@ class Builder {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
     config.extended_mode = x86::ExtendedMode::Present;
+    if (plan_.posted) config.posting = x86::Posting::Present;
     config.quirks = quirks_;
     config.mutants = mutants_;
     return config;
@@ -194,6 +204,10 @@ class Builder {
       config.windows.push_back({kAmdPage, x86::amdvi::kRegisterBytes, edge++});
     } else if (plan_.remapped) {
       config.windows.push_back({kVtdPage, 0x1000, edge++});
+    }
+    if (plan_.posted) {
+      const std::uint64_t bytes = plan_.cpus * x86::PostedDescriptor::kBytes;
+      config.windows.push_back({kPostedDescriptors, bytes, edge++});
     }
     if (plan_.has_pic()) {
       for (const std::uint16_t port :
@@ -392,8 +406,12 @@ class Builder {
     }
     if (plan_.remapped) {
       join(bus_, port_of(1, edge++), unit_, x86::VtdRemapper::kRegisters);
-      join(unit_, x86::VtdRemapper::kMemory, memory_, port_of(0, 1));
+      join_unit_to_memory();
       join(unit_, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
+    }
+    if (plan_.posted) {
+      join(bus_, port_of(1, edge++), descriptors_, x86::PostedDescriptors::kBus);
+      join(cpus_, cpu::Cpus::kDescriptors, descriptors_, x86::PostedDescriptors::kCpus);
     }
     if (plan_.has_pic()) {
       join(bus_, port_of(1, edge++), pic_, x86::Pic::kRegisters);
@@ -405,13 +423,21 @@ class Builder {
     }
   }
 
+  /// Tables alone are all in one place; with descriptors the bus has to tell.
+  void join_unit_to_memory() {
+    using x86::VtdRemapper;
+    if (!plan_.posted) return join(unit_, VtdRemapper::kMemory, memory_, port_of(0, 1));
+    const auto initiator = 2 + static_cast<unsigned>(bridges_.size());
+    join(unit_, VtdRemapper::kMemory, bus_, port_of(0, initiator));
+  }
+
   const Scenario& scenario_;
   X86Plan& plan_;
   Mutants mutants_;
   x86::Quirks quirks_;
   Topology topology_;
   std::size_t cpus_ = 0, lapics_ = 0, pic_ = 0, pirq_ = 0, hpet_ = 0, apic_bus_ = 0, unit_ = 0,
-              memory_ = 0, bus_ = 0, traffic_ = 0, driver_ = 0;
+              memory_ = 0, descriptors_ = 0, bus_ = 0, traffic_ = 0, driver_ = 0;
   std::vector<std::size_t> ioapics_, bridges_;
   std::vector<std::size_t> functions_;                 // by group
   std::vector<std::vector<std::size_t>> pci_bridges_;  // by host bridge
@@ -443,7 +469,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
                              x86::Quirks quirks) {
   if (auto refused = refuse_machine(scenario, remapping)) return *refused;
   X86Machine machine;
-  machine.plan = plan_x86(scenario, remapping == Remapping::VtdOn);
+  machine.plan = plan_x86(scenario, remapping);
   const Diagnostics refused = refuse_plan(scenario, machine.plan);
   if (!refused.empty()) return refused;
   HandlerTable handlers(scenario, machine.plan.cpus);

@@ -11,8 +11,6 @@
 
 namespace irqfab::topology {
 
-enum class Remapping : std::uint8_t { Off, VtdOn };
-
 /// Edges of the first IOAPIC's pins that no component drives: steps do.
 constexpr unsigned kStepsWire = 1023;
 constexpr unsigned kIsaLines = 1022;

@@ -218,7 +218,7 @@ FunctionPlan BridgePlan::function_at(FunctionRow row) const {
 
 Slot X86Plan::take_slot(CpuId cpu) {
   const unsigned given = next_vector[raw(cpu)]++;
-  const unsigned vector = kFirstVector + given % (kLastVector - kFirstVector + 1);
+  const unsigned vector = kFirstVector + given % (last_vector - kFirstVector + 1);
   return {cpu, Vector(static_cast<std::uint8_t>(vector))};
 }
 
@@ -234,9 +234,16 @@ std::optional<FunctionPlan> X86Plan::find_function(std::string_view name) const 
   return function_of(*device, static_cast<unsigned>(wanted->first_function));
 }
 
-X86Plan plan_x86(const Scenario& scenario, bool remapped) {
+Remapping remapping_of(std::string_view arch) {
+  if (arch == "x86-pi") return Remapping::VtdPosted;
+  return arch == "x86-ir" ? Remapping::VtdOn : Remapping::Off;
+}
+
+X86Plan plan_x86(const Scenario& scenario, Remapping remapping) {
   X86Plan plan;
-  plan.remapped = remapped;
+  plan.remapped = remapping != Remapping::Off;
+  plan.posted = remapping == Remapping::VtdPosted;
+  if (plan.posted) plan.last_vector = kLastPostedVector;
   plan.unit = scenario.machine.remapping;
   plan.cpus = scenario.machine.cpus;
   plan.next_vector.resize(plan.cpus);

@@ -2,7 +2,8 @@
 // source gets, where tables and registers lie.
 //
 // Vectors are given out per CPU from kFirstVector up, in canonical order of the sources, and shared
-// once a CPU has no more.
+// once a CPU has no more. Where messages are posted, the vectors of a CPU are bits of the PIR of
+// its descriptor and, for what comes over wires and for timers, vectors of its local APIC alike.
 #pragma once
 
 #include <array>
@@ -19,6 +20,7 @@
 #include "models/base/ids.hpp"
 #include "models/pci/functions.hpp"
 #include "models/x86/irte.hpp"
+#include "models/x86/posted_descriptor.hpp"
 
 namespace irqfab::topology {
 
@@ -30,6 +32,12 @@ constexpr std::uint64_t kRemapQueue = 0x400000;
 /// The largest there is: drivers here do not look at the head before they move the tail.
 constexpr std::uint64_t kQueueSize = 7;
 constexpr std::uint64_t kQueueBytes = std::uint64_t{4096} << kQueueSize;
+/// Lines of memory, one a CPU, that are a model of their own; below 4 GiB, so that entries of the
+/// remapping table differ in their lower halves only.
+constexpr std::uint64_t kPostedDescriptors = kMemoryBytes;
+constexpr std::uint64_t descriptor_of(CpuId cpu) {
+  return kPostedDescriptors + raw(cpu) * x86::PostedDescriptor::kBytes;
+}
 constexpr std::uint64_t kIoApicPage = 0xFEC00000;
 /// Of the `index`-th IOAPIC.
 constexpr std::uint64_t ioapic_page(std::size_t index) { return kIoApicPage + index * 0x1000; }
@@ -51,6 +59,11 @@ constexpr std::uint64_t window_base_of(std::size_t bridge) {
 
 constexpr unsigned kFirstVector = 0x30;
 constexpr unsigned kLastVector = 0xEE;
+/// Tells a CPU of posted interrupts. It lies above the vectors of devices, as with Linux, so that
+/// nothing of theirs that is not posted comes between.
+constexpr Vector kNotificationVector{0xEB};
+/// Where messages are posted.
+constexpr unsigned kLastPostedVector = raw(kNotificationVector) - 1;
 /// What the messages of the `index`-th IOAPIC come from: bus 240, device 31, function 7 and below.
 constexpr RequesterId ioapic_requester(std::size_t index) {
   return RequesterId(static_cast<std::uint16_t>(0xF0FF - index));
@@ -164,16 +177,27 @@ struct AmdViTable {
 /// What the timers of the local APICs count in.
 constexpr Duration kTimerTick = 10 * kPsPerNs;
 
+/// How the messages of devices reach the local APICs.
+enum class Remapping : std::uint8_t {
+  Off,
+  VtdOn,      // through the remapping table of a VT-d unit
+  VtdPosted,  // the same, and MSIs are posted to the descriptor of their CPU
+};
+/// Of a fabric of x86.
+Remapping remapping_of(std::string_view arch);
+
 struct X86Plan {
   std::vector<BridgePlan> bridges;  // by segment, then first bus
   std::vector<PinPlan> pins;        // ascending, those that something drives
   std::size_t groups = 0;           // components of functions: one a link
   std::uint32_t cpus = 1;
   bool remapped = false;
+  bool posted = false;  // messages of devices, to the descriptors of their CPUs
   scenario::RemappingUnit unit = scenario::RemappingUnit::VtD;  // if it is remapped
   std::map<RequesterId, AmdViTable> amdvi_tables;
   std::vector<std::uint16_t> amdvi_indices;                 // by SourceId of devices
   std::vector<std::pair<std::size_t, Vector>> pin_vectors;  // of AMD-Vi: IOAPIC and index there
+  unsigned last_vector = kLastVector;
   scenario::ApicMode apic = scenario::ApicMode::Xapic;
   std::vector<Vector> tick_vectors;  // by CPU, of its timer; none without `tick`
   scenario::Interrupts interrupts = scenario::Interrupts::Ioapic;
@@ -217,7 +241,7 @@ void for_each_function(const X86Plan& plan, Fn&& fn) {
 }
 
 /// `scenario` must have been read without errors and stays referred to.
-X86Plan plan_x86(const scenario::Scenario& scenario, bool remapped);
+X86Plan plan_x86(const scenario::Scenario& scenario, Remapping remapping);
 
 constexpr std::uint64_t window_of(const BridgePlan& bridge, FunctionRow row) {
   return bridge.window_base + raw(row) * pci::kFunctionWindowBytes;

@@ -121,6 +121,10 @@ INSTANTIATE_TEST_SUITE_P(
              changed(changed(file("nvme-8q.yaml"), "for: 10ms", "for: 20ms"), "machine:\n",
                      "machine:\n  arch: x86-ir\n"),
              6000},
+        Case{"nvme_8q_posted",
+             changed(changed(file("nvme-8q.yaml"), "for: 10ms", "for: 20ms"), "machine:\n",
+                     "machine:\n  arch: x86-pi\n"),
+             6000},
         Case{"mixed_storm", changed(file("mixed-storm.yaml"), "for: 2ms", "for: 20ms"), 50000, 8}),
     [](const auto& tested) { return std::string(tested.param.name); });
 

@@ -4,8 +4,8 @@
 
 #include "models/base/random.hpp"
 #include "models/tlm/shell.hpp"
-#include "tests/support/scenario_maker.hpp"
 #include "tests/fabric/run/scenario_run.hpp"
+#include "tests/support/scenario_maker.hpp"
 
 namespace irqfab::test {
 namespace {
@@ -74,11 +74,12 @@ INSTANTIATE_TEST_SUITE_P(Seeds, Snapshot, testing::Range(1u, 31u),
                          testing::PrintToStringParamName());
 
 // The handler asks the device again and again, so at any time a read is under way somewhere between
-// the CPU and the device, and remapped messages wait for their entries.
+// the CPU and the device, and remapped messages wait for their entries or for their descriptors.
 constexpr const char* kReads = R"(irqfab: 1
 machine:
-  arch: x86-ir
   cpus: 2
+  arch: )";
+constexpr const char* kReadingDevices = R"(
   devices:
     - { id: dev, bdf: "01:00.0", msix: 4 }
     - { id: uart, bdf: "02:00.0", intx: A }
@@ -88,8 +89,10 @@ workload:
 handler: { steps: [ read device 0ns, read device 0ns, read device 0ns ] }
 )";
 
-TEST(SnapshotOfReads, KeepsWhatIsAskedAndNotYetAnswered) {
-  ScenarioRun run(kReads);
+class SnapshotOfReads : public testing::TestWithParam<const char*> {};
+
+TEST_P(SnapshotOfReads, KeepsWhatIsAskedAndNotYetAnswered) {
+  ScenarioRun run(std::string(kReads) + GetParam() + kReadingDevices);
   for (Time at = 0; at < 25 * kPsPerUs; at += 77'777) {
     SCOPED_TRACE(at);
     run.run_until(at);
@@ -110,6 +113,9 @@ TEST(SnapshotOfReads, KeepsWhatIsAskedAndNotYetAnswered) {
   run.run_to_end();
   EXPECT_EQ(run.machine().ledger().in_flight(), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Fabrics, SnapshotOfReads, testing::Values("x86-ir", "x86-pi"),
+                         [](const auto& info) { return std::string(info.param).substr(4); });
 
 TEST(SnapshotOfAForeignModule, IsRefused) {
   ScenarioRun run(kReads, ScenarioRun::Begin::Never);
