@@ -75,11 +75,11 @@ class Equality(TracesTest):
         for scenario in sorted(ROOT.glob("scenarios/**/*.yaml")):
             # A remapping table has no entries for so many sources, an old IOAPIC no room for their
             # indices, and the largest takes long.
-            archs = ("x86", "x86-ir")
+            archs = ("x86", "x86-ir", "x86-pi")
             if scenario.name.startswith("scale") or scenario.stem == "ioapic-eoi-broadcast":
                 archs = ("x86",)
-            if scenario.parent.name == "x86-ir":
-                archs = ("x86-ir",)
+            if scenario.parent.name in ("x86-ir", "x86-pi"):
+                archs = (scenario.parent.name,)
             if scenario.name == "scale-1m.yaml":
                 continue
             for arch in archs:
