@@ -7,6 +7,7 @@
 #include <optional>
 #include <tuple>
 
+#include "models/base/message.hpp"
 #include "models/cpu/program.hpp"
 
 namespace irqfab::cpu {
@@ -72,6 +73,7 @@ struct CpuState {
   enum class Doing : std::uint8_t {
     Runs,
     Asks,              // INTA is under way
+    Answered,          // INTA was answered while the CPU was outside of the guest
     AwaitsData,        // a read is under way, and no instruction ends before its answer
     AwaitsDescriptor,  // the same of an access to its posted-interrupt descriptor
     Wakes,
@@ -88,6 +90,8 @@ struct CpuState {
   bool will_look = false;    // a delay until `boundary` is under way
   bool stretch_due = false;  // a stretch with interrupts disabled is to begin
   bool accepting = false;    // a call made it ask: no handler follows
+  bool outside = false;      // of the guest, which the host keeps it out of: it executes nothing
+  IntaAnswer answer{};       // Answered: what
   SpanId nmi = kNoSpan;      // latched, one deep (SDM vol. 3, 6.7.1)
   SpanId smi = kNoSpan;      // latched while it waits for a SIPI
   Code code;                 // what it executes outside of handlers
@@ -105,8 +109,9 @@ struct CpuState {
   friend bool operator==(const CpuState& a, const CpuState& b) {
     const auto all = [](const CpuState& c) {
       return std::tie(c.doing, c.interrupts, c.shadow, c.intr, c.nmi_blocked, c.stopping,
-                      c.will_look, c.stretch_due, c.accepting, c.nmi, c.smi, c.code, c.boundary,
-                      c.due, c.stretches_end, c.generation, c.handled, c.accepted, c.depth);
+                      c.will_look, c.stretch_due, c.accepting, c.outside, c.answer.vector,
+                      c.answer.spurious, c.answer.span, c.nmi, c.smi, c.code, c.boundary, c.due,
+                      c.stretches_end, c.generation, c.handled, c.accepted, c.depth);
     };
     if (all(a) != all(b)) return false;
     for (std::uint32_t i = 0; i < a.depth; ++i) {

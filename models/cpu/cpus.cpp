@@ -1,5 +1,6 @@
 #include "models/cpu/cpus.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace irqfab::cpu {
@@ -22,7 +23,11 @@ Cpus::Cpus(const Config& config) : config_(config), rows_(config.cpus) {
   if (config_.programs.empty()) config_.programs.push_back({});
   for (CpuState& cpu : rows_) {
     cpu.generation = kFirstGeneration;
-    if (config_.idle == Idle::Halt) cpu.doing = Doing::Halted;
+    if (config_.kind == Kind::Virtual) {
+      cpu.outside = true;
+    } else if (config_.idle == Idle::Halt) {
+      cpu.doing = Doing::Halted;
+    }
   }
 }
 
@@ -125,7 +130,7 @@ void Cpus::on_line(const CpuLineChange& change, Env& env) {
     case CpuLine::Smi:
       return on_smi(change, env);
     case CpuLine::Run:
-      return;  // these CPUs are nobody's virtual ones
+      return on_run(change, env);
   }
 }
 
@@ -163,6 +168,7 @@ void Cpus::on_init(const CpuLineChange& change, Env& env) {
   fresh.intr = cpu.intr;
   fresh.smi = cpu.smi;
   fresh.stopping = cpu.stopping;
+  fresh.outside = cpu.outside;
   fresh.will_look = cpu.will_look;
   fresh.stretches_end = cpu.stretches_end;
   fresh.generation = cpu.generation + 1;
@@ -181,9 +187,33 @@ void Cpus::on_sipi(const CpuLineChange& change, Env& env) {
   go_on(change.cpu, env);
 }
 
+void Cpus::on_run(const CpuLineChange& change, Env& env) {
+  CpuState& cpu = row(change.cpu);
+  const bool outside = change.level == Level::Low;
+  if (config_.kind == Kind::Physical || cpu.outside == outside) return;
+  cpu.outside = outside;
+  if (outside) {
+    const bool in_step = cpu.doing == Doing::Runs && cpu.depth > 0 && cpu.top().in_step;
+    if (in_step) interrupt_step(change.cpu, env);
+    if (in_step) note_preemption(cpu, env);
+    return;
+  }
+  if (cpu.doing == Doing::Answered) {
+    cpu.doing = Doing::Asks;
+    return on_answer(cpu.answer, env);
+  }
+  if (cpu.doing == Doing::Halted) cpu.doing = Doing::Runs;
+  if (cpu.doing == Doing::Runs) go_on(change.cpu, env);
+}
+
 void Cpus::on_answer(const IntaAnswer& answer, Env& env) {
   CpuState& cpu = row(answer.cpu);
   if (cpu.doing != Doing::Asks) return;  // an INIT came between question and answer
+  if (cpu.outside) {
+    cpu.doing = Doing::Answered;
+    cpu.answer = answer;
+    return;
+  }
   cpu.doing = Doing::Runs;
   if (cpu.accepting) {
     cpu.accepting = false;
@@ -258,10 +288,11 @@ void Cpus::notice(CpuId id, SpanId span, Env& env) {
   go_on(id, env);
 }
 
-/// The delay that is under way becomes stale.
+/// The delay that is under way becomes stale. The step may be ahead of time: it begins at the
+/// boundary.
 void Cpus::interrupt_step(CpuId id, Env& env) {
   CpuState& cpu = row(id);
-  cpu.top().left = cpu.due - env.now();
+  cpu.top().left = cpu.due - std::max(env.now(), cpu.boundary);
   ++cpu.generation;
 }
 

@@ -20,6 +20,11 @@
 // SMI wakes a halted CPU, which then halts again. Not modelled: SMM (an SMI is handled in no time),
 // faults, and what software does apart from interrupts. Up to 65,536 CPUs.
 //
+// Virtual CPUs execute only while the controller keeps their Run line high, and begin outside. When
+// it falls, the instruction under way ends as if at once: a step keeps what is left of it, and
+// answers to what the CPU has asked are kept until it comes back. Their HLT leaves the guest and is
+// told to the controller; whoever lets them in again has ended it.
+//
 // Where a span is: a fixed interrupt's rests in the controller, an NMI's here, and here that of a
 // posted vector while its handler runs.
 #pragma once
@@ -38,6 +43,8 @@ namespace irqfab::cpu {
 
 /// What a CPU does when nothing is left to do.
 enum class Idle : std::uint8_t { Poll, Halt };
+
+enum class Kind : std::uint8_t { Physical, Virtual };
 
 /// What a HostCall asks of CPU `a`.
 enum class Call : std::uint16_t {
@@ -80,6 +87,7 @@ class Cpus final {
     CpuId bootstrap{0};  // the one that an INIT does not leave waiting for a SIPI
     Duration stretch = 0;
     Duration stretch_every = 0;
+    Kind kind = Kind::Physical;
   };
 
   static constexpr PortId kController = port_of(0);
@@ -110,6 +118,8 @@ class Cpus final {
   bool in_handler(CpuId cpu) const;
   /// Handlers under way, of which each but the last was interrupted by the next.
   std::uint32_t depth(CpuId cpu) const { return rows_[raw(cpu)].depth; }
+  /// Is it a virtual CPU that the host keeps out of the guest?
+  bool outside(CpuId cpu) const { return rows_[raw(cpu)].outside; }
   bool halted(CpuId cpu) const { return rows_[raw(cpu)].doing == CpuState::Doing::Halted; }
   bool waits_for_sipi(CpuId cpu) const {
     return rows_[raw(cpu)].doing == CpuState::Doing::WaitsForSipi;
@@ -147,6 +157,7 @@ class Cpus final {
   void on_smi(const CpuLineChange& change, Env& env);
   void on_init(const CpuLineChange& change, Env& env);
   void on_sipi(const CpuLineChange& change, Env& env);
+  void on_run(const CpuLineChange& change, Env& env);
   void on_answer(const IntaAnswer& answer, Env& env);
   void on_data(const BusData& data, Env& env);
   void on_elapsed(const Elapsed& elapsed, Env& env);
@@ -167,6 +178,7 @@ class Cpus final {
   Progress go_on_handling(CpuId cpu, Env& env);
   Progress go_on_outside(CpuState& cpu, Shadow covered) const;
   static Progress halt(CpuState& cpu);
+  void rest(CpuId cpu, Env& env);
   static void set_if(CpuState& cpu);
   Progress perform(CpuId cpu, const HandlerStep& step, Env& env);
   bool reach_source(StepKind kind, CpuId cpu, Env& env);

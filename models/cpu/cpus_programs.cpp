@@ -20,7 +20,7 @@ void let_pass(CpuState& cpu, Env& env) {
 /// At an instruction boundary: an NMI first, then the controller's line (SDM vol. 3, table
 /// "Priority Among Simultaneous Exceptions and Interrupts").
 Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
-  if (cpu.stopping) return Arrival::None;
+  if (cpu.stopping || cpu.outside) return Arrival::None;
   const bool nmi = cpu.nmi != kNoSpan && !cpu.nmi_blocked && cpu.depth < kMostFrames;
   if (nmi) return Arrival::Nmi;
   const bool interrupt = cpu.intr && cpu.interrupts == Interrupts::Enabled &&
@@ -31,6 +31,7 @@ Cpus::Arrival Cpus::takeable(const CpuState& cpu) {
 /// From an instruction boundary on, until it has to wait.
 void Cpus::go_on(CpuId id, Env& env) {
   CpuState& cpu = row(id);
+  if (cpu.outside) return;
   for (;;) {
     const bool quiet = !cpu.intr && cpu.nmi == kNoSpan;  // as it mostly is
     const Arrival arrival = quiet ? Arrival::None : takeable(cpu);
@@ -42,8 +43,15 @@ void Cpus::go_on(CpuId id, Env& env) {
     const Progress progress = cpu.depth > 0
                                   ? go_on_handling(id, env)
                                   : go_on_outside(cpu, std::exchange(cpu.shadow, Shadow::None));
-    if (progress == Progress::Waits) return;
+    if (progress == Progress::Waits) return rest(id, env);
   }
+}
+
+/// Nothing goes on by itself. A virtual CPU that has halted has left the guest.
+void Cpus::rest(CpuId id, Env& env) {
+  if (config_.kind == Kind::Physical || row(id).doing != Doing::Halted) return;
+  row(id).outside = true;
+  env.send(kController, CpuHalted{id});
 }
 
 Cpus::Progress Cpus::go_on_handling(CpuId id, Env& env) {
