@@ -46,6 +46,15 @@ void HostKernel::wake(WaitQueueId queue, WakeCount count) { machine_.wake(queue,
 
 void HostKernel::wake(TaskHandle task) { machine_.wake(machine_.tasks_.find(task), env_); }
 
+void HostKernel::wake(TaskHandle task, SpanId span) {
+  const TaskId id = machine_.tasks_.find(task);
+  if (id == kNoTask) return;
+  TaskRow& row = machine_.tasks_[id];
+  const bool waits = row.state == TaskState::Blocked || row.state == TaskState::Occupying;
+  if (waits && row.task.span == kNoSpan) row.task.span = span;
+  machine_.wake(id, env_);
+}
+
 Outcome HostKernel::queue_work(WorkId work, SpanId span) {
   return queue_work(work, span, cpu_.value_or(HostCpu{0}));
 }

@@ -177,7 +177,7 @@ Duration HostMachine::step(HostCpu cpu, Software& software, Env& env) {
 }
 
 Duration HostMachine::advance(HostCpu cpu, Software& software, Env& env) {
-  const TaskId task = select(cpu, env);
+  const TaskId task = select(cpu, software, env);
   if (task == kNoTask) return 0;
   TaskRow& row = tasks_[task];
   if (row.state != TaskState::Running) return 0;

@@ -141,7 +141,7 @@ class HostMachine final {
   void continue_touched(Env& env);
 
   // scheduler.cpp: CPUs and run queues
-  TaskId select(HostCpu cpu, Env& env);
+  TaskId select(HostCpu cpu, Software& software, Env& env);
   TaskId select_interrupt(Cpu& cpu);
   void put_back(Cpu& cpu);
   TaskId dispatch(HostCpu cpu, Env& env);

@@ -62,10 +62,15 @@ Activity HostMachine::activity(HostCpu id) const {
 }
 
 /// What the CPU goes on with; kNoTask if this step went into turning to another task.
-TaskId HostMachine::select(HostCpu id, Env& env) {
+TaskId HostMachine::select(HostCpu id, Software& software, Env& env) {
   Cpu& cpu = cpus_[raw(id)];
   if (const TaskId interrupt = select_interrupt(cpu); interrupt != kNoTask) return interrupt;
-  if (cpu.task != kNoTask && cpu.reschedule && preemptible(cpu)) put_back(cpu);
+  if (cpu.task != kNoTask && cpu.reschedule && preemptible(cpu)) {
+    const TaskId left = cpu.task;
+    put_back(cpu);
+    HostKernel kernel(*this, id, left, env);
+    software.preempted(tasks_[left].task, kernel, env);
+  }
   return cpu.task != kNoTask ? cpu.task : dispatch(id, env);
 }
 

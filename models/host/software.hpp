@@ -33,6 +33,10 @@ class Software {
   /// task or raises an interrupt on a host CPU.
   virtual Reception receive(PortId port, const Message& message, HostKernel& kernel, Env& env) = 0;
 
+  /// A CPU turns from `task`, which goes on later, perhaps elsewhere: its next step finds out where.
+  /// Not for a task that sleeps or yields, which knows.
+  virtual void preempted(Task& /*task*/, HostKernel& /*kernel*/, Env& /*env*/) {}
+
  protected:
   ~Software() = default;
 };
@@ -78,6 +82,8 @@ class HostKernel {
   /// As the actions of the same names.
   void wake(WaitQueueId queue, WakeCount count);
   void wake(TaskHandle task);
+  /// The same for the interrupt `span`, which the task works on from here if it had none.
+  void wake(TaskHandle task, SpanId span);
   /// As QueueWork; on the CPU of the step, or CPU 0.
   Outcome queue_work(WorkId work, SpanId span);
   Outcome queue_work(WorkId work, SpanId span, HostCpu cpu);
