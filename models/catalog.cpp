@@ -53,6 +53,8 @@ const std::array<ModelRow, kModelCount>& rows() {
                         R::Route, T::SetPending, Event::MsiInjected),
       row<x86::Hpet>("hpet", "high precision event timers (IA-PC HPET 1.0a)", R::Source, T::Device,
                      Event::ComparatorSent),
+      row<kvm::VmHost>("vm-host", "a host that runs vCPUs, and takes what was posted for them",
+                       R::Host, T::SetPending, Event::HostInterrupted),
   }};
   return all;
 }

@@ -10,6 +10,7 @@
 #include "models/cpu/cpus.hpp"
 #include "models/cpu/driver.hpp"
 #include "models/kvm/kvm_host.hpp"
+#include "models/kvm/vcpu_threads.hpp"
 #include "models/mem/memory.hpp"
 #include "models/mem/system_bus.hpp"
 #include "models/pci/bridge.hpp"
@@ -36,7 +37,8 @@ using ModelConfig =
                  mem::Memory::Config, x86::PostedDescriptors::Config, x86::VtdRemapper::Config,
                  x86::AmdViUnit::Config, x86::IoApic::Config, x86::Pic::Config,
                  x86::PirqRouter::Config, x86::ApicBus::Config, x86::LapicBank::Config,
-                 cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config>;
+                 cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config,
+                 kvm::VmHost::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -109,6 +111,10 @@ struct CoreOf<cpu::Cpus::Config> {
 template <>
 struct CoreOf<kvm::KvmHost::Config> {
   using type = kvm::KvmHost;
+};
+template <>
+struct CoreOf<kvm::VmHost::Config> {
+  using type = kvm::VmHost;
 };
 
 template <>
