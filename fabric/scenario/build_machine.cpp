@@ -74,6 +74,29 @@ void build_cpus(const Node& map, Building& to) {
   }
 }
 
+/// The machine under the vCPUs.
+void build_host(const Node& map, Building& to) {
+  const Node* given = map.find("host");
+  if (given == nullptr) return;
+  Host host;
+  host.where = place_of_key(map, "host", to);
+  if (given->find("cpus") != nullptr) host.cpus = static_cast<unsigned>(number_at(*given, "cpus"));
+  host.overcommit = static_cast<unsigned>(number_at(*given, "overcommit"));
+  host.slice = duration_at(*given, "slice");
+  if (const Node* poll = given->find("halt_poll")) {
+    host.poll_most = duration_or_zero(*poll, "most");
+    host.poll_start = duration_or_zero(*poll, "start");
+    host.poll_grow = static_cast<unsigned>(number_at(*poll, "grow"));
+    host.poll_shrink = static_cast<unsigned>(number_at(*poll, "shrink"));
+  }
+  if (host.cpus > 0 && host.overcommit > 1) {
+    to.findings.error(given->find("overcommit")->place, "two-choices",
+                      "'cpus' says how many CPUs the host has, and 'overcommit' says it as well",
+                      "one of them");
+  }
+  to.scenario.machine.host = host;
+}
+
 SourceRange place_of_path(const Node& machine, const Building& to) {
   for (const std::string_view key : {"path", "arch"}) {
     if (const Node* named = machine.find(key)) return to.lines.range(named->place);
@@ -109,6 +132,7 @@ void build_machine(const Node& root, Building& to) {
                         *parse_bdf(text_at(*hpet, "requester")), place_of_key(map, "hpet", to)};
   }
   machine.posted_loops = static_cast<unsigned>(number_at(*map.find("posted"), "loops"));
+  build_host(map, to);
   build_pci(map, to);
 }
 

@@ -149,6 +149,9 @@ void build_device(const Node& map, const Bus& bus, HostBridge& host, Taken& take
   device.rid = *parse_bdf(text_at(map, "bdf"));
   device.count = static_cast<unsigned>(number_at(map, "count"));
   take_place(*map.find("bdf"), device.id, device.count, host, bus, taken, to);
+  if (map.find("attach") != nullptr) {
+    device.attach = text_at(map, "attach") == "assigned" ? Attach::Assigned : Attach::Emulated;
+  }
   build_interrupts(map, device, to);
   if (!count_sources(map, device, taken, to)) return;
   to.devices[device.id] = {to.scenario.machine.host_bridges.size(), host.devices.size()};

@@ -230,7 +230,8 @@ void build_change(const Node& map, Building& to) {
   const Node* subject = nullptr;
   for (const auto& [key, kind] :
        {std::pair("mask", ChangeKind::Mask), std::pair("unmask", ChangeKind::Unmask),
-        std::pair("retarget", ChangeKind::Retarget)}) {
+        std::pair("retarget", ChangeKind::Retarget),
+        std::pair("host-affinity", ChangeKind::HostAffinity)}) {
     const Node* found = map.find(key);
     if (found == nullptr) continue;
     subject = found;

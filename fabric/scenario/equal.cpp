@@ -52,7 +52,11 @@ struct Same {
 
   static bool same(const std::optional<Host>& a, const std::optional<Host>& b) {
     if (!a || !b) return a.has_value() == b.has_value();
-    return std::tie(a->cpus, a->arch, a->overcommit) == std::tie(b->cpus, b->arch, b->overcommit);
+    const auto all = [](const Host& h) {
+      return std::tie(h.cpus, h.overcommit, h.slice, h.poll_most, h.poll_start, h.poll_grow,
+                      h.poll_shrink);
+    };
+    return all(*a) == all(*b);
   }
 
   static bool same(const Ioapic& a, const Ioapic& b) {

@@ -4,13 +4,13 @@
 namespace irqfab::scenario {
 namespace {
 
-extern const Table kMachine, kInterruptsOff, kPosted, kIoapic, kHpet, kHostBridge, kBridge, kDevice,
-    kMsi, kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
+extern const Table kMachine, kInterruptsOff, kPosted, kIoapic, kHpet, kHost, kHaltPoll, kHostBridge,
+    kBridge, kDevice, kMsi, kModeration, kLoad, kBurst, kClosedLoop, kLevel, kHandler, kChange;
 
 constexpr Word kAttachments[] = {
     {"emulated"},
     {"vhost", "the kernel worker of vhost"},
-    {"assigned", "device assignment"},
+    {"assigned"},
 };
 constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
 constexpr Word kIdles[] = {{"poll"}, {"halt"}};
@@ -118,7 +118,25 @@ constexpr Key kMachineKeys[] = {
              "messages of their own."),
     defaulted("posted", map_of(kPosted), "{}",
               "How the CPUs of `x86-pi` take the messages of devices, which are posted there."),
-    later("host", "paths through a modelled host"),
+    optional("host", map_of(kHost), "one CPU a vCPU",
+             "The machine whose CPUs the threads of the vCPUs share, on paths with a modelled "
+             "host."),
+};
+
+constexpr Key kHostKeys[] = {
+    optional("cpus", number(1, 255), "as many as `overcommit` says", "CPUs of the host."),
+    defaulted("overcommit", number(1, 64), "1", "vCPUs that share a CPU of the host."),
+    defaulted("slice", duration(1'000'000), "3ms",
+              "How long a vCPU runs while another waits for its CPU; at least 1us."),
+    optional("halt_poll", map_of(kHaltPoll), "as its keys' defaults",
+             "How long the host polls for a vCPU that has halted, before its thread sleeps."),
+};
+
+constexpr Key kHaltPollKeys[] = {
+    defaulted("most", duration(0), "200us", "The longest window; 0s: no polling."),
+    defaulted("start", duration(0), "10us", "The window that grows from none."),
+    defaulted("grow", number(0, 64), "2", "The factor by which it grows; 0: it does not."),
+    defaulted("shrink", number(0, 64), "2", "What it is divided by; 0: it closes at once."),
 };
 
 constexpr Key kInterruptsOffKeys[] = {
@@ -179,7 +197,9 @@ constexpr Key kDeviceKeys[] = {
              "Its MSI capability: how many vectors it asks for, or more about it. Beside `msix` it "
              "has no more vectors than that has entries, and the driver takes MSI-X."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
-    defaulted("attach", one_of(kAttachments), "emulated", "Who raises its interrupts."),
+    optional("attach", one_of(kAttachments), "as the path has it",
+             "Who raises its interrupts: a device model, or hardware that the guest was given. "
+             "Hardware delivers to vCPUs directly (`kvm-direct-inject`) what hardware raises."),
     optional("moderation", map_of(kModeration), "none",
              "Events of a vector are gathered into one interrupt. It is for messages: a device "
              "with `intx` has none.")
@@ -245,10 +265,14 @@ constexpr Key kChangeKeys[] = {
     choice("mask", of(Kind::Sources), "Mask these sources."),
     choice("unmask", of(Kind::Sources), "Unmask these sources."),
     choice("retarget", of(Kind::Sources), "Move these sources to another CPU.").needing("to"),
+    choice("host-affinity", of(Kind::Sources),
+           "The host moves its own interrupts of these assigned sources to another of its CPUs.")
+        .needing("to"),
     later("route-update", "changes of the GSI routing table under traffic"),
     later("move-vcpu", "vCPUs on a modelled host"),
     later("migrate-vm", "migration"),
-    optional("to", either(kRandomWord, kCpu), "none", "The CPU, or `random`.").beside("retarget"),
+    optional("to", either(kRandomWord, kCpu), "none", "The CPU, or `random`.")
+        .beside("retarget host-affinity"),
 };
 
 constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMachineKeys)};
@@ -258,6 +282,9 @@ constexpr Table kInterruptsOff = {"interrupts_off", "in 'interrupts_off'",
 constexpr Table kPosted = {"posted", "in 'posted'", "Host posted MSIs.", rows(kPostedKeys)};
 constexpr Table kIoapic = {"ioapic", "in an IOAPIC", "An I/O APIC.", rows(kIoapicKeys)};
 constexpr Table kHpet = {"hpet", "in 'hpet'", "High precision event timers.", rows(kHpetKeys)};
+constexpr Table kHost = {"host", "in 'host'", "The machine under the vCPUs.", rows(kHostKeys)};
+constexpr Table kHaltPoll = {"halt_poll", "in 'halt_poll'", "Polling for a halted vCPU.",
+                             rows(kHaltPollKeys)};
 constexpr Table kHostBridge = {"host bridge", "in a host bridge", "A PCI host bridge.",
                                rows(kHostBridgeKeys)};
 constexpr Table kBridge = {"bridge", "in a bridge", "A bridge below a host bridge.",

@@ -120,6 +120,26 @@ void check_board(const Scenario& scenario, std::string_view path, Diagnostics& f
   }
 }
 
+/// Hardware delivers what devices send; there is nobody yet who would do something step by step.
+void check_direct(const Scenario& scenario, std::string_view path, Diagnostics& found) {
+  if (path != "kvm-direct-inject") return;
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    for (const Step& step : *steps) {
+      found.push_back(diagnostic(
+          step.where, "not-yet",
+          quote(step.op) + " on the path '" + std::string(path) + "' is not supported yet",
+          "a 'workload' on this path"));
+    }
+  }
+  for (const Load& load : scenario.workload) {
+    if (load.kind != LoadKind::Replay) continue;
+    found.push_back(
+        diagnostic(load.where, "not-yet",
+                   "'replay' on the path '" + std::string(path) + "' is not supported yet",
+                   "a generated load on this path"));
+  }
+}
+
 void check_cpus(const Machine& machine, std::string_view path, Diagnostics& found) {
   const auto refuse = [&](const char* key) {
     found.push_back(diagnostic(
@@ -128,7 +148,7 @@ void check_cpus(const Machine& machine, std::string_view path, Diagnostics& foun
         "'path: bare-metal'"));
   };
   if (machine.apic != ApicMode::Xapic) refuse("apic: x2apic");
-  if (machine.idle != Idle::Poll) refuse("idle: halt");
+  if (machine.idle != Idle::Poll && path != "kvm-direct-inject") refuse("idle: halt");
   if (machine.tick > 0) refuse("tick");
   if (machine.off_every > 0) refuse("interrupts_off");
 }
@@ -174,6 +194,7 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
   }
   check_unit(machine, row->arch, found);
   check_board(scenario, row->path, found);
+  check_direct(scenario, row->path, found);
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);
   check_calls(scenario.afterwards, row->path, found);

@@ -116,7 +116,7 @@ const std::vector<PathOnArch>& paths_on_archs() {
       {"kvm-direct-map", "power-xics", kLater},
       {"kvm-split-irqchip", "x86", kLater},
       {"kvm-split-irqchip", "x86-ir", kLater},
-      {"kvm-direct-inject", "x86-pi", kLater},
+      {"kvm-direct-inject", "x86-pi", kNow},
       {"kvm-direct-inject", "arm-gicv3-its", kLater},
       {"kvm-direct-inject", "power-xics", kLater},
       {"vmm-userspace", "x86", kLater},

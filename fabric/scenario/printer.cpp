@@ -59,7 +59,17 @@ std::string write_device(const Device& device) {
             ", time: " + write_duration(device.moderation->time) + " }";
   }
   if (device.intx) text += std::string(", intx: ") + static_cast<char>('A' + *device.intx);
-  return text + ", attach: emulated }";
+  if (device.attach) text += ", attach: " + std::string(name_of(*device.attach));
+  return text + " }";
+}
+
+std::string write_host(const Host& host) {
+  const std::string share =
+      host.cpus > 0 ? "cpus: " + number(host.cpus) : "overcommit: " + number(host.overcommit);
+  return "  host: { " + share + ", slice: " + write_duration(host.slice) +
+         ", halt_poll: { most: " + write_duration(host.poll_most) +
+         ", start: " + write_duration(host.poll_start) + ", grow: " + number(host.poll_grow) +
+         ", shrink: " + number(host.poll_shrink) + " } }\n";
 }
 
 std::string write_cpus(const Machine& machine) {
@@ -123,6 +133,7 @@ std::string write_machine(const Machine& machine) {
     text += "      buses: " + write_bus_range({bridge.first_bus, bridge.last_bus}) + '\n';
     text += write_bus_of(bridge, 0, "      ");
   }
+  if (machine.host) text += write_host(*machine.host);
   return text;
 }
 
@@ -202,6 +213,8 @@ std::string_view key_of(ChangeKind kind) {
       return "unmask";
     case ChangeKind::Retarget:
       return "retarget";
+    case ChangeKind::HostAffinity:
+      return "host-affinity";
     case ChangeKind::RouteUpdate:
       return "route-update";
     case ChangeKind::MoveVcpu:
@@ -216,7 +229,7 @@ std::string write_change(const Change& change) {
   std::string text = "  - { at: " + write_duration(change.at);
   if (change.every > 0) text += ", every: " + write_duration(change.every);
   text += ", " + std::string(key_of(change.kind)) + ": " + source_text(change.sources);
-  if (change.kind == ChangeKind::Retarget) {
+  if (change.kind == ChangeKind::Retarget || change.kind == ChangeKind::HostAffinity) {
     text += ", to: " + (change.to_random ? "random" : number(raw(change.to)));
   }
   return text + " }\n";

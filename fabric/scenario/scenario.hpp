@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,6 +23,10 @@ constexpr std::uint64_t kMostDeviceSources = 4'000'000;
 constexpr std::uint64_t kMostStreams = 4'000'000;
 
 enum class Attach : std::uint8_t { Emulated, Vhost, Assigned };
+constexpr std::string_view name_of(Attach attach) {
+  constexpr std::array<std::string_view, 3> kNames = {"emulated", "vhost", "assigned"};
+  return kNames[static_cast<std::size_t>(attach)];
+}
 
 /// An interrupt for every `count` events of a vector, or `time` after the first of fewer.
 struct Moderation {
@@ -47,7 +52,7 @@ struct Device {
   unsigned msix = 0;             // entries of the MSI-X table, 0 if it has none
   std::optional<Msi> msi;        // beside MSI-X: no more vectors than its table has entries
   std::optional<unsigned> intx;  // 0 INTA .. 3 INTD
-  Attach attach = Attach::Emulated;
+  std::optional<Attach> attach;  // nothing: as the path has it
   std::optional<Moderation> moderation;
   std::size_t behind = 0;  // 0: on a bus of the host bridge; n: behind its bridges[n - 1]
   SourceRange where;
@@ -81,9 +86,13 @@ struct HostBridge {
 
 /// The machine underneath, when the path is not bare metal.
 struct Host {
-  unsigned cpus = 0;  // 0: as many as the path's software needs
-  std::string arch = "x86";
-  unsigned overcommit = 1;
+  unsigned cpus = 0;                    // 0: as many as `overcommit` says
+  unsigned overcommit = 1;              // vCPUs that share a CPU of the host
+  Duration slice = 3 * kPsPerMs;        // that a thread has while another waits for its CPU
+  Duration poll_most = 200 * kPsPerUs;  // how long a halted vCPU polls; 0: not at all
+  Duration poll_start = 10 * kPsPerUs;
+  unsigned poll_grow = 2;
+  unsigned poll_shrink = 2;
   SourceRange where;
 };
 
@@ -201,7 +210,15 @@ struct Handler {
   SourceRange where;
 };
 
-enum class ChangeKind : std::uint8_t { Mask, Unmask, Retarget, RouteUpdate, MoveVcpu, MigrateVm };
+enum class ChangeKind : std::uint8_t {
+  Mask,
+  Unmask,
+  Retarget,
+  HostAffinity,
+  RouteUpdate,
+  MoveVcpu,
+  MigrateVm,
+};
 struct Change {
   ChangeKind kind = ChangeKind::Mask;
   Time at = 0;

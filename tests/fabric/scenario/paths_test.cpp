@@ -49,6 +49,7 @@ TEST(Paths, SupportIsPerPair) {
   EXPECT_EQ(find_path("x86", "bare-metal")->support, Support::Now);
   EXPECT_EQ(find_path("x86-ir", "bare-metal")->support, Support::Now);
   EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::RecordingsOnly);
+  EXPECT_EQ(find_path("x86-pi", "kvm-direct-inject")->support, Support::Now);
   EXPECT_EQ(find_path("arm-gicv3-its", "bare-metal")->support, Support::Later);
 }
 
@@ -75,6 +76,20 @@ TEST(PathCheck, CallsNeedAPathThroughKvm) {
   scenario.steps.push_back({"wait", {}, {}});
   EXPECT_EQ(check_path(scenario, "x86", "bare-metal").size(), 2u);
   EXPECT_TRUE(check_path(scenario, "x86", "kvm-signal-msi").empty());
+}
+
+TEST(PathCheck, DirectInjectionTakesGeneratedLoadsAndHaltingCpusAndNoSteps) {
+  Scenario scenario;
+  scenario.workload.resize(1);
+  scenario.workload[0].kind = LoadKind::Poisson;
+  scenario.machine.idle = Idle::Halt;
+  EXPECT_TRUE(check_path(scenario, "x86-pi", "kvm-direct-inject").empty());
+  scenario.setup.push_back({"raise", {}, {}});
+  scenario.steps.push_back({"wait", {}, {}});
+  scenario.afterwards.push_back({"wait", {}, {}});
+  EXPECT_EQ(check_path(scenario, "x86-pi", "kvm-direct-inject").size(), 3u);
+  scenario.workload[0].kind = LoadKind::Replay;
+  EXPECT_EQ(check_path(scenario, "x86-pi", "kvm-direct-inject").size(), 4u);
 }
 
 TEST(PathCheck, AnErrorStandsWhereTheFileNamesThePair) {

@@ -47,7 +47,7 @@ TEST(Fill, ShowsEveryDefault) {
             "      segment: 0\n"
             "      buses: 00..ff\n"
             "      devices:\n"
-            "        - { id: d, bdf: \"00:01.0\", count: 1, msix: 2, attach: emulated }\n"
+            "        - { id: d, bdf: \"00:01.0\", count: 1, msix: 2 }\n"
             "affinity:\n"
             "  d:0..1: spread\n"
             "workload:\n"
