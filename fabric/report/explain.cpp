@@ -264,9 +264,9 @@ std::string_view name_of(Caches caches) { return caches == Caches::Warm ? "warm"
 
 Result<Explanation> explain(const run::Prepared& prepared, const std::string& source,
                             Caches caches) {
-  if (prepared.path != "bare-metal") {
+  if (prepared.path != "bare-metal" && prepared.path != "kvm-direct-inject") {
     return refuse("not-yet", "explaining the path '" + prepared.path + "' is not supported yet",
-                  "--path bare-metal");
+                  "--path bare-metal, or kvm-direct-inject on x86-pi");
   }
   // The whole scenario, of which most is left out below: what 'run' refuses is not explained.
   if (const auto whole = run::topology_of(prepared); !whole) return whole.errors();

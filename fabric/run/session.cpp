@@ -1,6 +1,7 @@
 #include "fabric/run/session.hpp"
 
 #include "fabric/run/kvm_session.hpp"
+#include "fabric/run/vm_session.hpp"
 #include "fabric/run/x86_session.hpp"
 #include "fabric/scenario/paths.hpp"
 
@@ -23,8 +24,8 @@ std::string profile_names() {
 
 Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) {
   Prepared prepared;
-  prepared.arch = scenario.machine.arch.empty() ? std::string(scenario::kDefaultArch)
-                                                : scenario.machine.arch;
+  prepared.arch =
+      scenario.machine.arch.empty() ? std::string(scenario::kDefaultArch) : scenario.machine.arch;
   prepared.path = scenario.machine.path.empty() ? std::string(scenario::default_path(prepared.arch))
                                                 : scenario.machine.path;
   if (settings.seed) scenario.seed = *settings.seed;
@@ -66,11 +67,13 @@ void describe(const Prepared& prepared, Outcome& outcome) {
 }
 
 Result<topology::Topology> topology_of(const Prepared& prepared) {
+  if (prepared.path == "kvm-direct-inject") return vm_topology(prepared);
   if (prepared.path != "bare-metal") return kvm_topology(prepared);
   return x86_topology(prepared);
 }
 
 Result<std::unique_ptr<Session>> Session::create(const Prepared& prepared, RecordSink* sink) {
+  if (prepared.path == "kvm-direct-inject") return create_vm(prepared, sink);
   if (prepared.path != "bare-metal") return create_kvm(prepared, sink);
   return create_x86(prepared, sink);
 }

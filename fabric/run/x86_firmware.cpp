@@ -163,7 +163,7 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
     for (std::uint32_t v = 0; v < function.device->vectors(); ++v) {
       const topology::Slot slot = x86.plan.slot_of(function, v);
       write_irte(memory, function.first_source + v,
-                 topology::irte_for(x86.plan, slot, function.requester, TriggerMode::Edge));
+                 topology::device_entry(x86.plan, slot, function.requester));
     }
   });
   for (const PinPlan& pin : x86.plan.pins) {
@@ -262,12 +262,17 @@ void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants
     program_ioapic(machine, x86, env);
   }
   if (x86.plan.posted) program_descriptors(machine, x86);
+  program_devices(machine, x86);
+  clear_idle_pins(machine, x86, mutants, env);
+}
+
+void program_devices(Machine& machine, const X86Machine& x86) {
+  SetupEnv env;
   if (x86.plan.has_amdvi()) {
     program_amdvi(machine, x86, env);
   } else if (x86.plan.remapped) {
     program_remapping(machine, x86, env);
   }
-  clear_idle_pins(machine, x86, mutants, env);
   program_functions(machine, x86, env);
   program_msi(machine, x86, env);
   enable_msix(machine, x86, env);

@@ -11,6 +11,9 @@ namespace irqfab::run {
 /// remapping table, MSI-X messages.
 void program_everything(Machine& machine, const topology::X86Machine& x86, Mutants mutants);
 
+/// Of that, what concerns devices: remapping table, messages.
+void program_devices(Machine& machine, const topology::X86Machine& x86);
+
 /// For scenarios made of architectural steps: only what lets functions send at all (MSI-X enabled);
 /// the rest is in its reset state, and CPUs take nothing.
 void program_reset_state(Machine& machine, const topology::X86Machine& x86);

@@ -5,6 +5,7 @@
 #include "fabric/run/invalidation_log.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
+#include "fabric/run/workload_start.hpp"
 #include "fabric/run/x86_firmware.hpp"
 #include "fabric/run/x86_steps.hpp"
 #include "fabric/topology/workload.hpp"
@@ -62,8 +63,7 @@ class X86Session final : public Session {
     perform(scenario.steps);
     // Times of the workload count from where the steps ended.
     const Time start = machine_.engine().now();
-    start_traffic(start);
-    start_driver(start);
+    start_workload(machine_, x86_.topology, start);
     start_cpus(machine_, x86_, scenario.machine, start, start + length_);
     const bool has_steps = !scenario.setup.empty() || !scenario.steps.empty();
     if (scenario.until != 0 || !has_steps) {
@@ -103,27 +103,6 @@ class X86Session final : public Session {
     const auto bus = topology::index_of<mem::SystemBus::Config>(x86_.topology);
     return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]},
                            topology::kVtdPage + x86::vtd::IQT_REG, sink);
-  }
-
-  void start_traffic(Time start) {
-    const auto at = topology::index_of<pci::Traffic::Config>(x86_.topology);
-    const auto& config = std::get<pci::Traffic::Config>(x86_.topology.components[at].config);
-    for (std::uint32_t g = 0; g < config.generators.size(); ++g) {
-      const pci::Traffic::Generator& generator = config.generators[g];
-      machine_.put(at, pci::Traffic::kStart, HostCall{pci::Traffic::kOpen, {}, g, 0},
-                   start + generator.start);
-      if (generator.pattern != pci::Pattern::ClosedLoop) continue;
-      machine_.put(at, pci::Traffic::kStart, HostCall{pci::Traffic::kClose, {}, g, 0},
-                   start + generator.end);
-    }
-  }
-
-  void start_driver(Time start) {
-    const auto at = topology::index_of<cpu::Driver::Config>(x86_.topology);
-    const auto& driver = machine_.core<cpu::Driver>(at);
-    for (std::size_t e = 0; e < driver.episodes(); ++e) {
-      machine_.put(at, cpu::Driver::kStart, HostCall{0, {}, e, 0}, start + driver.time_of(e));
-    }
   }
 
   void fill(Outcome& outcome) {

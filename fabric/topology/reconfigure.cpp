@@ -11,6 +11,7 @@
 #include "models/base/random.hpp"
 #include "models/x86/amdvi_registers.hpp"
 #include "models/x86/irte.hpp"
+#include "models/x86/posted_descriptor.hpp"
 #include "models/x86/vtd_registers.hpp"
 
 namespace irqfab::topology {
@@ -25,6 +26,7 @@ constexpr std::uint64_t kQueueEntries = kQueueBytes / x86::vtd::kDescriptorBytes
 constexpr std::uint64_t kWaitStatus = kRemapQueue + kQueueBytes;
 static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength,
               "both units find as long a queue at one place");
+constexpr Vector kHostVector{0x31};  // of an assigned device's interrupts on the host
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
   return {cpu::AccessKind::Write, size, address, data};
@@ -60,6 +62,15 @@ class Reconfiguration {
     const bool leaves_old = mutants_.has(Mutant::OldIrteLeft) && !function.by_msi();
     return leaves_old && free_entry_ < kMostIrtes ? retarget_to_new_entry(function, vector, slot)
                                                   : retarget_entry(function, vector, slot);
+  }
+
+  /// The host's own affinity of an interrupt that a guest has been given. Its entry is the guest's:
+  /// what the host decides takes effect once it has the interrupt back.
+  std::vector<Access> move_host_interrupt(const FunctionPlan& function, unsigned vector, CpuId to) {
+    if (!mutants_.has(Mutant::AffinityClobbersPosted)) return {};
+    return write_entry(
+        function.first_source + vector,
+        irte_for(plan_, {to, kHostVector}, function.requester, x86::TriggerMode::Edge));
   }
 
  private:
@@ -106,10 +117,13 @@ class Reconfiguration {
   /// changes lies in the lower half, so that one write of 8 bytes never leaves an entry of which
   /// half is old. What is in another CPU's descriptor already is handled there.
   std::vector<Access> retarget_entry(const FunctionPlan& function, unsigned vector, Slot slot) {
+    const std::uint64_t index = function.first_source + vector;
+    return write_entry(index, device_entry(plan_, slot, function.requester));
+  }
+
+  std::vector<Access> write_entry(std::uint64_t index, const x86::Irte& entry) {
     using x86::vtd::IecDescriptor;
     using x86::vtd::WaitDescriptor;
-    const std::uint64_t index = function.first_source + vector;
-    const x86::Irte entry = irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge);
     std::uint64_t invalidate =
         static_cast<std::uint64_t>(x86::vtd::DescriptorType::InterruptEntryCache);
     invalidate = IecDescriptor::G::set(invalidate, 1);
@@ -127,7 +141,7 @@ class Reconfiguration {
   /// Mutant::OldIrteLeft: nobody clears the entry that the message named before.
   std::vector<Access> retarget_to_new_entry(const FunctionPlan& function, unsigned vector,
                                             Slot slot) {
-    const x86::Irte entry = irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge);
+    const x86::Irte entry = device_entry(plan_, slot, function.requester);
     const std::uint32_t index = free_entry_++;
     const std::uint64_t at = kRemapTable + index * x86::Irte::kBytes;
     std::vector<Access> accesses{write(at + 8, entry.high, 8), write(at, entry.low, 8)};
@@ -234,6 +248,15 @@ Diagnostic no_messages(const Change& change) {
           "vectors of MSI-X or MSI", ""};
 }
 
+Diagnostic no_host(const Change& change) {
+  return {Severity::Error,
+          "no-host",
+          change.where,
+          "'host-affinity' is about the host of a guest, and there is none",
+          "'path: kvm-direct-inject' in 'machine'",
+          ""};
+}
+
 Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenario,
                                                const X86Plan& plan) {
   const Time end = scenario.until != 0 ? scenario.until : end_of_workload(scenario);
@@ -241,6 +264,7 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
   std::uint64_t changes = 0;
   for (const Change& change : scenario.during) {
     if (change.sources.intx) return no_messages(change);
+    if (change.kind == ChangeKind::HostAffinity && !plan.for_guest) return no_host(change);
     if (const auto refused = refuse_change(change, plan)) return *refused;
     const DevicePlan& device = *plan.find(change.sources.device);
     const FunctionPlan function = function_of(device, change.sources.first_function);
@@ -273,6 +297,14 @@ x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester,
   return for_requester(remapped_irte(message, plan.interrupt_mode()), requester);
 }
 
+x86::Irte device_entry(const X86Plan& plan, Slot slot, RequesterId requester) {
+  if (!plan.for_guest) return irte_for(plan, slot, requester, x86::TriggerMode::Edge);
+  x86::PostTarget target;
+  target.vector = slot.vector;
+  target.descriptor = kVcpuDescriptors + raw(slot.cpu) * x86::PostedDescriptor::kBytes;
+  return x86::for_requester(x86::posted_irte(target), requester);
+}
+
 Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Plan& plan,
                                       HandlerTable& handlers, Mutants mutants) {
   const auto occurrences = occurrences_of(scenario, plan);
@@ -286,10 +318,14 @@ Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Pla
     cpu::Episode episode{o.at, {}};
     for_each_source(o.change->sources, plan, [&](const FunctionPlan& function, unsigned v) {
       std::vector<Access> accesses;
-      if (o.change->kind == ChangeKind::Retarget) {
+      const bool moves =
+          o.change->kind == ChangeKind::Retarget || o.change->kind == ChangeKind::HostAffinity;
+      if (moves) {
         const auto drawn = CpuId(static_cast<std::uint32_t>(random.below(plan.cpus)));
-        accesses =
-            reconfiguration.retarget(function, v, o.change->to_random ? drawn : o.change->to);
+        const CpuId to = o.change->to_random ? drawn : o.change->to;
+        accesses = o.change->kind == ChangeKind::Retarget
+                       ? reconfiguration.retarget(function, v, to)
+                       : reconfiguration.move_host_interrupt(function, v, to);
       } else {
         const Mask mask = o.change->kind == ChangeKind::Mask ? Mask::On : Mask::Off;
         accesses = reconfiguration.mask(function, v, mask);

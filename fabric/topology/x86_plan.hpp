@@ -26,6 +26,8 @@ namespace irqfab::topology {
 
 // The physical address map.
 constexpr std::uint64_t kMemoryBytes = 0xC0000000;
+/// Of the vCPUs of a guest, 64 bytes each.
+constexpr std::uint64_t kVcpuDescriptors = kMemoryBytes;
 constexpr std::uint64_t kRemapTable = 0x200000;
 constexpr std::uint32_t kMostIrtes = 65536;
 constexpr std::uint64_t kRemapQueue = 0x400000;
@@ -182,6 +184,7 @@ enum class Remapping : std::uint8_t {
   Off,
   VtdOn,      // through the remapping table of a VT-d unit
   VtdPosted,  // the same, and MSIs are posted to the descriptor of their CPU
+  VtdForGuest,  // the same, to those of the vCPUs of a guest
 };
 /// Of a fabric of x86.
 Remapping remapping_of(std::string_view arch);
@@ -193,6 +196,7 @@ struct X86Plan {
   std::uint32_t cpus = 1;
   bool remapped = false;
   bool posted = false;  // messages of devices, to the descriptors of their CPUs
+  bool for_guest = false;  // the CPUs are a guest's, and messages are posted to their descriptors
   scenario::RemappingUnit unit = scenario::RemappingUnit::VtD;  // if it is remapped
   std::map<RequesterId, AmdViTable> amdvi_tables;
   std::vector<std::uint16_t> amdvi_indices;                 // by SourceId of devices

@@ -233,6 +233,19 @@ class Check(CliTest):
             with self.subTest(path=path):
                 self.run_ok("run", path)
 
+    def test_every_scenario_of_a_guest_holds(self):
+        for path in sorted((ROOT / "scenarios/x86-pi").glob("vm-*.yaml")):
+            with self.subTest(path=path):
+                self.run_ok("run", path)
+
+    def test_a_guest_with_a_mutant_fails(self):
+        for name, mutant in [("vm-preempted", "on-lost-after-preemption"),
+                             ("vm-blocked", "wakeup-vector-not-set"),
+                             ("vm-host-affinity", "affinity-clobbers-posted")]:
+            with self.subTest(name=name):
+                path = ROOT / f"scenarios/x86-pi/{name}.yaml"
+                self.run_ok("run", path, "--mutant", mutant, code=FAILED)
+
     def test_notes_have_their_place_and_do_not_fail(self):
         path = self.scenario(TWO_DEVICES.replace("  - { source: uart0, at: 900us }\n", ""))
         done = self.run_ok("check", path)
