@@ -83,6 +83,11 @@ void build_host(const Node& map, Building& to) {
   if (given->find("cpus") != nullptr) host.cpus = static_cast<unsigned>(number_at(*given, "cpus"));
   host.overcommit = static_cast<unsigned>(number_at(*given, "overcommit"));
   host.slice = duration_at(*given, "slice");
+  if (host.slice < kPsPerUs) {
+    to.findings.error(given->find("slice")->place, "out-of-range",
+                      "a slice of " + write_duration(host.slice) + " is shorter than a switch",
+                      "at least 1us");
+  }
   if (const Node* poll = given->find("halt_poll")) {
     host.poll_most = duration_or_zero(*poll, "most");
     host.poll_start = duration_or_zero(*poll, "start");

@@ -126,7 +126,7 @@ constexpr Key kMachineKeys[] = {
 constexpr Key kHostKeys[] = {
     optional("cpus", number(1, 255), "as many as `overcommit` says", "CPUs of the host."),
     defaulted("overcommit", number(1, 64), "1", "vCPUs that share a CPU of the host."),
-    defaulted("slice", duration(1'000'000), "3ms",
+    defaulted("slice", duration(1), "3ms",
               "How long a vCPU runs while another waits for its CPU; at least 1us."),
     optional("halt_poll", map_of(kHaltPoll), "as its keys' defaults",
              "How long the host polls for a vCPU that has halted, before its thread sleeps."),
