@@ -18,8 +18,8 @@ namespace irqfab::run {
 
 class InvalidationLog final : public RecordSink {
  public:
-  /// `unit`, `bus`: the nodes of the remapping unit and of the system bus; `tail`: the address of
-  /// the tail's register. `next` may be null.
+  /// `unit`, `bus`: the nodes of the remapping unit and of the system bus. `tail`: where software
+  /// writes the tail of its queue. `next` may be null.
   InvalidationLog(NodeId unit, NodeId bus, std::uint64_t tail, RecordSink* next)
       : unit_(unit), bus_(bus), tail_(tail), next_(next) {}
 

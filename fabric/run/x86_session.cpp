@@ -10,6 +10,8 @@
 #include "fabric/run/x86_steps.hpp"
 #include "fabric/topology/workload.hpp"
 #include "fabric/topology/x86_build.hpp"
+#include "models/x86/amdvi_registers.hpp"
+#include "models/x86/vtd_registers.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -99,17 +101,18 @@ class X86Session final : public Session {
         topology::find_component<x86::VtdRemapper::Config>(x86_.topology) != nullptr;
     if (!moves || !has_unit) return std::nullopt;
     const auto nodes = topology::first_nodes(x86_.topology);
-    const auto unit = topology::index_of<x86::VtdRemapper::Config>(x86_.topology);
+    const auto unit = topology::remapping_unit(x86_);
     const auto bus = topology::index_of<mem::SystemBus::Config>(x86_.topology);
-    return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]},
-                           topology::kVtdPage + x86::vtd::IQT_REG, sink);
+    const std::uint64_t tail = x86_.plan.has_amdvi() ? topology::kAmdPage + x86::amdvi::kCommandTail
+                                                     : topology::kVtdPage + x86::vtd::IQT_REG;
+    return InvalidationLog(NodeId{nodes[unit]}, NodeId{nodes[bus]}, tail, sink);
   }
 
   void fill(Outcome& outcome) {
     describe(prepared_, outcome);
     collect(machine_.ledger(), x86_.topology, prepared_.profile, outcome);
     if (invalidations_) {
-      const auto unit = topology::index_of<x86::VtdRemapper::Config>(x86_.topology);
+      const auto unit = topology::remapping_unit(x86_);
       outcome.invalidations.push_back({x86_.topology.components[unit].name, invalidations_->count(),
                                        summarize(invalidations_->waits())});
     }

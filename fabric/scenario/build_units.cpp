@@ -79,9 +79,11 @@ void check_amdvi_step(const std::string& name, const Node& fields, Building& to)
   if (name == "amdvi.dte") check_multiple(fields, "table", 128, to);
   const Node* reg = fields.find("reg");
   if (name.compare(0, 6, "amdvi.") != 0 || reg == nullptr) return;
+  const Node& value = *fields.find(name == "amdvi.read" ? "answers" : "value");
   for (const AmdviRegister& row : kAmdviRegisters) {
-    if (row.name != reg->text) continue;
-    check_bytes(fields, name == "amdvi.read" ? "answers" : "value", row.bytes, to);
+    if (row.name != reg->text || row.bytes == 8 || *parse_number(value.text) >> 32 == 0) continue;
+    out_of_range(value, quote(value.text) + " is more than " + quote(reg->text) + " holds",
+                 "a value of 32 bits", to);
   }
 }
 

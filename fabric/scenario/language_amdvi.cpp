@@ -89,6 +89,10 @@ constexpr Key kCommandKeys[] = {
     defaulted("high", bits(kMax64), "0", "Bits 127 to 64."),
 };
 
+constexpr Key kRegKeys[] = {
+    required("reg", kRegister, "The register."),
+    required("value", bits(kMax64), "What a read of it gives."),
+};
 constexpr Key kEventKeys[] = {
     defaulted("entry", number(0, 32767), "0", "Which entry of the log."),
     required("code", kEventCode, "Its code; `none` if nothing has been logged there."),
@@ -111,7 +115,7 @@ constexpr Table kAmdviInvalidate = {"amdvi.invalidate", "in 'amdvi.invalidate'",
                                     rows(kInvalidateKeys)};
 constexpr Table kAmdviWait = {"amdvi.wait", "in 'amdvi.wait'", "", rows(kWaitKeys)};
 constexpr Table kAmdviCommand = {"amdvi.command", "in 'amdvi.command'", "", rows(kCommandKeys)};
-constexpr Table kAmdviReg = {"amdvi.reg", "in 'amdvi.reg'", "", rows(kWriteKeys)};
+constexpr Table kAmdviReg = {"amdvi.reg", "in 'amdvi.reg'", "", rows(kRegKeys)};
 constexpr Table kAmdviEvent = {"amdvi.event", "in 'amdvi.event'", "", rows(kEventKeys)};
 
 }  // namespace irqfab::scenario

@@ -85,10 +85,9 @@ constexpr Key kSteps[] = {
            "Software queues an interrupt entry cache invalidation."),
     choice("vtd.wait", map_of(kVtdWait), "Software queues an invalidation wait."),
     choice("vtd.descriptor", map_of(kVtdDescriptor), "Software queues these 128 bits."),
-    choice(
-        "amdvi.enable", map_of(kAmdviEnable),
-        "Firmware gives the AMD-Vi unit a device table at 0x200000, 256 commands at 0x400000 and "
-        "256 events at 0x420000, and enables it."),
+    choice("amdvi.enable", map_of(kAmdviEnable),
+           "Firmware gives the AMD-Vi unit a device table at 0x200000, a command buffer at "
+           "0x400000 and 256 events at 0x500000, and enables it."),
     choice("amdvi.dte", map_of(kAmdviDte), "Software writes an entry of the device table."),
     choice("amdvi.irte", map_of(kAmdviIrte),
            "Software writes an entry of a device's interrupt remapping table."),

@@ -65,7 +65,7 @@ std::string_view name_of(Support support) {
 const std::vector<ArchRow>& archs() {
   static const std::vector<ArchRow> rows = {
       {"x86", "xAPIC and x2APIC, IOAPIC, 8259"},
-      {"x86-ir", "x86 with VT-d interrupt remapping"},
+      {"x86-ir", "x86 with interrupt remapping: VT-d, or AMD-Vi"},
       {"x86-pi", "x86 with posted-interrupt remapping entries"},
       {"arm-gicv2m", "GICv2 with v2m frames for MSIs"},
       {"arm-gicv3-its", "GICv3 with an interrupt translation service"},

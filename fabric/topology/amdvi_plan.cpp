@@ -37,9 +37,12 @@ void lay_out(X86Plan& plan) {
 std::array<std::pair<std::uint64_t, std::uint64_t>, 3> amdvi_bases() {
   using namespace x86::amdvi;
   constexpr std::uint64_t kAllDevices = 511;  // pages of the table less one
+  constexpr std::uint64_t kLengthOf256 = 8;
+  constexpr std::uint64_t kLongest = 15;
+  static_assert(kEntryBytes << kLongest == kQueueBytes, "the queue of either unit");
   return {{{kDeviceTableBase, DeviceTableBase::Size::set(kAmdDeviceTable, kAllDevices)},
-           {kCommandBufferBase, BufferBase::Length::set(kAmdCommandBuffer, kAmdRingLength)},
-           {kEventLogBase, BufferBase::Length::set(kAmdEventLog, kAmdRingLength)}}};
+           {kCommandBufferBase, BufferBase::Length::set(kRemapQueue, kLongest)},
+           {kEventLogBase, BufferBase::Length::set(kAmdEventLog, kLengthOf256)}}};
 }
 
 std::uint64_t amdvi_control() {

@@ -21,14 +21,12 @@ namespace irqfab::topology {
 
 // Of the physical address map, below kMemoryBytes.
 constexpr std::uint64_t kAmdDeviceTable = 0x200000;  // 2 MiB
-constexpr std::uint64_t kAmdCommandBuffer = 0x400000;
-constexpr std::uint64_t kAmdWaitStatus = 0x480000;
 constexpr std::uint64_t kAmdEventLog = 0x500000;
 constexpr std::uint64_t kAmdInterruptTables = 0x1000000;
 constexpr std::uint64_t kAmdEntryBytes = 4;
-constexpr unsigned kAmdRingLength = 15;  // 2^15 commands, and events: the most there can be
 
-/// The base registers of a unit with all devices and rings of that length: offset and value.
+/// The base registers of a unit with all devices, the command buffer at kRemapQueue, and 256
+/// events: offset and value.
 std::array<std::pair<std::uint64_t, std::uint64_t>, 3> amdvi_bases();
 /// The Control register that then enables it, with entries of 32 bits, up to 2048 a device. The
 /// unit's own interrupts are off.

@@ -140,6 +140,8 @@ class Senders {
     const auto [known, is_new] = senders_.try_emplace(message, Pair{sender, std::nullopt});
     Pair& pair = known->second;
     if (is_new || pair.second || pair.first.bridge == sender.bridge) return;
+    // An index is one into the table of the requester id.
+    if (plan_.has_amdvi() && requester_of(pair.first) != requester_of(sender)) return;
     pair.second = sender;
     if (shared_++ == 0) first_shared_ = {message, where};
   }
@@ -164,6 +166,9 @@ class Senders {
     std::optional<Sender> second;
   };
 
+  RequesterId requester_of(const Sender& sender) const {
+    return plan_.bridges[sender.bridge].function_at(sender.row).requester;
+  }
   std::string name_of(const Sender& sender) const {
     return plan_.bridges[sender.bridge].function_at(sender.row).name() + ':' +
            std::to_string(sender.entry);
@@ -173,7 +178,7 @@ class Senders {
   /// two sources could be taken for each other: it names the interrupt itself.
   std::string meaning(const Written& message) const {
     if (!plan_.remapped) return "the message is the vector, so both raise one interrupt";
-    if (plan_.has_amdvi()) return "each is an index into the table of its own requester id";
+    if (plan_.has_amdvi()) return "both name one entry of the table of their requester id";
     using Address = x86::RemappableAddress;
     if (!Address::InterruptFormat::is_set(message.first)) {
       return "it is in compatibility format: where it is let through, both raise one interrupt";

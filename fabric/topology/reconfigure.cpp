@@ -24,8 +24,6 @@ using scenario::ChangeKind;
 constexpr std::size_t kMostChanges = 1'000'000;
 constexpr std::uint64_t kQueueEntries = kQueueBytes / x86::vtd::kDescriptorBytes;
 constexpr std::uint64_t kWaitStatus = kRemapQueue + kQueueBytes;
-static_assert(kRemapQueue == kAmdCommandBuffer && kQueueEntries == 1u << kAmdRingLength,
-              "both units find as long a queue at one place");
 constexpr Vector kHostVector{0x31};  // of an assigned device's interrupts on the host
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
@@ -161,7 +159,7 @@ class Reconfiguration {
     const std::uint64_t invalidate = InvalidateDevice::DeviceID::set(
         opcode(CommandCode::InvalidateInterruptTable), raw(function.requester));
     const std::uint64_t wait =
-        CompletionWait::S::set(opcode(CommandCode::CompletionWait) | kAmdWaitStatus, 1);
+        CompletionWait::S::set(opcode(CommandCode::CompletionWait) | kWaitStatus, 1);
     std::vector<Access> accesses{write(amdvi_entry_at(plan_, function.requester, index),
                                        amdvi_entry_for(slot, x86::TriggerMode::Edge), 4)};
     queue(accesses, invalidate, 0);
@@ -170,7 +168,7 @@ class Reconfiguration {
     return accesses;
   }
 
-  /// Into the queue of either unit: 256 entries of 16 bytes, at one address.
+  /// Into the queue of either unit: entries of 16 bytes, at one address.
   void queue(std::vector<Access>& accesses, std::uint64_t low, std::uint64_t high) {
     const std::uint64_t at = kRemapQueue + tail_ * x86::vtd::kDescriptorBytes;
     accesses.push_back(write(at, low, 8));

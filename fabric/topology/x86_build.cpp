@@ -511,6 +511,11 @@ std::size_t functions_component(const Topology& topology, std::size_t group) {
   return nth<pci::PciFunctions::Config>(topology, group);
 }
 
+std::size_t remapping_unit(const X86Machine& machine) {
+  return machine.plan.has_amdvi() ? nth<x86::AmdViUnit::Config>(machine.topology, 0)
+                                  : nth<x86::VtdRemapper::Config>(machine.topology, 0);
+}
+
 std::size_t ioapic_component(const Topology& topology, std::size_t index) {
   return nth<x86::IoApic::Config>(topology, index);
 }

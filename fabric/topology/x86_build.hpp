@@ -28,6 +28,8 @@ struct X86Machine {
 Result<X86Machine> build_x86(const scenario::Scenario& scenario, Remapping remapping,
                              Mutants mutants, x86::Quirks quirks = {});
 
+/// The component of the remapping unit of a machine that has one.
+std::size_t remapping_unit(const X86Machine& machine);
 /// The component of the `index`-th IOAPIC.
 std::size_t ioapic_component(const Topology& topology, std::size_t index);
 /// The component of the functions of a group of the plan.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 #include "models/base/ids.hpp"
@@ -43,12 +44,10 @@ class Cache {
     std::uint32_t index = 0;
     RequesterId device{};
     bool valid = false;
-    friend bool operator==(const Line& a, const Line& b) {
-      return a.entry == b.entry && a.index == b.index && a.device == b.device && a.valid == b.valid;
-    }
+    auto parts() const { return std::tie(entry, index, device, valid); }
+    friend bool operator==(const Line& a, const Line& b) { return a.parts() == b.parts(); }
   };
-  /// Functions follow each other in their low bits, and so do the vectors of each: an odd factor
-  /// keeps the two apart.
+  /// Devices and the interrupts of each are numbered from low bits up: a factor keeps them apart.
   std::size_t place_of(RequesterId device, std::uint32_t index) const {
     constexpr std::uint32_t kApart = 0x9E3779B1;
     return ((raw(device) * kApart >> 16) + index) % lines_.size();

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 
 #include "models/base/field.hpp"
 #include "models/x86/msi_format.hpp"
@@ -114,7 +115,7 @@ struct Irte {
   }
 
   friend bool operator==(const Irte& a, const Irte& b) {
-    return a.low == b.low && a.high == b.high;
+    return std::tie(a.low, a.high) == std::tie(b.low, b.high);
   }
 };
 

@@ -301,15 +301,14 @@ void AmdViUnit::held_spans(std::vector<SpanId>& out) const {
 }
 
 bool operator==(const AmdViUnit& a, const AmdViUnit& b) {
-  const auto registers = [](const AmdViUnit& unit) {
-    return std::tie(unit.device_table_, unit.command_buffer_, unit.command_head_,
-                    unit.command_tail_, unit.control_, unit.wait_status_, unit.msi_capability_,
-                    unit.msi_message_, unit.xt_interrupt_, unit.interrupting_,
-                    unit.commands_running_, unit.command_state_, unit.fence_, unit.wait_low_,
-                    unit.wait_high_);
+  const auto parts = [](const AmdViUnit& unit) {
+    return std::tie(unit.slots_, unit.dtes_, unit.irtes_, unit.events_, unit.device_table_,
+                    unit.command_buffer_, unit.command_head_, unit.command_tail_, unit.control_,
+                    unit.wait_status_, unit.msi_capability_, unit.msi_message_, unit.xt_interrupt_,
+                    unit.interrupting_, unit.commands_running_, unit.command_state_, unit.fence_,
+                    unit.wait_low_, unit.wait_high_);
   };
-  return registers(a) == registers(b) && a.slots_ == b.slots_ && a.dtes_ == b.dtes_ &&
-         a.irtes_ == b.irtes_ && a.events_ == b.events_;
+  return parts(a) == parts(b);
 }
 
 }  // namespace irqfab::x86

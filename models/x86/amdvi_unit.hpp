@@ -27,6 +27,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "models/base/env.hpp"
@@ -93,9 +94,8 @@ class AmdViUnit final {
     std::uint16_t index = 0;
     Stage stage = Stage::Device;
     Basis basis = Basis::Current;
-    friend bool operator==(const WalkKey& a, const WalkKey& b) {
-      return a.device == b.device && a.index == b.index && a.stage == b.stage && a.basis == b.basis;
-    }
+    auto parts() const { return std::tie(device, index, stage, basis); }
+    friend bool operator==(const WalkKey& a, const WalkKey& b) { return a.parts() == b.parts(); }
   };
   enum class Reporting : std::uint8_t { Log, Suppress };
   /// A request on its way, and what is known of it.
@@ -107,12 +107,11 @@ class AmdViUnit final {
     Basis basis = Basis::Current;
     Reporting reporting = Reporting::Log;
     RequesterId device() const { return write.requester.rid; }
-    friend bool operator==(const Request& a, const Request& b) {
-      return a.write.address == b.write.address && a.write.data == b.write.data &&
-             a.write.span == b.write.span && a.write.requester == b.write.requester &&
-             a.write.size == b.write.size && a.table == b.table && a.index == b.index &&
-             a.translated == b.translated && a.basis == b.basis && a.reporting == b.reporting;
+    auto parts() const {
+      return std::tie(write.address, write.data, write.span, write.requester, write.size, table,
+                      index, translated, basis, reporting);
     }
+    friend bool operator==(const Request& a, const Request& b) { return a.parts() == b.parts(); }
   };
   using Slots = WalkSlots<WalkKey, Request>;
 

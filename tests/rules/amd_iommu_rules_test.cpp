@@ -1,6 +1,6 @@
 // AMD I/O Virtualization Technology (IOMMU) Specification (48882): what it says of interrupts.
-#include "tests/models/x86/amdvi_bench.hpp"
 #include "tests/rules/rule.hpp"
+#include "tests/support/amdvi_bench.hpp"
 
 namespace irqfab::rules {
 namespace {

@@ -32,7 +32,8 @@ struct MadeBridge {
 class Maker {
  public:
   Maker(Purpose purpose, std::uint64_t seed)
-      : random_(seed, static_cast<std::uint64_t>(purpose)),
+      : seed_(seed),
+        random_(seed, static_cast<std::uint64_t>(purpose)),
         habits_(seed, 100 + static_cast<std::uint64_t>(purpose)),
         board_(seed, 200 + static_cast<std::uint64_t>(purpose)),
         purpose_(purpose) {}
@@ -267,6 +268,7 @@ class Maker {
     if (chance(2)) prices_.push_back("cpu0.HandlerEntered: " + own);
   }
 
+  std::uint64_t seed_;
   Random random_;
   Random habits_;
   Random board_;
@@ -337,6 +339,7 @@ MadeScenario Maker::write(Arrangement arrangement) {
   Writer writer(arrangement, ids_);
   writer.line("irqfab: 1");
   writer.line(std::string("machine:\n  arch: ") + (remapped_ ? "x86-ir" : "x86"));
+  if (remapped_ && seed_ % 2 == 1) writer.line("  remapping: amd-vi");
   writer.line("  cpus: " + std::to_string(cpus_) + '\n' + cpu_habits_ +
               "  interrupts: " + (has_pic_ ? "pic" : "ioapic"));
   const char* third = remapped_ ? ", { pins: 32 }" : ", { version: 0x11 }";  // 0x11 has no handles

@@ -299,6 +299,11 @@ TEST(MixedStorm, LikewiseBehindARemappingUnit) {
   EXPECT_GT(audit("x86-ir", Messages::Remapped).cancelled, 0u);
 }
 
+TEST(MixedStorm, LikewiseBehindAUnitOfAmd) {
+  const std::string arch = "x86-ir\n  remapping: amd-vi";
+  EXPECT_GT(audit(arch, Messages::Remapped).cancelled, 0u);
+}
+
 TEST(MixedStorm, LikewiseWhereMessagesArePosted) {
   const Auditor auditor = audit("x86-pi", Messages::Posted);
   EXPECT_GT(auditor.notifications, 1'000u);

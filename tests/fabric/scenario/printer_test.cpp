@@ -40,6 +40,7 @@ TEST(Fill, ShowsEveryDefault) {
             "  apic: xapic\n"
             "  idle: poll\n"
             "  interrupts: ioapic\n"
+            "  remapping: vt-d\n"
             "  ioapics:\n"
             "    - { pins: 24, version: 0x20, inputs: asserted }\n"
             "  host_bridges:\n"

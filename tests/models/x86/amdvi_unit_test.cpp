@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "tests/models/x86/amdvi_bench.hpp"
+#include "tests/support/amdvi_bench.hpp"
 
 namespace irqfab::x86::test {
 namespace {
