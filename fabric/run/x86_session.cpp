@@ -91,15 +91,13 @@ class X86Session final : public Session {
     return HandlerLog(NodeId{first}, x86_.plan.cpus, sink);
   }
 
-  /// Only where interrupts are moved by way of a VT-d unit.
+  /// Only where interrupts are moved by way of a remapping unit.
   std::optional<InvalidationLog> make_invalidation_log(RecordSink* sink) const {
     const auto& changes = prepared_.scenario.during;
     const bool moves = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
       return change.kind == scenario::ChangeKind::Retarget;
     });
-    const bool has_unit =
-        topology::find_component<x86::VtdRemapper::Config>(x86_.topology) != nullptr;
-    if (!moves || !has_unit) return std::nullopt;
+    if (!moves || !x86_.plan.remapped) return std::nullopt;
     const auto nodes = topology::first_nodes(x86_.topology);
     const auto unit = topology::remapping_unit(x86_);
     const auto bus = topology::index_of<mem::SystemBus::Config>(x86_.topology);

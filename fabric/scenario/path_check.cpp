@@ -85,8 +85,10 @@ void check_remapping(const Scenario& scenario, const std::vector<Step>& steps,
 }
 
 /// Posted MSIs of a host are Intel's.
-void check_unit(const Machine& machine, std::string_view arch, Diagnostics& found) {
-  if (arch != "x86-pi" || machine.remapping != RemappingUnit::AmdVi) return;
+void check_unit(const Machine& machine, std::string_view arch, std::string_view path,
+                Diagnostics& found) {
+  if (arch != "x86-pi" || path != "bare-metal") return;
+  if (machine.remapping != RemappingUnit::AmdVi) return;
   found.push_back(diagnostic(machine.where, "no-posting",
                              "'remapping: amd-vi' does not post the messages of a host, and '" +
                                  std::string(arch) + "' is that",
@@ -192,7 +194,7 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     check_remapping(scenario, *steps, row->arch, found);
   }
-  check_unit(machine, row->arch, found);
+  check_unit(machine, row->arch, row->path, found);
   check_board(scenario, row->path, found);
   check_direct(scenario, row->path, found);
   check_calls(scenario.setup, row->path, found);

@@ -148,12 +148,6 @@ Diagnostic too_many_bridges(const Scenario& scenario, std::size_t number, const 
 
 std::optional<Diagnostic> refuse_machine(const Scenario& scenario, Remapping remapping) {
   const scenario::Machine& machine = scenario.machine;
-  const bool posted = remapping == Remapping::VtdPosted;
-  if (posted && machine.remapping == scenario::RemappingUnit::AmdVi) {
-    return refuse(machine.where, "no-posting",
-                  "an AMD-Vi unit posts to virtual CPUs only, and x86-pi posts to those of a host",
-                  "'remapping: vt-d', or 'arch: x86-ir'");
-  }
   if (const auto refused = refuse_cpus(machine, remapping)) return *refused;
   if (machine.host_bridges.size() > kMostBridges) {
     return too_many_bridges(scenario, machine.host_bridges.size(), " host bridges");

@@ -23,7 +23,10 @@ BusData word_answer(std::uint64_t word, Tag tag, SpanId span = kNoSpan) {
 }  // namespace
 
 PostedDescriptors::PostedDescriptors(const Config& config)
-    : config_(config), lines_(config.lines) {}
+    : config_(config), lines_(config.lines) {
+  // As many as a remapping unit usually has under way: an interrupt on its way allocates nothing.
+  for (Line& line : lines_) line.updates.reserve(16);
+}
 
 LaneId PostedDescriptors::lane_of(PortId, const Message& message) const {
   const auto lane_at = [this](std::uint64_t address) {

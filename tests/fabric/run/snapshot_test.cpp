@@ -115,10 +115,10 @@ TEST_P(SnapshotOfReads, KeepsWhatIsAskedAndNotYetAnswered) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fabrics, SnapshotOfReads, testing::Values("x86-ir", "x86-pi"),
-                         [](const auto& info) { return std::string(info.param).substr(4); });
+                         [](const auto& row) { return std::string(row.param).substr(4); });
 
 TEST(SnapshotOfAForeignModule, IsRefused) {
-  ScenarioRun run(kReads, ScenarioRun::Begin::Never);
+  ScenarioRun run(std::string(kReads) + "x86-ir" + kReadingDevices, ScenarioRun::Begin::Never);
   const auto bus = topology::index_of<mem::SystemBus::Config>(run.topology());
   const PortId free_edge = port_of(spec_of(mem::SystemBus::kInitiators), 99);
   run.machine().shell(bus).target_socket(free_edge, Requester{});

@@ -39,6 +39,7 @@ TEST(Fill, ShowsEveryDefault) {
             "  sockets: 1\n"
             "  apic: xapic\n"
             "  idle: poll\n"
+            "  posted: { loops: 3 }\n"
             "  interrupts: ioapic\n"
             "  remapping: vt-d\n"
             "  ioapics:\n"

@@ -99,16 +99,6 @@ TEST(PostedPlan, ASourceIsMovedByOneWriteOfItsEntry) {
   EXPECT_EQ(x86::Irte::PDAL::get(accesses.front().data) << 6, descriptor_of(CpuId{1}));
 }
 
-TEST(PostedPlan, AmdViPostsToVirtualCpusOnly) {
-  const std::string text = "irqfab: 1\nmachine: { arch: x86-pi, remapping: amd-vi }\n";
-  const auto scenario = scenario::read(text, "test.yaml");
-  ASSERT_TRUE(scenario);
-  const auto machine = build_x86(*scenario, Remapping::VtdPosted, Mutants{});
-  ASSERT_FALSE(machine);
-  EXPECT_EQ(machine.errors().front().code, "no-posting");
-  EXPECT_TRUE(build_x86(*scenario, Remapping::VtdOn, Mutants{}));
-}
-
 TEST(PostedPlan, TheFabricSaysHowMessagesGo) {
   EXPECT_EQ(remapping_of("x86"), Remapping::Off);
   EXPECT_EQ(remapping_of("x86-ir"), Remapping::VtdOn);
