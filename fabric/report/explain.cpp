@@ -111,41 +111,74 @@ Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches
   return quiet;
 }
 
-/// Keeps what happened on the way of one span, in the order in which it happened. While it rests in
-/// a descriptor, what happens to its notification is on its way, until software has taken it.
+/// Keeps what happened on the way of one span. While it rests in a descriptor, what happens to its
+/// notification is on its way, until the interrupt is taken from there.
 class SpanSink final : public RecordSink {
  public:
   void follow(SpanId span) { span_ = span; }
   void take(const Key&, const TraceRecord& record) override {
-    if (record.span == span_) return take_own(record);
-    if (!rests_) return;
+    if (record.span == span_) {
+      if (row_of(record.event).effect != Effect::None) own_.push_back(record);
+      return;
+    }
     if (is_beginning_of_notification(record)) notification_ = record.span;
+    const Effect effect = row_of(record.event).effect;
     const bool of_notification = record.span == notification_ && record.span != kNoSpan &&
-                                 record.event != Event::Asserted && is_on_the_way(record);
-    if (of_notification || record.event == Event::PirRead) records_.push_back(record);
+                                 effect == Effect::Moves;
+    if (of_notification || record.event == Event::PirRead) meanwhile_.push_back(record);
   }
-  const std::vector<TraceRecord>& records() const { return records_; }
+
+  /// In the order of the way.
+  std::vector<TraceRecord> records() const {
+    std::vector<TraceRecord> way;
+    const TraceRecord* waited = nullptr;
+    bool rests = false;
+    Time last = 0;
+    for (const TraceRecord& record : own_) {
+      if (rests && record.event == Event::Waited) {
+        waited = &record;
+        continue;
+      }
+      if (rests) add_rest(last, record, waited, way);
+      if (rests) waited = nullptr;
+      if (record.event == Event::Posted) rests = true;
+      if (record.event == Event::PirTaken || record.event == Event::PirSynced) rests = false;
+      way.push_back(record);
+      last = record.time;
+    }
+    return way;
+  }
 
  private:
-  static bool is_on_the_way(const TraceRecord& record) {
-    return row_of(record.event).effect != Effect::None;
-  }
   static bool is_beginning_of_notification(const TraceRecord& record) {
     return record.event == Event::Asserted &&
            record.detail == static_cast<std::uint64_t>(Cause::Notification);
   }
-  void take_own(const TraceRecord& record) {
-    if (!is_on_the_way(record)) return;
-    if (record.event == Event::Posted) rests_ = true;
-    if (record.event == Event::PirTaken) rests_ = false;
-    // The notification's hops say what it waits for.
-    if (!rests_ || record.event != Event::Waited) records_.push_back(record);
+
+  /// What it rested for from `from` until it took part in `next`: of what it waited, the
+  /// notification's hops show a part, and the rest is waiting.
+  void add_rest(Time from, const TraceRecord& next, const TraceRecord* waited,
+                std::vector<TraceRecord>& way) const {
+    const std::size_t before = way.size();
+    std::size_t end = before;  // behind the last hop that is no waiting
+    Time last = from;
+    for (const TraceRecord& record : meanwhile_) {
+      if (record.time <= from || record.time > next.time) continue;
+      way.push_back(record);
+      if (record.event == Event::Waited) continue;
+      end = way.size();
+      last = record.time;
+    }
+    way.resize(end);
+    if (waited == nullptr || waited->detail <= last - from) return;
+    way.push_back(*waited);
+    way.back().detail -= last - from;
   }
 
   SpanId span_ = kNoSpan;
   SpanId notification_ = kNoSpan;
-  bool rests_ = false;  // in a descriptor
-  std::vector<TraceRecord> records_;
+  std::vector<TraceRecord> own_;
+  std::vector<TraceRecord> meanwhile_;
 };
 
 // ---- prices -------------------------------------------------------------------------------------

@@ -369,6 +369,25 @@ class Explain(CliTest):
                         for hop in hops:
                             self.assertLessEqual(self.HOP, set(hop))
 
+    def test_a_vcpu_is_told_without_exit_woken_or_not_told(self):
+        told = {
+            "vm-running": ("nvme0:1", ["NotificationTaken"], ["VmExited", "HostInterrupted"]),
+            "vm-blocked": ("nic0:0", ["HostInterrupted", "VcpuWoken", "TaskSwitched",
+                                      "VcpuEntered"], ["NotificationTaken"]),
+            "vm-preempted": ("nic0:0", ["VcpuEntered"], ["NotificationSent", "HostInterrupted",
+                                                         "VcpuWoken", "VmExited"]),
+        }
+        for name, (source, there, absent) in told.items():
+            with self.subTest(scenario=name):
+                path = ROOT / f"scenarios/x86-pi/{name}.yaml"
+                explained = self.json_of("explain", path, "--source", source)
+                hops = explained["hops"]
+                self.assertEqual(sum(hop["ps"] for hop in hops), explained["total_ps"])
+                self.assertTrue(all(0 <= hop["ps"] <= explained["total_ps"] for hop in hops))
+                events = [hop["event"] for hop in hops]
+                self.assertEqual([event for event in events if event in there], there)
+                self.assertFalse(set(events) & set(absent))
+
     def test_the_total_is_what_a_run_of_that_interrupt_takes(self):
         path = self.scenario(ONE_INTERRUPT)
         for arch in ("x86", "x86-ir", "x86-pi"):
