@@ -123,8 +123,8 @@ class SpanSink final : public RecordSink {
     }
     if (is_beginning_of_notification(record)) notification_ = record.span;
     const Effect effect = row_of(record.event).effect;
-    const bool of_notification = record.span == notification_ && record.span != kNoSpan &&
-                                 effect == Effect::Moves;
+    const bool of_notification =
+        record.span == notification_ && record.span != kNoSpan && effect == Effect::Moves;
     if (of_notification || record.event == Event::PirRead) meanwhile_.push_back(record);
   }
 

@@ -273,6 +273,15 @@ TEST(AmdViUnit, ATailBeyondTheBufferWraps) {
   EXPECT_EQ(b.env.count(Event::InvalidationWaited), 1u);
 }
 
+TEST(AmdViUnit, SoftwareSetsTheTailOfALogThatDoesNotRun) {
+  AmdViBench running;
+  running.unit.write_register(0x2018, 0x40, running.env);
+  EXPECT_EQ(running.reg(0x2018), 0u);
+  AmdViBench stopped(kIommuEn | kCmdBufEn);
+  stopped.unit.write_register(0x2018, 0x1040, stopped.env);  // 256 entries are 0x1000 bytes
+  EXPECT_EQ(stopped.reg(0x2018), 0x40u);
+}
+
 TEST(AmdViUnit, AReadOfAnInputIsAnsweredByNobody) {
   AmdViBench b;
   b.unit.receive(AmdViUnit::kInput, BusRead{kWindow, Tag{4}, kNoSpan, {}, 4}, b.env);

@@ -13,6 +13,19 @@ namespace {
 using Register = LapicRegister;
 using Kind = VirtualSignal::Kind;
 
+TEST(VirtualSignal, EachFieldTellsSignalsApart) {
+  const VirtualSignal one{Kind::Kick, CpuId{1}, ApicId{2}, Vector{3}, SpanId{4}};
+  EXPECT_TRUE(one == one);
+  for (const VirtualSignal& other :
+       {VirtualSignal{Kind::Doorbell, CpuId{1}, ApicId{2}, Vector{3}, SpanId{4}},
+        VirtualSignal{Kind::Kick, CpuId{9}, ApicId{2}, Vector{3}, SpanId{4}},
+        VirtualSignal{Kind::Kick, CpuId{1}, ApicId{9}, Vector{3}, SpanId{4}},
+        VirtualSignal{Kind::Kick, CpuId{1}, ApicId{2}, Vector{9}, SpanId{4}},
+        VirtualSignal{Kind::Kick, CpuId{1}, ApicId{2}, Vector{3}, SpanId{9}}}) {
+    EXPECT_FALSE(one == other);
+  }
+}
+
 constexpr ApicvControls kAll = ApicvControls::all();
 constexpr CpuId kVcpu0{0};
 constexpr CpuId kVcpu2{2};
