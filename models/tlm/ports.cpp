@@ -148,6 +148,9 @@ void BusInitiatorEnd::answered(tlm::tlm_generic_payload& payload, Time time) {
     station_.accept(port_, MarkerDone{extension->tag}, time, extension->round);
   } else {
     BusData data{{}, extension->tag, status_of(payload.get_response_status()), extension->span};
+    // An interrupt that was posted stays behind.
+    const bool stays = extension->question == Kind::Post && data.status == BusStatus::Ok;
+    if (stays) data.span = kNoSpan;
     std::memcpy(data.data.data(), payload.get_data_ptr(),
                 std::min<std::size_t>(payload.get_data_length(), data.data.size()));
     station_.accept(port_, data, time, extension->round);

@@ -86,7 +86,7 @@ void PostedDescriptors::on_updated(std::uint32_t line, Env& env) {
   const PostInterrupt& request = done.request;
   const PostAnswer answer =
       lines_[line].descriptor.update(request.vector, request.urgency, request.span, env);
-  env.send(done.from, encode(answer, request.tag, request.span));
+  env.send(done.from, encode(answer, request.tag, kNoSpan));  // it stays here, or has ended
 }
 
 void PostedDescriptors::on_write(const BusWrite& write, Env& env) {
