@@ -88,8 +88,10 @@ Duration busy_time(const Scenario& scenario) {
   return longest;
 }
 
-/// The scenario with nothing in it but the interrupt, and the one before it.
-Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches caches) {
+/// The scenario with nothing in it but the interrupt, and the one before it. They come from
+/// `settled` on.
+Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches caches,
+               Time settled) {
   Scenario quiet = scenario;
   quiet.until = 0;
   quiet.during.clear();
@@ -103,9 +105,10 @@ Scenario alone(const Scenario& scenario, const scenario::Sources& source, Caches
   quiet.workload.clear();
   scenario::Load load;
   load.sources = source;
+  load.start = settled;
   quiet.workload.push_back(load);
   if (caches == Caches::Warm) {
-    load.start = kApart + busy_time(scenario);
+    load.start += kApart + busy_time(scenario);
     quiet.workload.push_back(load);
   }
   return quiet;
@@ -306,7 +309,9 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
   const auto found = source_named(prepared.scenario, source);
   if (!found) return found.errors();
   run::Prepared quiet = prepared;
-  quiet.scenario = alone(prepared.scenario, *found, caches);
+  // vCPUs first have to enter their guest, to halt and to fall asleep.
+  const Time settled = prepared.path == "bare-metal" ? 0 : kApart;
+  quiet.scenario = alone(prepared.scenario, *found, caches, settled);
 
   SpanSink sink;
   auto session = run::Session::create(quiet, &sink);

@@ -119,7 +119,11 @@ VtdSteps::VtdSteps(Machine& machine, const topology::X86Machine& x86, Settling& 
       unit_(x86.plan.remapped && !x86.plan.has_amdvi()
                 ? topology::index_of<x86::VtdRemapper::Config>(x86.topology)
                 : 0),
-      memory_(topology::index_of<mem::Memory::Config>(x86.topology)) {}
+      memory_(topology::index_of<mem::Memory::Config>(x86.topology)) {
+  if (x86.plan.posted) {
+    descriptors_ = topology::index_of<x86::PostedDescriptors::Config>(x86.topology);
+  }
+}
 
 bool VtdSteps::knows(const std::string& op) { return op.compare(0, 4, "vtd.") == 0; }
 
@@ -278,6 +282,9 @@ void VtdSteps::observe_memory(const ValueMap& args, ExpectationRow& row) {
     std::uint64_t value = 0;
     memory.read(address, &value, size);
     found = hexadecimal(value);
+  } else if (descriptors_) {
+    const auto& descriptors = machine_.core<x86::PostedDescriptors>(*descriptors_);
+    if (const auto value = descriptors.shown_at(address, size)) found = hexadecimal(*value);
   }
   compare(row, "memory " + hexadecimal(address), hexadecimal(number(args, "value")), found);
 }

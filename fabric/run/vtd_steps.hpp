@@ -41,6 +41,7 @@ class VtdSteps {
   const topology::X86Machine& x86_;
   Settling& settling_;
   std::size_t driver_, unit_, memory_;
+  std::optional<std::size_t> descriptors_;
 };
 
 }  // namespace irqfab::run

@@ -89,15 +89,24 @@ void PostedDescriptors::on_updated(std::uint32_t line, Env& env) {
   env.send(done.from, encode(answer, request.tag, kNoSpan));  // it stays here, or has ended
 }
 
+/// The 64 bits around `offset`. What lies above the control word holds nothing.
+std::uint64_t PostedDescriptors::word_at(const PostedDescriptor& descriptor, std::uint32_t offset) {
+  if (offset < kControl) return descriptor.pir_word(offset / 8);
+  return offset / 8 == kControl / 8 ? descriptor.control() : 0;
+}
+
 void PostedDescriptors::on_write(const BusWrite& write, Env& env) {
   if (!is_word(write.address, write.size)) {
     env.guest_error(GuestFault::WrongAccessSize);
   } else {
     PostedDescriptor& descriptor = lines_[line_at(write.address)].descriptor;
     const auto offset = static_cast<std::uint32_t>(write.address % PostedDescriptor::kBytes);
+    const unsigned shift = offset % 8 * 8;
+    const std::uint64_t mask = write.size == 8 ? ~std::uint64_t{0} : 0xFFFFFFFFull << shift;
+    const std::uint64_t word = (word_at(descriptor, offset) & ~mask) | (write.data << shift & mask);
     env.note(Event::MemoryWritten, write.span, write.address);
-    if (offset < kControl) descriptor.write_quarter(offset / 8, write.data, env);
-    if (offset == kControl) descriptor.write_control(write.data);
+    if (offset < kControl) descriptor.write_quarter(offset / 8, word, env);
+    if (offset / 8 == kControl / 8) descriptor.write_control(word);
   }
   if (write.span != kNoSpan) env.drop(write.span, DropReason::NoDecode);
 }
@@ -107,13 +116,16 @@ BusData PostedDescriptors::answer_to(const BusRead& read, Env& env) const {
     env.guest_error(GuestFault::WrongAccessSize);
     return {{}, read.tag, BusStatus::Error, read.span};
   }
-  const PostedDescriptor& descriptor = lines_[line_at(read.address)].descriptor;
-  const auto offset = static_cast<std::uint32_t>(read.address % PostedDescriptor::kBytes);
-  std::uint64_t word = 0;
-  if (offset < kControl) word = descriptor.pir_word(offset / 8);
-  if (offset == kControl) word = descriptor.control();
   env.note(Event::MemoryRead, read.span, read.address);
-  return word_answer(word, read.tag, read.span);
+  return word_answer(*shown_at(read.address, read.size), read.tag, read.span);
+}
+
+std::optional<std::uint64_t> PostedDescriptors::shown_at(std::uint64_t address,
+                                                         unsigned size) const {
+  if (!is_word(address, size)) return std::nullopt;
+  const auto offset = static_cast<std::uint32_t>(address % PostedDescriptor::kBytes);
+  const std::uint64_t word = word_at(lines_[line_at(address)].descriptor, offset);
+  return size == 8 ? word : word >> offset % 8 * 8 & 0xFFFFFFFF;
 }
 
 std::uint64_t PostedDescriptors::name_of(std::uint64_t line) const {
@@ -131,7 +143,7 @@ std::uint64_t PostedDescriptors::line_at(std::uint64_t address) const {
 }
 
 bool PostedDescriptors::is_word(std::uint64_t address, unsigned size) const {
-  return size == 8 && address % 8 == 0 && line_at(address) < lines_.size();
+  return (size == 4 || size == 8) && address % size == 0 && line_at(address) < lines_.size();
 }
 
 // ---- the CPUs -----------------------------------------------------------------------------------

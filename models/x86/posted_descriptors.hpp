@@ -14,11 +14,12 @@
 // vector of it; a spurious answer says that there is none.
 //
 // Not modelled: caches (a look costs the same whoever had the line last); accesses of other sizes
-// than 8 bytes.
+// than 4 and 8 bytes.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/base/env.hpp"
@@ -48,7 +49,7 @@ class PostedDescriptors final {
   explicit PostedDescriptors(const Config& config);
 
   LaneId lane_of(PortId port, const Message& message) const;
-  /// On the bus: PostInterrupt, BusRead and BusWrite of 8 aligned bytes. On a CPU's edge:
+  /// On the bus: PostInterrupt, BusRead and BusWrite of 4 or 8 aligned bytes. On a CPU's edge:
   /// RegisterRead and Inta as above; an INIT takes with it what the CPU had taken.
   void receive(PortId port, const Message& message, Env& env);
 
@@ -59,6 +60,9 @@ class PostedDescriptors final {
 
   /// What the number of vectors in the answer to a read of kPir is.
   static std::uint64_t taken_in(const BusData& answer);
+
+  /// What a read of `size` bytes at `address` gives; none for one that is refused.
+  std::optional<std::uint64_t> shown_at(std::uint64_t address, unsigned size) const;
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const PostedDescriptors& a, const PostedDescriptors& b);
@@ -85,6 +89,7 @@ class PostedDescriptors final {
   void on_updated(std::uint32_t line, Env& env);
   void on_write(const BusWrite& write, Env& env);
   BusData answer_to(const BusRead& read, Env& env) const;
+  static std::uint64_t word_at(const PostedDescriptor& descriptor, std::uint32_t offset);
   void on_cpu_access(const RegisterRead& access, Env& env);
   void look(std::uint32_t line, Env& env);
   void on_accessed(std::uint32_t line, Env& env);
