@@ -32,7 +32,7 @@ Action VcpuThreads::run_vcpu(host::Task& task, host::HostKernel& kernel, Env& en
   if (!row(vcpu).loaded) return load(vcpu, cpu, task);
   switch (task.pc) {
     case kRunGuest:
-      return run_guest(vcpu, cpu, task, env);
+      return run_guest(vcpu, cpu, task, kernel, env);
     case kLeft:
       if (row(vcpu).place == VcpuPlace::Guest) {
         leave_guest(vcpu, cpu, ExitReason::ExternalInterrupt, env);
@@ -50,20 +50,21 @@ Action VcpuThreads::run_vcpu(host::Task& task, host::HostKernel& kernel, Env& en
   }
 }
 
-/// Where the thread is now, its vCPU is told of what is posted from now on. What was posted while
-/// SN was set told nobody, so it is looked for after SN is clear.
+/// Where the thread is now, its vCPU is told of what is posted from now on, or rung. What was
+/// posted while SN was set told nobody, so it is looked for after SN is clear.
 Action VcpuThreads::load(CpuId vcpu, HostCpu cpu, host::Task& task) {
   x86::PostedDescriptor& descriptor = apics_.descriptor(vcpu);
   descriptor.set_ndst(ndst_of(cpu));
   descriptor.set_nv(config_.notification);
   descriptor.set_sn(false);
+  if (is_avic()) apics_.avic_load(vcpu, ApicId{raw(cpu)});
   const bool looks = !config_.mutants.has(Mutant::OnLostAfterPreemption);
   if (looks && !descriptor.pir().empty()) descriptor.set_on(true);
   Vcpu& v = row(vcpu);
   v.loaded = true;
   v.listed.reset();
   v.place = VcpuPlace::Host;
-  if (task.span == kNoSpan && descriptor.on()) task.span = highest_posted(vcpu);
+  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
   return Charge{Event::VcpuLoaded, raw(vcpu)};
 }
 
@@ -78,13 +79,21 @@ Action VcpuThreads::enter(CpuId vcpu, HostCpu cpu, host::Task& task, host::HostK
   v.halted = false;
   v.place = VcpuPlace::Entering;
   cpus_[raw(cpu)].vcpu = vcpu;
-  if (task.span == kNoSpan && apics_.descriptor(vcpu).on()) task.span = highest_posted(vcpu);
+  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
   apics_.enter(vcpu, env);
   task.pc = kRunGuest;
   return Charge{Event::VcpuEntered, raw(vcpu)};
 }
 
-Action VcpuThreads::run_guest(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
+/// An AMD processor looks once more as it enters: doorbells were lost on it until here.
+Action VcpuThreads::run_guest(CpuId vcpu, HostCpu cpu, host::Task& task, host::HostKernel& kernel,
+                              Env& env) {
+  if (row(vcpu).kicked) {
+    cancel_entry(vcpu, cpu, kernel, env);
+    row(vcpu).place = VcpuPlace::Host;
+    task.pc = kEnter;
+    return kGoOn;
+  }
   task.span = kNoSpan;  // it is the guest's from here on
   task.pc = kLeft;
   row(vcpu).place = VcpuPlace::Guest;
@@ -93,11 +102,22 @@ Action VcpuThreads::run_guest(CpuId vcpu, HostCpu cpu, host::Task& task, Env& en
   if (std::exchange(physical.notified, false)) {
     take_notification(cpu, std::exchange(physical.notification, kNoSpan), env);
   }
+  if (is_avic()) apics_.doorbell(vcpu, env);
   return host::RunGuest{};
+}
+
+/// What has arrived for the guest meanwhile interrupts the host.
+void VcpuThreads::cancel_entry(CpuId vcpu, HostCpu cpu, host::HostKernel& kernel, Env& env) {
+  row(vcpu).kicked = false;
+  PhysicalCpu& physical = cpus_[raw(cpu)];
+  physical.vcpu.reset();
+  if (!std::exchange(physical.notified, false)) return;
+  interrupt(cpu, config_.notification, std::exchange(physical.notification, kNoSpan), kernel, env);
 }
 
 void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, Env& env) {
   row(vcpu).place = VcpuPlace::Host;
+  ++row(vcpu).exits[static_cast<std::size_t>(reason)];
   cpus_[raw(cpu)].vcpu.reset();
   env.send(VmHost::kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::Low, kNoSpan});
   env.note(Event::VmExited, kNoSpan, static_cast<std::uint64_t>(reason));
@@ -115,7 +135,8 @@ void VcpuThreads::take_notification(HostCpu cpu, SpanId span, Env& env) {
 /// What the guest's access left it for is done by the host, before the guest goes on.
 void VcpuThreads::complete_exit(CpuId vcpu, host::HostKernel& kernel, Env& env) {
   const x86::VirtualExit exit = *std::exchange(row(vcpu).exit, std::nullopt);
-  apics_.complete(exit, env);
+  const x86::MsrAnswer answer = apics_.complete(exit, env);
+  if (exit.direction == x86::VirtualExit::Direction::Read) row(vcpu).read = answer.value;
   pass_signals(kernel, env);
 }
 
@@ -142,13 +163,14 @@ Action VcpuThreads::polled(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) 
 }
 
 /// From here on the wake-up vector says that something was posted, to this CPU, among whose blocked
-/// vCPUs this one is. The look at the descriptor and the sleep are one step, so nothing that is
-/// posted later is missed.
+/// vCPUs this one is; with AVIC an IPI exits. The look and the sleep are one step, so nothing that
+/// comes later is missed.
 Action VcpuThreads::block(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
   if (!config_.mutants.has(Mutant::WakeupVectorNotSet)) {
     apics_.descriptor(vcpu).set_nv(config_.wakeup);
   }
+  if (is_avic()) apics_.avic_put(vcpu, x86::VcpuPut::Blocked);
   v.listed = cpu;
   v.loaded = false;
   task.pc = kWoken;
@@ -173,14 +195,12 @@ void VcpuThreads::preempted(host::Task& task, host::HostKernel& kernel, Env& env
   Vcpu& v = row(vcpu);
   if (v.place == VcpuPlace::Entering) {
     task.pc = kEnter;
-    PhysicalCpu& physical = cpus_[raw(cpu)];
-    physical.vcpu.reset();
-    if (std::exchange(physical.notified, false)) {
-      const SpanId span = std::exchange(physical.notification, kNoSpan);
-      interrupt(cpu, config_.notification, span, kernel, env);
-    }
+    cancel_entry(vcpu, cpu, kernel, env);
   }
-  if (v.loaded) apics_.descriptor(vcpu).set_sn(true);
+  if (v.loaded) {
+    apics_.descriptor(vcpu).set_sn(true);
+    if (is_avic()) apics_.avic_put(vcpu, x86::VcpuPut::Preempted);
+  }
   v.loaded = false;
   v.place = VcpuPlace::Preempted;
   env.note(Event::VcpuPreempted, kNoSpan, raw(vcpu));

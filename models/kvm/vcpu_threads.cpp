@@ -51,7 +51,7 @@ Action VcpuThreads::run(host::Task& task, host::HostKernel& kernel, Env& env) {
 
 host::Reception VcpuThreads::receive(PortId port, const Message& message, host::HostKernel& kernel,
                                      Env& env) {
-  if (const auto* call = std::get_if<HostCall>(&message)) return start(*call, kernel);
+  if (const auto* call = std::get_if<HostCall>(&message)) return on_call(*call, kernel, env);
   if (const auto* post = std::get_if<PostInterrupt>(&message)) {
     on_post(port, *post, kernel, env);
   } else if (const auto* write = std::get_if<BusWrite>(&message)) {
@@ -64,6 +64,19 @@ host::Reception VcpuThreads::receive(PortId port, const Message& message, host::
   } else {
     on_vcpu(port, message, kernel, env);
   }
+  return host::Reception::Taken;
+}
+
+host::Reception VcpuThreads::on_call(const HostCall& call, host::HostKernel& kernel, Env& env) {
+  const auto which = static_cast<VmCall>(call.call);
+  if (which == VmCall::RunVcpu) return start(call, kernel);
+  if (call.a >= x86::kInhibits.size()) {
+    env.guest_error(GuestFault::TableIndexOutOfRange);
+    return host::Reception::Taken;
+  }
+  const auto reason = static_cast<x86::Inhibit>(call.a);
+  which == VmCall::Inhibit ? apics_.inhibit(reason) : apics_.allow(reason);
+  pass_signals(kernel, env);
   return host::Reception::Taken;
 }
 
@@ -118,11 +131,15 @@ void VcpuThreads::on_message(const BusWrite& message, host::HostKernel& kernel, 
   arrive(*cpu, vector, message.span, kernel, env);
 }
 
-/// At the CPU's own local APIC.
+/// At the CPU's own local APIC. While virtualization is off the processor does not know the vector,
+/// which interrupts the host like any other.
 void VcpuThreads::arrive(HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel,
                          Env& env) {
   PhysicalCpu& physical = cpus_[raw(cpu)];
-  if (vector != config_.notification || !physical.vcpu) {
+  const bool known = vector == config_.notification && apics_.active();
+  if (!known || !physical.vcpu) {
+    const bool entering = physical.vcpu && row(*physical.vcpu).place == VcpuPlace::Entering;
+    if (entering && vector == config_.notification) row(*physical.vcpu).kicked = true;
     return interrupt(cpu, vector, span, kernel, env);
   }
   if (row(*physical.vcpu).place == VcpuPlace::Guest) return take_notification(cpu, span, env);
@@ -210,6 +227,8 @@ void VcpuThreads::on_vcpu(PortId port, const Message& message, host::HostKernel&
     env.send(port, apics_.take(inta->cpu, env));
   } else if (const auto* write = std::get_if<RegisterWrite>(&message)) {
     on_write(*write, kernel, env);
+  } else if (const auto* read = std::get_if<RegisterRead>(&message)) {
+    on_read(*read, kernel, env);
   } else if (const auto* halted = std::get_if<CpuHalted>(&message)) {
     on_halted(halted->cpu, kernel, env);
   }
@@ -218,12 +237,30 @@ void VcpuThreads::on_vcpu(PortId port, const Message& message, host::HostKernel&
 void VcpuThreads::on_write(const RegisterWrite& write, host::HostKernel& kernel, Env& env) {
   // The vCPU may have made another access before it learnt that the first one had made it leave.
   if (row(write.cpu).exit) complete_exit(write.cpu, kernel, env);
+  const bool by_msr = write.offset >= x86::LapicBank::kMsrSpace;
   const x86::VirtualAccess access =
-      apics_.write(write.cpu, write.offset, static_cast<std::uint32_t>(write.value), env);
+      by_msr ? apics_.wrmsr(write.cpu, write.offset - x86::LapicBank::kMsrSpace, write.value, env)
+             : apics_.write(write.cpu, write.offset, static_cast<std::uint32_t>(write.value), env);
+  after_access(write.cpu, access, kernel, env);
+}
+
+/// Nobody here waits for the answer: see last_read.
+void VcpuThreads::on_read(const RegisterRead& read, host::HostKernel& kernel, Env& env) {
+  if (row(read.cpu).exit) complete_exit(read.cpu, kernel, env);
+  const bool by_msr = read.offset >= x86::LapicBank::kMsrSpace;
+  const x86::VirtualAccess access =
+      by_msr ? apics_.rdmsr(read.cpu, read.offset - x86::LapicBank::kMsrSpace, env)
+             : apics_.read(read.cpu, read.offset, env);
+  row(read.cpu).read = access.value;
+  after_access(read.cpu, access, kernel, env);
+}
+
+void VcpuThreads::after_access(CpuId vcpu, const x86::VirtualAccess& access,
+                               host::HostKernel& kernel, Env& env) {
   pass_signals(kernel, env);
   if (!access.exit) return;
-  row(write.cpu).exit = access.exit;
-  leave_and_go_on(write.cpu, access.exit->reason, kernel, env);
+  row(vcpu).exit = access.exit;
+  leave_and_go_on(vcpu, access.exit->reason, kernel, env);
 }
 
 void VcpuThreads::on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env) {
@@ -244,23 +281,48 @@ void VcpuThreads::leave_and_go_on(CpuId vcpu, ExitReason reason, host::HostKerne
 
 void VcpuThreads::pass_signals(host::HostKernel& kernel, Env& env) {
   apics_.take_signals([&](const x86::VirtualSignal& signal) {
-    if (signal.kind != x86::VirtualSignal::Kind::Notification) {
-      return kick(signal.vcpu, signal.span, kernel, env);
+    switch (signal.kind) {
+      case x86::VirtualSignal::Kind::Kick:
+        return kick(signal, kernel, env);
+      case x86::VirtualSignal::Kind::Doorbell:
+        return ring(signal, env);
+      case x86::VirtualSignal::Kind::Notification:
+        return arrive(cpu_of_ndst(raw(signal.host)), signal.vector, kNoSpan, kernel, env);
     }
-    arrive(cpu_of_ndst(raw(signal.host)), signal.vector, kNoSpan, kernel, env);
   });
 }
 
-/// A vCPU in the guest is made to enter anew, one that waits is woken; the others will look.
-void VcpuThreads::kick(CpuId vcpu, SpanId span, host::HostKernel& kernel, Env& env) {
+/// One that waits is woken. One in the guest, or about to be there, takes what was posted by a
+/// notification or a doorbell, without an exit; for anything else, and while virtualization is off,
+/// it has to enter anew. The others will look.
+void VcpuThreads::kick(const x86::VirtualSignal& signal, host::HostKernel& kernel, Env& env) {
+  const CpuId vcpu = signal.vcpu;
   Vcpu& v = row(vcpu);
-  if (v.place == VcpuPlace::Guest) {
-    env.note(Event::VcpuKicked, span, raw(vcpu));
-    leave_and_go_on(vcpu, ExitReason::ExternalInterrupt, kernel, env);
-  } else if (v.place == VcpuPlace::Blocked || v.place == VcpuPlace::Polling) {
+  const bool inside = v.place == VcpuPlace::Guest || v.place == VcpuPlace::Entering;
+  if (v.place == VcpuPlace::Blocked || v.place == VcpuPlace::Polling) {
     if (v.place == VcpuPlace::Blocked) v.place = VcpuPlace::Woken;
-    kernel.wake(v.thread, span);
+    kernel.wake(v.thread, signal.span);
   }
+  if (!inside) return;
+  const bool by_hardware = signal.span != kNoSpan && apics_.active();
+  if (by_hardware && is_avic()) return ring(signal, env);
+  env.note(Event::VcpuKicked, signal.span, raw(vcpu));
+  const HostCpu cpu = kernel.machine().cpu_of(v.thread);
+  if (by_hardware) return arrive(cpu, config_.notification, kNoSpan, kernel, env);
+  if (v.place == VcpuPlace::Entering) {
+    v.kicked = true;
+  } else {
+    leave_and_go_on(vcpu, ExitReason::ExternalInterrupt, kernel, env);
+  }
+}
+
+/// The processor there looks, whichever vCPU it runs; outside of a guest it takes no notice (APM
+/// vol. 2, 15.29.8). One that is about to enter looks when it does.
+void VcpuThreads::ring(const x86::VirtualSignal& signal, Env& env) {
+  env.note(Event::DoorbellRung, signal.span, raw(signal.host));
+  if (raw(signal.host) >= cpus_.size()) return;
+  const std::optional<CpuId> inside = cpus_[raw(signal.host)].vcpu;
+  if (inside && row(*inside).place == VcpuPlace::Guest) apics_.doorbell(*inside, env);
 }
 
 /// Of what will not merge into an interrupt that is pending already.
@@ -272,6 +334,12 @@ SpanId VcpuThreads::highest_posted(CpuId vcpu) const {
     posted.remove(*vector);
   }
   return kNoSpan;
+}
+
+/// What a vCPU that the host takes up is taken up for, if for anything.
+SpanId VcpuThreads::waiting_for(CpuId vcpu) const {
+  if (!is_avic()) return apics_.descriptor(vcpu).on() ? highest_posted(vcpu) : kNoSpan;
+  return apics_.has_event(vcpu) ? apics_.lapics().requested(vcpu, apics_.rvi(vcpu)) : kNoSpan;
 }
 
 void VcpuThreads::held_spans(std::vector<SpanId>& out) const {
@@ -290,6 +358,7 @@ LaneId VmHost::lane_of(PortId port, const Message& message) const {
   const auto vcpu = [this](CpuId cpu) { return LaneId{machine_.lanes() + raw(cpu)}; };
   if (const auto* m = std::get_if<Inta>(&message)) return vcpu(m->cpu);
   if (const auto* m = std::get_if<RegisterWrite>(&message)) return vcpu(m->cpu);
+  if (const auto* m = std::get_if<RegisterRead>(&message)) return vcpu(m->cpu);
   if (const auto* m = std::get_if<CpuHalted>(&message)) return vcpu(m->cpu);
   if (const auto* m = std::get_if<PostInterrupt>(&message)) {
     const std::optional<CpuId> at = software_.vcpu_at(m->address);

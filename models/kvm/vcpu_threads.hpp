@@ -15,7 +15,10 @@
 //            have something
 // Everything else that interrupts a CPU in the guest makes an exit. What the guest's local APICs do
 // and what exits from them is models/x86/apicv.hpp's; the thread completes it outside.
-// Not modelled: locks of this path; timer ticks of the host; timers of guests; AVIC.
+// With AVIC (APM vol. 2, 15.29) nothing is posted. load and preempt, and the sleep after HLT, write
+// the vCPU's entry of the physical APIC ID table instead: which CPU runs it, and whether one does.
+// An IPI rings that CPU; one for a vCPU that does not run exits, and the host wakes it.
+// Not modelled: locks of this path; timer ticks of the host; timers and NMIs of guests.
 //
 // Where a span is. A device's interrupt rests in the descriptor, then in the guest's local APIC. A
 // notification rests with the host's handler that it started, or here while its CPU is about to
@@ -38,6 +41,8 @@ namespace irqfab::kvm {
 /// HostCall::call.
 enum class VmCall : std::uint16_t {
   RunVcpu,  // the thread `task`, of vCPU `task`, runs the guest from now on
+  Inhibit,  // of no task: virtualization is off for the reason `a`, an x86::Inhibit
+  Allow,    // of no task: not for that reason any more
 };
 
 /// What a vCPU's thread is doing.
@@ -81,6 +86,12 @@ class VcpuThreads final : public host::Software {
   }
 
   VcpuPlace place(CpuId vcpu) const { return vcpus_[raw(vcpu)].place; }
+  /// How often it has left its guest for this reason.
+  std::uint64_t exits(CpuId vcpu, ExitReason reason) const {
+    return vcpus_[raw(vcpu)].exits[static_cast<std::size_t>(reason)];
+  }
+  /// What the vCPU's last read of a register gave; a read that exited is answered by the host.
+  std::uint64_t last_read(CpuId vcpu) const { return vcpus_[raw(vcpu)].read; }
   x86::VirtualApics& apics() { return apics_; }
   const x86::VirtualApics& apics() const { return apics_; }
   const Config& config() const { return config_; }
@@ -97,13 +108,17 @@ class VcpuThreads final : public host::Software {
     bool loaded = false;                  // the descriptor names the CPU that it runs on
     std::optional<host::HostCpu> listed;  // among the blocked ones of that CPU
     bool halted = false;                  // it executed HLT, and nothing has ended that
+    bool kicked = false;                  // Entering: it has to begin the entry anew
     Time halted_at = 0;
     HaltPollWindow window;
     std::optional<x86::VirtualExit> exit;  // an access that the thread has to complete
+    std::uint64_t read = 0;                // what the last one gave, for who looks at it
+    std::array<std::uint64_t, kExitReasonNames.size()> exits{};  // a count, and no state
     friend bool operator==(const Vcpu& a, const Vcpu& b) {
       return a.thread == b.thread && a.place == b.place && a.loaded == b.loaded &&
-             a.listed == b.listed && a.halted == b.halted && a.halted_at == b.halted_at &&
-             a.window == b.window && a.exit.has_value() == b.exit.has_value();
+             a.listed == b.listed && a.halted == b.halted && a.kicked == b.kicked &&
+             a.halted_at == b.halted_at && a.window == b.window &&
+             a.exit.has_value() == b.exit.has_value();
     }
   };
   /// A host CPU as far as guests are about it.
@@ -121,12 +136,14 @@ class VcpuThreads final : public host::Software {
   host::Action load(CpuId vcpu, host::HostCpu cpu, host::Task& task);
   host::Action enter(CpuId vcpu, host::HostCpu cpu, host::Task& task, host::HostKernel& kernel,
                      Env& env);
-  host::Action run_guest(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
+  host::Action run_guest(CpuId vcpu, host::HostCpu cpu, host::Task& task, host::HostKernel& kernel,
+                         Env& env);
   host::Action halt(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action polled(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action block(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action woken(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   void leave_guest(CpuId vcpu, host::HostCpu cpu, ExitReason reason, Env& env);
+  void cancel_entry(CpuId vcpu, host::HostCpu cpu, host::HostKernel& kernel, Env& env);
   void take_notification(host::HostCpu cpu, SpanId span, Env& env);
   void complete_exit(CpuId vcpu, host::HostKernel& kernel, Env& env);
 
@@ -134,18 +151,25 @@ class VcpuThreads final : public host::Software {
   host::Action notified(host::Task& task, Env& env);
   host::Action wake_blocked(host::Task& task, host::HostKernel& kernel, Env& env);
   std::optional<CpuId> next_to_wake(host::HostCpu cpu, std::uint32_t from) const;
+  host::Reception on_call(const HostCall& call, host::HostKernel& kernel, Env& env);
   host::Reception start(const HostCall& call, host::HostKernel& kernel);
   void on_message(const BusWrite& message, host::HostKernel& kernel, Env& env);
   void interrupt(host::HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel, Env& env);
   void on_post(PortId port, const PostInterrupt& post, host::HostKernel& kernel, Env& env);
   void on_vcpu(PortId port, const Message& message, host::HostKernel& kernel, Env& env);
   void on_write(const RegisterWrite& write, host::HostKernel& kernel, Env& env);
+  void on_read(const RegisterRead& read, host::HostKernel& kernel, Env& env);
+  void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
+                    Env& env);
   void on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env);
   void leave_and_go_on(CpuId vcpu, ExitReason reason, host::HostKernel& kernel, Env& env);
   void arrive(host::HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel, Env& env);
   void pass_signals(host::HostKernel& kernel, Env& env);
-  void kick(CpuId vcpu, SpanId span, host::HostKernel& kernel, Env& env);
+  void kick(const x86::VirtualSignal& signal, host::HostKernel& kernel, Env& env);
+  void ring(const x86::VirtualSignal& signal, Env& env);
   SpanId highest_posted(CpuId vcpu) const;
+  SpanId waiting_for(CpuId vcpu) const;
+  bool is_avic() const { return config_.apics.virtualization == x86::Virtualization::Avic; }
 
   Vcpu& row(CpuId vcpu) { return vcpus_[raw(vcpu)]; }
 

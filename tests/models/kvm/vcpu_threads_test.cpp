@@ -349,7 +349,7 @@ TEST(VcpuThreads, AnIpiThatTheProcessorCarriesOutMakesNoExit) {
   EXPECT_EQ(rig.handled(1), 1u);
 }
 
-TEST(VcpuThreads, AnIpiThatExitsIsCarriedOutByTheHostWhichKicksTheOther) {
+TEST(VcpuThreads, AnIpiThatExitsIsPostedByTheHostAndTakenByTheOtherInItsGuest) {
   VmRig::Options options;
   options.vcpus = options.host_cpus = 2;
   options.controls = options.controls.without(x86::ApicvControl::IpiVirtualization);
@@ -359,8 +359,12 @@ TEST(VcpuThreads, AnIpiThatExitsIsCarriedOutByTheHostWhichKicksTheOther) {
   rig.guest_writes(0, kIcrHigh, 1u << 24);
   rig.guest_writes(0, kIcrLow, 0x61);
   rig.run_for(kLong);
-  EXPECT_GE(rig.count(Event::VmExited), 2u);  // of the sender, and of the one that was kicked
+  EXPECT_EQ(rig.details(Event::VmExited),
+            std::vector<std::uint64_t>{static_cast<std::uint64_t>(ExitReason::ApicWrite)});
   EXPECT_EQ(rig.details(Event::VcpuKicked), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(rig.details(Event::NotificationTaken), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(rig.host.software().exits(CpuId{0}, ExitReason::ApicWrite), 1u);
+  EXPECT_EQ(rig.host.software().exits(CpuId{1}, ExitReason::ApicWrite), 0u);
   EXPECT_EQ(rig.handled(1), 1u);
   EXPECT_EQ(rig.place(0), VcpuPlace::Guest);
   EXPECT_EQ(rig.place(1), VcpuPlace::Guest);
@@ -382,6 +386,104 @@ TEST(VcpuThreads, AKickWakesABlockedVcpu) {
   rig.run_for(kLong);
   EXPECT_EQ(rig.handled(1), 1u);
   EXPECT_EQ(rig.handled(0), 1u);
+}
+
+// ---- inhibited, and AVIC ----------------------------------------------------------------------
+
+TEST(VcpuThreads, AnInhibitThatComesDuringTheEntryMakesTheHostEnterAnew) {
+  VmRig rig({});
+  rig.start(0);
+  rig.run_for(1);
+  ASSERT_EQ(rig.place(0), VcpuPlace::Entering);
+  rig.calls(VmCall::Inhibit, x86::Inhibit::BlockIrq);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.place(0), VcpuPlace::Guest);
+  EXPECT_EQ(rig.count(Event::VcpuEntered), 2u);
+  EXPECT_EQ(rig.count(Event::VmExited), 0u);
+}
+
+TEST(VcpuThreads, ANotificationThatComesWhileInhibitedInterruptsTheHostAndIsNotLost) {
+  VmRig rig({});
+  rig.start_all();
+  rig.run_for(kLong);
+  rig.calls(VmCall::Inhibit, x86::Inhibit::BlockIrq);
+  rig.run_for(kLong);
+  rig.post(0, 0x41);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.count(Event::NotificationTaken), 0u);
+  EXPECT_EQ(rig.count(Event::HostInterrupted), 1u);
+  EXPECT_EQ(rig.handled(0), 1u);
+  EXPECT_EQ(rig.count(Event::EoiVirtualized), 0u);
+  rig.calls(VmCall::Allow, x86::Inhibit::BlockIrq);
+  rig.run_for(kLong);
+  rig.post(0, 0x41);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.count(Event::NotificationTaken), 1u);
+  EXPECT_EQ(rig.handled(0), 2u);
+}
+
+TEST(VcpuThreads, TheTableOfAvicSaysWhichCpuRunsWhomAndThatASleeperDoesNotRun) {
+  VmRig::Options options = halting();
+  options.vcpus = options.host_cpus = 2;
+  options.virtualization = x86::Virtualization::Avic;
+  VmRig rig(options);
+  const auto entry = [&](std::uint32_t id) {
+    return *rig.host.software().apics().avic_tables().at(ApicId{id});
+  };
+  EXPECT_FALSE(entry(1).is_running);
+  rig.start_all();
+  rig.run_for(300);
+  ASSERT_EQ(rig.place(1), VcpuPlace::Entering);
+  EXPECT_TRUE(entry(1).is_running);
+  EXPECT_EQ(entry(1).host, ApicId{1});
+  rig.run_for(kLong);
+  ASSERT_EQ(rig.place(1), VcpuPlace::Blocked);
+  EXPECT_FALSE(entry(1).is_running);
+}
+
+TEST(VcpuThreads, APreemptedVcpuDoesNotRunForAvicEither) {
+  VmRig::Options options = sharing(10'000);
+  options.virtualization = x86::Virtualization::Avic;
+  VmRig rig(options);
+  rig.start_all();
+  rig.run_for(15'000);
+  ASSERT_EQ(rig.place(0), VcpuPlace::Preempted);
+  const x86::AvicTables& tables = rig.host.software().apics().avic_tables();
+  EXPECT_FALSE(tables.at(ApicId{0})->is_running);
+  EXPECT_TRUE(tables.at(ApicId{1})->is_running);
+}
+
+TEST(VcpuThreads, ADoorbellDuringTheEntryIsSeenByTheEntry) {
+  VmRig::Options options;
+  options.vcpus = options.host_cpus = 2;
+  options.virtualization = x86::Virtualization::Avic;
+  VmRig rig(options);
+  rig.start(0);
+  rig.run_for(kLong);
+  rig.start(1);
+  rig.run_for(1);
+  ASSERT_EQ(rig.place(1), VcpuPlace::Entering);
+  rig.guest_writes(0, kIcrHigh, 1u << 24);
+  rig.guest_writes(0, kIcrLow, 0x61);
+  EXPECT_EQ(rig.details(Event::DoorbellRung), std::vector<std::uint64_t>{1});
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.handled(1), 1u);
+  EXPECT_EQ(rig.count(Event::VmExited), 0u);
+}
+
+TEST(VcpuThreads, AReadThatExitsIsAnsweredByTheHost) {
+  VmRig rig({});
+  rig.start_all();
+  rig.run_for(kLong);
+  rig.guest_reads(0, x86::LapicRegister::kSvr);
+  EXPECT_EQ(rig.host.software().last_read(CpuId{0}), 0x1FFu);
+  EXPECT_EQ(rig.count(Event::VmExited), 0u);
+  rig.calls(VmCall::Inhibit, x86::Inhibit::BlockIrq);
+  rig.run_for(kLong);
+  rig.guest_reads(0, x86::LapicRegister::kSvr);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.host.software().last_read(CpuId{0}), 0x1FFu);
+  EXPECT_EQ(rig.host.software().exits(CpuId{0}, ExitReason::ApicAccess), 1u);
 }
 
 TEST(VcpuThreads, AHostAtAnyMomentIsAValue) {

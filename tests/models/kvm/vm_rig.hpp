@@ -34,6 +34,7 @@ class VmRig final : private Env {
     HaltPolling polling{0, 0, 0, 0};
     Mutants mutants{};
     x86::ApicvControls controls = x86::ApicvControls::all();
+    x86::Virtualization virtualization = x86::Virtualization::Apicv;
   };
   explicit VmRig(const Options& options) : host(config_of(options)), vcpus(vcpus_of(options)) {
     for (std::uint32_t n = 0; n < options.vcpus; ++n) {
@@ -67,6 +68,17 @@ class VmRig final : private Env {
   }
   void guest_writes(std::uint32_t vcpu, std::uint32_t offset, std::uint32_t value) {
     put(To::Host, VmHost::kVcpus, RegisterWrite{CpuId{vcpu}, offset, value}, now_);
+    run_for(0);
+  }
+  void guest_reads(std::uint32_t vcpu, std::uint32_t offset) {
+    put(To::Host, VmHost::kVcpus, RegisterRead{CpuId{vcpu}, offset, Tag{0}}, now_);
+    run_for(0);
+  }
+  void calls(VmCall call, x86::Inhibit reason) {
+    put(To::Host, VmHost::kCalls,
+        HostCall{static_cast<std::uint16_t>(call), host::kNoTask,
+                 static_cast<std::uint64_t>(reason), 0},
+        now_);
     run_for(0);
   }
   void run_for(Duration length) {
@@ -143,7 +155,7 @@ class VmRig final : private Env {
       config.software.apics.lapics.ids.push_back(ApicId{n});
     }
     config.software.apics.lapics.ioapics = 0;
-    config.software.apics.virtualization = x86::Virtualization::Apicv;
+    config.software.apics.virtualization = options.virtualization;
     config.software.apics.controls = options.controls;
     config.software.descriptors = kDescriptors;
     config.software.polling = options.polling;
