@@ -31,12 +31,6 @@ constexpr std::array<std::string_view, 5> kPins = {"LINT0", "LINT1", "thermal", 
 constexpr std::array<std::string_view, 6> kInstructions = {"",    "nop", "sti",
                                                            "cli", "hlt", "mov ss"};
 
-std::string_view state_of(const cpu::Cpus& cpus, CpuId cpu) {
-  if (cpus.waits_for_sipi(cpu)) return "waiting for SIPI";
-  if (cpus.halted(cpu)) return "halted";
-  return cpus.in_handler(cpu) ? "in handler" : "running";
-}
-
 ExpectationRow row_for(const Step& step) { return {place_of(step) + " " + step.op, true, ""}; }
 
 /// How the register at `offset` of the page is reached in the mode that the local APIC is in.
@@ -47,6 +41,23 @@ std::uint32_t place_of_register(const LapicBank& bank, CpuId cpu, std::uint32_t 
 }
 
 }  // namespace
+
+std::string_view state_of(const cpu::Cpus& cpus, CpuId cpu) {
+  if (cpus.waits_for_sipi(cpu)) return "waiting for SIPI";
+  if (cpus.halted(cpu)) return "halted";
+  return cpus.in_handler(cpu) ? "in handler" : "running";
+}
+
+cpu::Code code_of(const ValueMap& args) {
+  cpu::Code code;
+  std::size_t index = 0;
+  for (const scenario::Value& word : *list(args, "code")) {
+    const auto* name = std::get_if<std::string>(&word.held);
+    const std::size_t known = name == nullptr ? 0 : index_in(kInstructions, *name);
+    code = code.with(index++, static_cast<cpu::Instruction>(known));
+  }
+  return code;
+}
 
 CpuSteps::CpuSteps(Machine& machine, const topology::X86Machine& x86, const HandlerLog* log,
                    Settling& settling)
@@ -138,14 +149,7 @@ std::optional<ExpectationRow> CpuSteps::execute(const Step& step) {
     row.found = "the CPU is " + std::string(state_of(cpus(), cpu));
     return row;
   }
-  cpu::Code code;
-  std::size_t index = 0;
-  for (const scenario::Value& word : *list(step.args, "code")) {
-    const auto* name = std::get_if<std::string>(&word.held);
-    const std::size_t known = name == nullptr ? 0 : index_in(kInstructions, *name);
-    code = code.with(index++, static_cast<cpu::Instruction>(known));
-  }
-  call(cpu, cpu::Call::Execute, code.word());
+  call(cpu, cpu::Call::Execute, code_of(step.args).word());
   return std::nullopt;
 }
 
@@ -165,26 +169,40 @@ std::optional<ExpectationRow> CpuSteps::accept(const Step& step) {
 // ---- what can be seen -------------------------------------------------------------------------
 
 void CpuSteps::observe(const ValueMap& args, ExpectationRow& row) {
-  if (const ValueMap* fields = map(args, "lapic.reg")) observe_register(*fields, row);
+  observe_cpus(args, bank(), cpus(), log_, machine_.engine().now(), row);
   if (const ValueMap* fields = map(args, "msr")) observe_msr(*fields, row);
-  if (const ValueMap* fields = map(args, "cpu.state")) {
-    compare(row, "cpu.state", text(*fields, "state"),
-            std::string(state_of(cpus(), cpu_in(*fields))));
-  }
-  if (const ValueMap* fields = map(args, "cpu.handlers")) observe_handlers(*fields, row);
 }
 
+namespace {
+
 /// A read of a copy: one that the CPU made itself could record an error.
-void CpuSteps::observe_register(const ValueMap& args, ExpectationRow& row) {
+void observe_register(const ValueMap& args, LapicBank copy, Time now, ExpectationRow& row) {
   const CpuId cpu = cpu_in(args);
   const auto offset = static_cast<std::uint32_t>(number(args, "reg"));
-  SetupEnv aside(machine_.engine().now());
-  LapicBank copy = bank();
+  SetupEnv aside(now);
   const std::uint32_t place = place_of_register(copy, cpu, offset);
   const std::uint64_t found = place < LapicBank::kMsrSpace
                                   ? copy.read(cpu, offset, aside)
                                   : copy.rdmsr(cpu, place - LapicBank::kMsrSpace, aside).value;
   compare(row, "lapic.reg", hexadecimal(number(args, "value")), hexadecimal(found & 0xFFFFFFFF));
+}
+
+void observe_handlers(const ValueMap& args, const HandlerLog& log, ExpectationRow& row) {
+  const CpuId cpu = cpu_in(args);
+  const auto wanted = [&](const char* name) { return vector_list(numbers_in(list(args, name))); };
+  compare(row, "entered", wanted("entered"), vector_list(log.entered(cpu)));
+  compare(row, "acknowledged", wanted("acknowledged"), vector_list(log.acknowledged(cpu)));
+}
+
+}  // namespace
+
+void observe_cpus(const ValueMap& args, const LapicBank& bank, const cpu::Cpus& cpus,
+                  const HandlerLog* log, Time now, ExpectationRow& row) {
+  if (const ValueMap* fields = map(args, "lapic.reg")) observe_register(*fields, bank, now, row);
+  if (const ValueMap* fields = map(args, "cpu.state")) {
+    compare(row, "cpu.state", text(*fields, "state"), std::string(state_of(cpus, cpu_in(*fields))));
+  }
+  if (const ValueMap* fields = map(args, "cpu.handlers")) observe_handlers(*fields, *log, row);
 }
 
 void CpuSteps::observe_msr(const ValueMap& args, ExpectationRow& row) {
@@ -199,13 +217,6 @@ void CpuSteps::observe_msr(const ValueMap& args, ExpectationRow& row) {
   }
   const bool wanted = number(args, "faults") != 0;
   compare(row, "msr", wanted ? "#GP" : "readable", faults || wanted ? found : "readable");
-}
-
-void CpuSteps::observe_handlers(const ValueMap& args, ExpectationRow& row) {
-  const CpuId cpu = cpu_in(args);
-  const auto wanted = [&](const char* name) { return vector_list(numbers_in(list(args, name))); };
-  compare(row, "entered", wanted("entered"), vector_list(log_->entered(cpu)));
-  compare(row, "acknowledged", wanted("acknowledged"), vector_list(log_->acknowledged(cpu)));
 }
 
 bool expects_order(const scenario::Scenario& scenario) {

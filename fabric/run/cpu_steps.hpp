@@ -32,9 +32,7 @@ class CpuSteps {
   std::optional<ExpectationRow> write_msr(const scenario::Step& step);
   std::optional<ExpectationRow> execute(const scenario::Step& step);
   std::optional<ExpectationRow> accept(const scenario::Step& step);
-  void observe_register(const scenario::ValueMap& args, ExpectationRow& row);
   void observe_msr(const scenario::ValueMap& args, ExpectationRow& row);
-  void observe_handlers(const scenario::ValueMap& args, ExpectationRow& row);
   void call(CpuId cpu, cpu::Call what, std::uint64_t operand);
   const x86::LapicBank& bank();
   const cpu::Cpus& cpus();
@@ -44,6 +42,14 @@ class CpuSteps {
   Settling& settling_;
   std::size_t driver_, lapics_, cpus_;
 };
+
+/// What a CPU does, as `cpu.state` names it.
+std::string_view state_of(const cpu::Cpus& cpus, CpuId cpu);
+/// The instructions of a `cpu.execute`.
+cpu::Code code_of(const scenario::ValueMap& args);
+/// `lapic.reg`, `cpu.state` and `cpu.handlers` of an `expect`, on any machine with local APICs.
+void observe_cpus(const scenario::ValueMap& args, const x86::LapicBank& bank, const cpu::Cpus& cpus,
+                  const HandlerLog* log, Time now, ExpectationRow& row);
 
 /// Does a step of the scenario expect an order of handlers?
 bool expects_order(const scenario::Scenario& scenario);

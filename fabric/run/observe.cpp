@@ -97,11 +97,15 @@ void compare(ExpectationRow& row, const std::string& what, const std::string& ex
   row.found += (row.found.empty() ? "" : ", ") + what + " " + found;
 }
 
-void observe_x86(const ValueMap& args, const x86::LapicBank& lapics, const x86::IoApic& ioapic,
-                 ExpectationRow& row) {
+void observe_lapics(const ValueMap& args, const x86::LapicBank& lapics, ExpectationRow& row) {
   compare_set(row, args, "lapic.IRR", &x86::LapicBank::irr, lapics);
   compare_set(row, args, "lapic.ISR", &x86::LapicBank::isr, lapics);
   compare_set(row, args, "lapic.TMR", &x86::LapicBank::tmr, lapics);
+}
+
+void observe_x86(const ValueMap& args, const x86::LapicBank& lapics, const x86::IoApic& ioapic,
+                 ExpectationRow& row) {
+  observe_lapics(args, lapics, row);
   if (const ValueMap* fields = map(args, "ioapic.RTE")) {
     const auto pin = Pin(static_cast<std::uint16_t>(number(*fields, "pin")));
     const std::string found =

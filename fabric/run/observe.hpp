@@ -14,7 +14,10 @@ namespace irqfab::run {
 void compare(ExpectationRow& row, const std::string& what, const std::string& expected,
              const std::string& found);
 
-/// lapic.IRR, lapic.ISR, lapic.TMR and ioapic.RTE of `args`; others are left to the caller.
+/// lapic.IRR, lapic.ISR and lapic.TMR of `args`; others are left to the caller.
+void observe_lapics(const scenario::ValueMap& args, const x86::LapicBank& lapics,
+                    ExpectationRow& row);
+/// The same, and ioapic.RTE.
 void observe_x86(const scenario::ValueMap& args, const x86::LapicBank& lapics,
                  const x86::IoApic& ioapic, ExpectationRow& row);
 

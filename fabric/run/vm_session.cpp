@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "fabric/run/cpu_steps.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/setup_env.hpp"
+#include "fabric/run/vm_steps.hpp"
 #include "fabric/run/workload_start.hpp"
 #include "fabric/run/x86_firmware.hpp"
 #include "fabric/topology/vm_build.hpp"
@@ -26,7 +28,9 @@ class VmSession final : public Session {
       : prepared_(prepared),
         x86_(std::move(x86)),
         host_(topology::index_of<VmHost::Config>(x86_.topology)),
-        machine_(x86_.topology, prices.everywhere, prices.by_node, sink, prepared.engine) {
+        log_(make_log(sink)),
+        machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
+                 prepared.engine) {
     SetupEnv env;
     x86::LapicBank& lapics = machine_.core<VmHost>(host_).software().apics().lapics();
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
@@ -42,15 +46,26 @@ class VmSession final : public Session {
 
   Result<Outcome> run() override {
     const Scenario& scenario = prepared_.scenario;
-    start_workload(machine_, x86_.topology, 0);
+    Outcome outcome;
+    VmSteps steps(machine_, x86_, host_, log_ ? &*log_ : nullptr);
+    const auto perform = [&](const std::vector<scenario::Step>& list) {
+      for (const scenario::Step& step : list) {
+        if (auto row = steps.perform(step)) outcome.expect.push_back(std::move(*row));
+      }
+    };
+    perform(scenario.setup);
+    perform(scenario.steps);
+    // Times of the workload count from where the steps ended.
+    const Time start = machine_.engine().now();
+    start_workload(machine_, x86_.topology, start);
     if (scenario.until != 0) {
-      machine_.run(scenario.until);
+      machine_.run(start + scenario.until);
     } else {
-      const Time end = topology::end_of_workload(scenario);
+      const Time end = start + topology::end_of_workload(scenario);
       machine_.run(end);
       come_to_rest(end);
     }
-    Outcome outcome;
+    perform(scenario.afterwards);
     fill(outcome);
     return outcome;
   }
@@ -59,6 +74,14 @@ class VmSession final : public Session {
   const topology::Topology& topology() const override { return x86_.topology; }
 
  private:
+  /// Only where an order is expected: it keeps all of it.
+  std::optional<HandlerLog> make_log(RecordSink* sink) const {
+    if (!expects_order(prepared_.scenario)) return std::nullopt;
+    const auto cpus = topology::index_of<cpu::Cpus::Config>(x86_.topology);
+    const auto first = topology::first_nodes(x86_.topology)[cpus];
+    return HandlerLog(NodeId{first}, x86_.plan.cpus, sink);
+  }
+
   /// vCPUs that share a CPU take turns for ever. The run ends when no interrupt is left, or once
   /// each of them has had several turns in which nothing but the host's own timers went on.
   void come_to_rest(Time until) {
@@ -102,6 +125,7 @@ class VmSession final : public Session {
   const Prepared& prepared_;
   topology::X86Machine x86_;
   std::size_t host_;
+  std::optional<HandlerLog> log_;
   Machine machine_;
 };
 

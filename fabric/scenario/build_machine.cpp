@@ -94,6 +94,15 @@ void build_host(const Node& map, Building& to) {
     host.poll_grow = static_cast<unsigned>(number_at(*poll, "grow"));
     host.poll_shrink = static_cast<unsigned>(number_at(*poll, "shrink"));
   }
+  if (text_at(*given, "virtualization") == "avic") host.virtualization = Virtualization::Avic;
+  if (const Node* ipis = given->find("ipi_virtualization")) {
+    host.ipi_virtualization = ipis->text == "on";
+    if (host.virtualization == Virtualization::Avic) {
+      to.findings.error(ipis->place, "two-choices",
+                        "'ipi_virtualization' is a control of APICv, and AVIC has none for IPIs",
+                        "'virtualization: apicv', or no 'ipi_virtualization'");
+    }
+  }
   if (host.cpus > 0 && host.overcommit > 1) {
     to.findings.error(given->find("overcommit")->place, "two-choices",
                       "'cpus' says how many CPUs the host has, and 'overcommit' says it as well",

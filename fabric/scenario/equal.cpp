@@ -54,7 +54,7 @@ struct Same {
     if (!a || !b) return a.has_value() == b.has_value();
     const auto all = [](const Host& h) {
       return std::tie(h.cpus, h.overcommit, h.slice, h.poll_most, h.poll_start, h.poll_grow,
-                      h.poll_shrink);
+                      h.poll_shrink, h.virtualization, h.ipi_virtualization);
     };
     return all(*a) == all(*b);
   }

@@ -16,6 +16,8 @@ constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
 constexpr Word kIdles[] = {{"poll"}, {"halt"}};
 constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
 constexpr Word kControllers[] = {{"ioapic"}, {"pic"}};
+constexpr Word kVirtualizations[] = {{"apicv"}, {"avic"}};
+constexpr Word kSwitches[] = {{"on"}, {"off"}};
 constexpr Word kRemappingUnits[] = {{"vt-d"}, {"amd-vi"}};
 constexpr Word kIoapicVersions[] = {{"0x11"}, {"0x20"}};
 constexpr Word kInputs[] = {{"asserted"}, {"wired"}};
@@ -130,6 +132,13 @@ constexpr Key kHostKeys[] = {
               "How long a vCPU runs while another waits for its CPU; at least 1us."),
     optional("halt_poll", map_of(kHaltPoll), "as its keys' defaults",
              "How long the host polls for a vCPU that has halted, before its thread sleeps."),
+    defaulted(
+        "virtualization", one_of(kVirtualizations), "apicv",
+        "Whose processors virtualize the local APICs of the vCPUs. `avic` is for IPIs: it has "
+        "nothing that a VT-d unit could post to."),
+    optional("ipi_virtualization", one_of(kSwitches), "`on` with `apicv`",
+             "Whether the processor carries out IPIs to single vCPUs without an exit, as Intel's "
+             "do from Sapphire Rapids on. AVIC always does."),
 };
 
 constexpr Key kHaltPollKeys[] = {

@@ -1,5 +1,5 @@
 // What the files of the architectural level of the language share: shapes, and the tables of the
-// remapping unit and the HPET, which language_units.cpp has.
+// remapping units, the HPET and virtual machines, which have files of their own.
 #pragma once
 
 #include "fabric/scenario/language.hpp"
@@ -19,9 +19,9 @@ constexpr Word kTriggers[] = {{"edge"}, {"level"}};
 // Steps.
 extern const Table kVtdEnable, kVtdIrte, kVtdWrite, kVtdRead, kVtdInvalidate, kVtdWait,
     kVtdDescriptor, kHpetWrite, kAmdviEnable, kAmdviDte, kAmdviIrte, kAmdviWrite, kAmdviRead,
-    kAmdviInvalidate, kAmdviWait, kAmdviCommand;
+    kAmdviInvalidate, kAmdviWait, kAmdviCommand, kLapicRead, kVmInhibit;
 // What can be observed.
 extern const Table kVtdRegState, kVtdFault, kVtdQueue, kVtdCache, kMemoryState, kHpetRegState,
-    kAmdviReg, kAmdviEvent;
+    kAmdviReg, kAmdviEvent, kVmDescriptor, kVmVcpu, kVmExits;
 
 }  // namespace irqfab::scenario

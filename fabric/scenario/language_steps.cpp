@@ -37,6 +37,7 @@ constexpr Shape kRouteMap = map_of(kRoute);
 
 constexpr Key kSteps[] = {
     choice("lapic.write", map_of(kRegisterWrite), "A CPU writes a register of its local APIC."),
+    choice("lapic.read", map_of(kLapicRead), "A vCPU reads a register of its local APIC."),
     choice("lapic.pin", map_of(kLapicPin), "An input of a CPU's local APIC changes its level."),
     choice("msr.write", map_of(kMsrWrite),
            "A CPU writes a model-specific register of its local APIC."),
@@ -97,6 +98,8 @@ constexpr Key kSteps[] = {
     choice("amdvi.wait", map_of(kAmdviWait), "Software queues a COMPLETION_WAIT."),
     choice("amdvi.command", map_of(kAmdviCommand), "Software queues these 128 bits."),
     choice("hpet.write", map_of(kHpetWrite), "Software writes a register of the HPET."),
+    choice("vm.inhibit", map_of(kVmInhibit),
+           "The host stops to use the virtualization of local APICs, or uses it again."),
     choice("wait", duration(0), "Nothing is done for this long."),
     choice("expect", map_of(kObservables), "What must hold now, once nothing moves."),
     later("mark", "the explorer"),
@@ -298,6 +301,11 @@ constexpr Key kObservableKeys[] = {
     optional("amdvi.event", map_of(kAmdviEvent), "not checked", "An entry of its event log."),
     optional("memory", map_of(kMemoryState), "not checked", "Bytes of memory."),
     optional("hpet.reg", map_of(kHpetRegState), "not checked", "A register of the HPET."),
+    optional("vm.descriptor", map_of(kVmDescriptor), "not checked",
+             "The posted-interrupt descriptor of a vCPU."),
+    optional("vm.vcpu", map_of(kVmVcpu), "not checked", "Where a vCPU's thread is."),
+    optional("vm.exits", map_of(kVmExits), "not checked",
+             "How often a vCPU has left the guest for a reason."),
     optional("eventfd.counter", map_of(kCounter), "not checked", "The counter of an eventfd."),
 };
 constexpr Shape kVectorList = list_of(kVector);

@@ -1,6 +1,7 @@
 #include "fabric/scenario/path_check.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "fabric/scenario/document.hpp"
 #include "fabric/scenario/paths.hpp"
@@ -8,6 +9,14 @@
 
 namespace irqfab::scenario {
 namespace {
+
+constexpr std::uint64_t kLapicInitialCount = 0x380;
+
+std::uint64_t number_of(const Step& step, std::string_view name) {
+  const Value* value = step.find(name);
+  const auto* number = value == nullptr ? nullptr : std::get_if<std::uint64_t>(&value->held);
+  return number == nullptr ? 0 : *number;
+}
 
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
@@ -122,17 +131,81 @@ void check_board(const Scenario& scenario, std::string_view path, Diagnostics& f
   }
 }
 
-/// Hardware delivers what devices send; there is nobody yet who would do something step by step.
-void check_direct(const Scenario& scenario, std::string_view path, Diagnostics& found) {
-  if (path != "kvm-direct-inject") return;
-  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
-    for (const Step& step : *steps) {
-      found.push_back(diagnostic(
-          step.where, "not-yet",
-          quote(step.op) + " on the path '" + std::string(path) + "' is not supported yet",
-          "a 'workload' on this path"));
+/// What vCPUs do in their guest, and what is seen of them; the rest of the machine was programmed
+/// before.
+void check_guest_steps(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
+  constexpr std::array<std::string_view, 8> kSteps = {"lapic.write", "lapic.read", "msr.write",
+                                                      "cpu.execute", "raise",      "vm.inhibit",
+                                                      "wait",        "expect"};
+  constexpr std::array<std::string_view, 9> kObserved = {
+      "lapic.IRR",    "lapic.ISR",     "lapic.TMR", "lapic.reg", "cpu.state",
+      "cpu.handlers", "vm.descriptor", "vm.vcpu",   "vm.exits"};
+  const auto is_among = [](const auto& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const auto refuse = [&](const SourceRange& where, const std::string& what, const char* expected) {
+    found.push_back(diagnostic(
+        where, "not-yet", what + " on the path '" + std::string(path) + "' is not supported yet",
+        expected));
+  };
+  for (const Step& step : steps) {
+    if (!is_among(kSteps, step.op)) {
+      refuse(step.where, quote(step.op), "what a vCPU does: 'lapic.write', 'msr.write', ...");
+    }
+    if (step.op == "lapic.write" && number_of(step, "reg") == kLapicInitialCount) {
+      refuse(step.where, "the timer of a vCPU", "a device, or an IPI");
+    }
+    if (step.op != "expect") continue;
+    for (const auto& [name, value] : step.args) {
+      if (!is_among(kObserved, name)) {
+        refuse(value.where, quote(name), "what a vCPU has: 'lapic.IRR', 'vm.exits', ...");
+      }
     }
   }
+}
+
+/// With AVIC there are no descriptors, and no way for what VT-d posts.
+void check_avic(const Scenario& scenario, Diagnostics& found) {
+  const auto& host = scenario.machine.host;
+  if (!host || host->virtualization != Virtualization::Avic) return;
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    for (const Step& step : *steps) {
+      const Value* descriptor = step.op == "expect" ? step.find("vm.descriptor") : nullptr;
+      if (descriptor == nullptr) continue;
+      found.push_back(diagnostic(descriptor->where, "no-descriptor",
+                                 "the vCPUs of 'virtualization: avic' have no descriptors",
+                                 "'virtualization: apicv', or another observation"));
+    }
+  }
+}
+
+/// What speaks of a virtual machine needs one.
+void check_vm_steps(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
+  const auto check = [&](const SourceRange& where, const std::string& name) {
+    if (!starts_with(name, "vm.") && name != "lapic.read") return;
+    found.push_back(diagnostic(where, "no-vm",
+                               quote(name) +
+                                   " is about vCPUs on a modelled host, and the path is '" +
+                                   std::string(path) + "'",
+                               "'path: kvm-direct-inject' in 'machine'"));
+  };
+  for (const Step& step : steps) {
+    check(step.where, step.op);
+    if (step.op != "expect") continue;
+    for (const auto& [name, value] : step.args) check(value.where, name);
+  }
+}
+
+void check_direct(const Scenario& scenario, std::string_view path, Diagnostics& found) {
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    if (path == "kvm-direct-inject") {
+      check_guest_steps(*steps, path, found);
+    } else {
+      check_vm_steps(*steps, path, found);
+    }
+  }
+  if (path != "kvm-direct-inject") return;
+  check_avic(scenario, found);
   for (const Load& load : scenario.workload) {
     if (load.kind != LoadKind::Replay) continue;
     found.push_back(
@@ -185,11 +258,11 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
                      "'steps' on this path"));
     }
   }
-  if (row->path != "bare-metal") {
+  if (row->path != "bare-metal") check_cpus(machine, row->path, found);
+  if (row->path != "bare-metal" && row->path != "kvm-direct-inject") {
     check_bare_metal(scenario.setup, row->path, found);
     check_bare_metal(scenario.steps, row->path, found);
     check_bare_metal(scenario.afterwards, row->path, found);
-    check_cpus(machine, row->path, found);
   }
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     check_remapping(scenario, *steps, row->arch, found);

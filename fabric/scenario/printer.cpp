@@ -66,10 +66,15 @@ std::string write_device(const Device& device) {
 std::string write_host(const Host& host) {
   const std::string share =
       host.cpus > 0 ? "cpus: " + number(host.cpus) : "overcommit: " + number(host.overcommit);
+  std::string virtualization = "virtualization: avic";
+  if (host.virtualization == Virtualization::Apicv) {
+    virtualization = std::string("virtualization: apicv, ipi_virtualization: ") +
+                     (host.ipi_virtualization ? "on" : "off");
+  }
   return "  host: { " + share + ", slice: " + write_duration(host.slice) +
          ", halt_poll: { most: " + write_duration(host.poll_most) +
          ", start: " + write_duration(host.poll_start) + ", grow: " + number(host.poll_grow) +
-         ", shrink: " + number(host.poll_shrink) + " } }\n";
+         ", shrink: " + number(host.poll_shrink) + " }, " + virtualization + " }\n";
 }
 
 std::string write_cpus(const Machine& machine) {

@@ -84,6 +84,9 @@ struct HostBridge {
   SourceRange where;
 };
 
+/// Whose processors virtualize the local APICs of the vCPUs.
+enum class Virtualization : std::uint8_t { Apicv, Avic };
+
 /// The machine underneath, when the path is not bare metal.
 struct Host {
   unsigned cpus = 0;                    // 0: as many as `overcommit` says
@@ -93,6 +96,8 @@ struct Host {
   Duration poll_start = 10 * kPsPerUs;
   unsigned poll_grow = 2;
   unsigned poll_shrink = 2;
+  Virtualization virtualization = Virtualization::Apicv;
+  bool ipi_virtualization = true;  // of Apicv
   SourceRange where;
 };
 

@@ -14,6 +14,25 @@ Diagnostic refuse(const SourceRange& where, std::string message, std::string exp
   return {Severity::Error, "not-yet", where, std::move(message), std::move(expected), ""};
 }
 
+bool has_avic(const scenario::Machine& machine) {
+  return machine.host && machine.host->virtualization == scenario::Virtualization::Avic;
+}
+
+/// AVIC takes nothing from a VT-d unit.
+Diagnostics refuse_assigned(const X86Plan& plan) {
+  Diagnostics found;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const DevicePlan& device : bridge.devices) {
+      found.push_back(refuse(device.device->where,
+                             "'" + device.device->id +
+                                 "' would be posted to descriptors, which vCPUs with AVIC do not "
+                                 "have, and what AMD-Vi does for a guest is not supported yet",
+                             "'virtualization: apicv', or no devices"));
+    }
+  }
+  return found;
+}
+
 /// A level has to be held in an IOAPIC of the guest, which is software of the host's.
 Diagnostics refuse_devices(const X86Plan& plan) {
   Diagnostics found;
@@ -73,11 +92,16 @@ class Exchange {
     apics.lapics = std::get<LapicBank::Config>(lapics.config);
     apics.lapics.ioapics = 0;
     apics.lapics.quirks = quirks;
-    apics.virtualization = x86::Virtualization::Apicv;
+    apics.lapics.ipi_flight = x86::IpiFlight::None;  // the host sends them in software
+    const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});
+    const bool avic = host.virtualization == scenario::Virtualization::Avic;
+    apics.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
     apics.controls = x86::ApicvControls::all();
+    if (!host.ipi_virtualization) {
+      apics.controls = apics.controls.without(x86::ApicvControl::IpiVirtualization);
+    }
     config.software.descriptors = kVcpuDescriptors;
     config.software.mutants = mutants;
-    const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});
     config.slice = host.slice;
     config.software.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
     const std::uint32_t shared = lapics.first_source.front();
@@ -149,7 +173,8 @@ Result<X86Machine> build_vm(const Scenario& scenario, Mutants mutants, x86::Quir
                   "what AMD-Vi does for a guest is not supported yet on 'kvm-direct-inject'",
                   "the VT-d unit");
   }
-  const Diagnostics refused = refuse_devices(machine->plan);
+  const bool avic = has_avic(scenario.machine);
+  const Diagnostics refused = avic ? refuse_assigned(machine->plan) : refuse_devices(machine->plan);
   if (!refused.empty()) return refused;
   Exchange(scenario, *machine, mutants, quirks);
   return machine;

@@ -86,10 +86,32 @@ TEST(PathCheck, DirectInjectionTakesGeneratedLoadsAndHaltingCpusAndNoSteps) {
   EXPECT_TRUE(check_path(scenario, "x86-pi", "kvm-direct-inject").empty());
   scenario.setup.push_back({"raise", {}, {}});
   scenario.steps.push_back({"wait", {}, {}});
-  scenario.afterwards.push_back({"wait", {}, {}});
+  EXPECT_TRUE(check_path(scenario, "x86-pi", "kvm-direct-inject").empty());
+  scenario.setup.push_back({"msix.mask", {}, {}});  // what vCPUs do not do
+  scenario.steps.push_back({"lapic.pin", {}, {}});
+  scenario.afterwards.push_back({"line", {}, {}});
   EXPECT_EQ(check_path(scenario, "x86-pi", "kvm-direct-inject").size(), 3u);
   scenario.workload[0].kind = LoadKind::Replay;
   EXPECT_EQ(check_path(scenario, "x86-pi", "kvm-direct-inject").size(), 4u);
+}
+
+TEST(PathCheck, WhatSpeaksOfAVirtualMachineNeedsOne) {
+  Scenario scenario;
+  scenario.steps.push_back({"vm.inhibit", {}, {}});
+  scenario.steps.push_back({"lapic.read", {}, {}});
+  scenario.afterwards.push_back({"expect", {{"vm.exits", {}}}, {}});
+  EXPECT_EQ(check_path(scenario, "x86-pi", "bare-metal").size(), 3u);
+  EXPECT_EQ(check_path(scenario, "x86", "kvm-irqfd").size(), 3u);
+  EXPECT_TRUE(check_path(scenario, "x86-pi", "kvm-direct-inject").empty());
+}
+
+TEST(PathCheck, AvicHasNoDescriptors) {
+  Scenario scenario;
+  scenario.machine.host.emplace();
+  scenario.steps.push_back({"expect", {{"vm.descriptor", {}}}, {}});
+  EXPECT_TRUE(check_path(scenario, "x86-pi", "kvm-direct-inject").empty());
+  scenario.machine.host->virtualization = Virtualization::Avic;
+  EXPECT_EQ(check_path(scenario, "x86-pi", "kvm-direct-inject").size(), 1u);
 }
 
 TEST(PathCheck, AnErrorStandsWhereTheFileNamesThePair) {
