@@ -241,7 +241,8 @@ class Check(CliTest):
     def test_a_guest_with_a_mutant_fails(self):
         for name, mutant in [("vm-preempted", "on-lost-after-preemption"),
                              ("vm-blocked", "wakeup-vector-not-set"),
-                             ("vm-host-affinity", "affinity-clobbers-posted")]:
+                             ("vm-host-affinity", "affinity-clobbers-posted"),
+                             ("vm-avic-blocked", "avic-running-stale")]:
             with self.subTest(name=name):
                 path = ROOT / f"scenarios/x86-pi/{name}.yaml"
                 self.run_ok("run", path, "--mutant", mutant, code=FAILED)
