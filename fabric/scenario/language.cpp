@@ -126,6 +126,7 @@ constexpr Key kMachineKeys[] = {
 };
 
 constexpr Key kHostKeys[] = {
+    later("arch", "other guests than those of `kvm-direct-inject`, whose host posts"),
     optional("cpus", number(1, 255), "as many as `overcommit` says", "CPUs of the host."),
     defaulted("overcommit", number(1, 64), "1", "vCPUs that share a CPU of the host."),
     defaulted("slice", duration(1), "3ms",

@@ -17,7 +17,6 @@ enum class Mutant : std::uint8_t {
   OldIrteLeft,             // a retargeted interrupt gets a new entry and keeps the old one
   IoapicClearRemapped,     // clearing an IOAPIC entry takes its contents for a remapping index
   OldEoiWithRemapping,     // an EOI by way of edge mode, as for IOAPIC 0x11, behind remapping
-  MulticastPosted,         // a message for several CPUs is posted to one descriptor
   AffinityClobbersPosted,  // a change of host affinity overwrites the posted entry of a vCPU
   OnLostAfterPreemption,   // SN is cleared at load without a look at what was posted meanwhile
   WakeupVectorNotSet,      // a vCPU blocks while its descriptor still has the other vector
@@ -29,7 +28,7 @@ struct MutantRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<MutantRow, 12> kMutants = {{
+constexpr std::array<MutantRow, 11> kMutants = {{
     {Mutant::InvalidationWaitEarly, "invalidation-wait-early",
      "The remapping unit completes an invalidation wait while older walks are still under way."},
     {Mutant::RemoteIrrNeverCleared, "remote-irr-never-cleared",
@@ -50,8 +49,6 @@ constexpr std::array<MutantRow, 12> kMutants = {{
     {Mutant::OldEoiWithRemapping, "old-eoi-with-remapping",
      "Behind remapping the driver ends a level interrupt by switching the entry to edge and back, "
      "on an IOAPIC that keeps Remote IRR then."},
-    {Mutant::MulticastPosted, "multicast-posted",
-     "A message for several CPUs is posted into the descriptor of one of them."},
     {Mutant::AffinityClobbersPosted, "affinity-clobbers-posted",
      "A change of the host's affinity overwrites the posted remapping entry of a vCPU."},
     {Mutant::OnLostAfterPreemption, "on-lost-after-preemption",
