@@ -18,7 +18,8 @@
 //
 // Time: a step's prices pass before the CPU's next step. While a task waits its span gets no event;
 // the event that ends the wait (LockAcquired, GracePeriod) is noted when it goes on, and
-// TaskSwitched when a CPU turns to it from another task. Whatever is waited for, the trace shows.
+// TaskSwitched when a CPU turns to it, from another task or, if it slept, from idle. Whatever is
+// waited for, the trace shows.
 //
 // Not modelled: the fairness of CFS and EEVDF (vruntime, weights, deadlines), load balancing of
 // tasks that already wait, NUMA, idle states and frequencies, tickless operation and the cost of

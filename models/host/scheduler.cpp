@@ -126,7 +126,8 @@ TaskId HostMachine::dispatch(HostCpu id, Env& env) {
     ++cpu.dispatches;
     const TaskHandle now = tasks_.handle(task);
     const TaskHandle before = std::exchange(cpu.last, now);
-    const bool switched = !(before == now) && before.slot != kNoTask;
+    const bool other = !(before == now) && before.slot != kNoTask;
+    const bool switched = std::exchange(row.slept, false) || other;
     if (switched) env.note(Event::TaskSwitched, row.task.span, raw(task));
     count_slice(id, env);
     return switched ? kNoTask : task;

@@ -7,7 +7,8 @@ namespace {
 
 auto scheduling_of(const TaskRow& r) {
   return std::tie(r.generation, r.state, r.alive, r.context, r.priority, r.at_end, r.allowed, r.cpu,
-                  r.has_run, r.next, r.previous, r.in_guest, r.must_step, r.resume, r.compute_left);
+                  r.has_run, r.slept, r.next, r.previous, r.in_guest, r.must_step, r.resume,
+                  r.compute_left);
 }
 
 auto waiting_of(const TaskRow& r) {

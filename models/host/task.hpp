@@ -102,6 +102,7 @@ struct TaskRow {
   CpuMask allowed;
   HostCpu cpu{};         // where it runs, waits to run, or ran last
   bool has_run = false;  // anywhere at all
+  bool slept = false;    // since it ran last: its CPU has to turn to it, from idle if from nobody
 
   TaskId next = kNoTask;  // in the queue it stands in
   TaskId previous = kNoTask;

@@ -38,6 +38,7 @@ void HostMachine::unblock(TaskId task, Outcome outcome, Env& env) {
   cancel_timer(row.timer);
   row.task.outcome = outcome == Outcome::Woken && row.late ? Outcome::WokenLate : outcome;
   if (row.pool != kNoPool) worker_woke(row);
+  row.slept = true;
   env.note(Event::TaskWoken, row.task.span, raw(task));
   make_ready(task, env);
 }

@@ -32,6 +32,7 @@ void HostMachine::start_workers(std::uint16_t pool, Env& env) {
   for (WorkId work = next_work(pool); work != kNoWork; work = next_work(pool)) {
     const TaskId worker = tasks_.pop_front(pools_[pool].idle);
     give(worker, work);
+    tasks_[worker].slept = true;
     env.note(Event::TaskWoken, tasks_[worker].task.span, raw(worker));
     make_ready(worker, env);
   }

@@ -51,8 +51,8 @@ TEST_P(VmStory, Holds) {
 INSTANTIATE_TEST_SUITE_P(X86Pi, VmStory,
                          testing::Values("vm-ipi", "vm-ipi-exits", "vm-avic", "vm-avic-blocked",
                                          "vm-inhibit"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& story) {
+                           std::string name = story.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

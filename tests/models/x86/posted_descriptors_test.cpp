@@ -264,15 +264,15 @@ TEST(PostedDescriptors, SoftwareReadsAndWritesTheLineByWords) {
   EXPECT_TRUE(test::held_by(b.bank).empty());
 }
 
-TEST(PostedDescriptors, AccessesThatAreNoWordOfALineChangeNothing) {
+TEST(PostedDescriptors, AccessesThatAreNoWordOrHalfWordOfALineChangeNothing) {
   Bank b;
   b.post(0, 0x00, 1);
   b.env.clear();
-  b.write(kBase, 0, 4);
+  b.write(kBase, 0, 2);
   b.write(kBase + 4, 0, 8);
   b.write(kBase + 128, 0, 8);
   b.write(kBase - 8, 0, 8);
-  EXPECT_EQ(b.read(kBase, 4).status, BusStatus::Error);
+  EXPECT_EQ(b.read(kBase, 2).status, BusStatus::Error);
   EXPECT_EQ(b.read(kBase + 128).status, BusStatus::Error);
   EXPECT_EQ(b.env.count(Event::GuestError), 6u);
   EXPECT_EQ(b.env.count(Event::MemoryWritten), 0u);
