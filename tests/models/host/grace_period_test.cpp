@@ -33,8 +33,8 @@ struct ReaderAndUpdater {
 TEST(GracePeriods, AreOverWhenTheLastReaderLeaves) {
   const ReaderAndUpdater run({}, Speed::Expedited);
   // Nothing of the updater's span while it waits; it is woken, then notes the end of its wait.
-  EXPECT_EQ(run.over(), 10'000 + kWake + kGrace);
-  EXPECT_EQ(run.rig.time_of(Event::HandlerStep, run.updater), 10'000 + kWake + kGrace + kWork);
+  EXPECT_EQ(run.over(), 10'000 + kUp + kGrace);
+  EXPECT_EQ(run.rig.time_of(Event::HandlerStep, run.updater), 10'000 + kUp + kGrace + kWork);
 }
 
 TEST(GracePeriods, WithoutReadersAnExpeditedOneDoesNotSleep) {
@@ -53,7 +53,7 @@ TEST(GracePeriods, ANormalOneTakesItsDelayEvenWithoutReaders) {
   const TaskHandle updater = rig.thread();
   rig.start(updater, {just(Synchronize{domain, Speed::Normal})});
   rig.run();
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 5000 + kWake + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 5000 + kUp + kGrace);
 }
 
 TEST(GracePeriods, AnExpeditedCallerHurriesTheOneUnderWay) {
@@ -78,7 +78,7 @@ TEST(GracePeriods, TheOneAfterAHurriedOneTakesItsWholeDelay) {
   rig.start(first, {just(Synchronize{domain, Speed::Normal})}, 2000);
   rig.run();
   // Neither hurried along by the earlier caller nor ended by the delay that was cut short.
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, first, 1), 7000 + kWake + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, first, 1), 7000 + kUp + kGrace);
 }
 
 TEST(GracePeriods, ADelayThatWasCutShortDoesNotCutTheAttentionShort) {
@@ -89,15 +89,15 @@ TEST(GracePeriods, ADelayThatWasCutShortDoesNotCutTheAttentionShort) {
   rig.start(normal, {just(Synchronize{domain, Speed::Normal})});
   rig.start(rig.thread(), {just(Synchronize{domain, Speed::Expedited})}, 1000);
   rig.run();
-  EXPECT_LT(*rig.time_of(Event::GracePeriod, normal), 6000 + 2 * (kSwitch + kWake + kGrace));
+  EXPECT_LT(*rig.time_of(Event::GracePeriod, normal), 6000 + 2 * (kUp + kGrace));
 }
 
 TEST(GracePeriods, AReaderThatStaysIsNoticedAtTheNextLook) {
   // Looked at from 1000 on: attentively until 3000, then every 4000: 7000, 11000.
   const GracePeriodConfig grace{{}, 0, 2000, 4000};
-  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 2500).over(), 2500 + kWake + kGrace);
-  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 3500).over(), 7000 + kWake + kGrace);
-  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 8000).over(), 11'000 + kWake + kGrace);
+  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 2500).over(), 2500 + kUp + kGrace);
+  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 3500).over(), 7000 + kUp + kGrace);
+  EXPECT_EQ(ReaderAndUpdater(grace, Speed::Expedited, 8000).over(), 11'000 + kUp + kGrace);
 }
 
 TEST(GracePeriods, DoNotWaitForReadersThatEnterLater) {
@@ -109,7 +109,7 @@ TEST(GracePeriods, DoNotWaitForReadersThatEnterLater) {
   rig.start(rig.thread(), {just(ReadLock{domain}), just(Compute{50'000}), just(ReadUnlock{domain})},
             1500);
   rig.run();
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 2000 + kWake + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 2000 + kUp + kGrace);
 }
 
 TEST(GracePeriods, ACallDuringOneWaitsForTheReadersOfTheNext) {
@@ -127,8 +127,8 @@ TEST(GracePeriods, ACallDuringOneWaitsForTheReadersOfTheNext) {
   rig.start(pinned(3), reader(20'000), 2000);  // after the first grace period began
   rig.start(second, {just(Synchronize{domain, Speed::Expedited})}, 3000);
   rig.run();
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, first), 10'000 + kWake + kGrace);
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, second), 22'000 + kWake + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, first), 10'000 + kUp + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, second), 22'000 + kUp + kGrace);
 }
 
 TEST(GracePeriods, DomainsAreIndependent) {
@@ -150,7 +150,7 @@ TEST(GracePeriods, ReaderSectionsNest) {
                            just(ReadUnlock{domain}), kDoWork, just(ReadUnlock{domain}), kDoWork});
   rig.start(updater, {just(Synchronize{domain, Speed::Expedited})}, 500);
   rig.run();
-  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 3 * kWork + kWake + kGrace);
+  EXPECT_EQ(rig.time_of(Event::GracePeriod, updater), 3 * kWork + kUp + kGrace);
 }
 
 // ---- the rules

@@ -59,6 +59,7 @@ constexpr Duration kAcquire = 10;
 constexpr Duration kRelease = 3;
 constexpr Duration kSwitch = 100;
 constexpr Duration kWake = 20;
+constexpr Duration kUp = kWake + kSwitch;  // from asleep to its next step on an idle CPU
 constexpr Duration kGrace = 7;
 constexpr Duration kWork = 1000;  // Event::HandlerStep, for work that a program does
 

@@ -22,7 +22,7 @@ TEST(Waiting, AWaiterGoesOnWhenItIsWoken) {
   rig.start(waker, {kDoWork, just(Wake{queue})});
   rig.run();
   EXPECT_EQ(rig.time_of(Event::TaskWoken, waiter), kWork + kWake);
-  EXPECT_EQ(rig.time_of(Event::HandlerStep, waiter), 2 * kWork + kWake);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, waiter), 2 * kWork + kUp);
   EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Woken});
   EXPECT_EQ(rig.spent[0][Activity::Idle], kWork);
 }
@@ -62,7 +62,7 @@ TEST(Waiting, ATimeoutEndsAWait) {
   rig.start(task, {just(Wait{queue, 700}), outcome_to(outcomes), kDoWork});
   rig.run();
   EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::TimedOut});
-  EXPECT_EQ(rig.time_of(Event::HandlerStep, task), 700 + kWake + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, task), 700 + kUp + kWork);
 }
 
 TEST(Waiting, ATimeoutThatIsOnlyRememberedLetsTheWaitGoOn) {
@@ -76,7 +76,7 @@ TEST(Waiting, ATimeoutThatIsOnlyRememberedLetsTheWaitGoOn) {
     rig.run();
     const Outcome expected = woken > 700 ? Outcome::WokenLate : Outcome::Woken;
     EXPECT_EQ(outcomes, std::vector<Outcome>{expected});
-    EXPECT_EQ(rig.time_of(Event::HandlerStep, task), woken + kWake + kWork);
+    EXPECT_EQ(rig.time_of(Event::HandlerStep, task), woken + kUp + kWork);
   }
 }
 
@@ -103,7 +103,7 @@ TEST(Waiting, TheTimeoutOfAnEarlierWaitDoesNotEndALaterOne) {
   rig.at(500, [&](HostKernel& kernel, Env&) { kernel.wake(queue, WakeCount::One); });
   rig.run();
   EXPECT_EQ(outcomes, (std::vector<Outcome>{Outcome::Woken, Outcome::TimedOut}));
-  EXPECT_EQ(rig.env.now(), 500 + kWake + 5000 + kWake);
+  EXPECT_EQ(rig.env.now(), 500 + kUp + 5000 + kUp);
 }
 
 TEST(Waiting, ASleepEndsByItselfOrByAWakeUp) {
@@ -176,7 +176,7 @@ TEST(Waiting, AReaderSleepsUntilItsEventfdIsSignalled) {
   rig.run();
   EXPECT_EQ(value, 5u);
   EXPECT_EQ(rig.machine.eventfds().count(eventfd), 0u);
-  EXPECT_EQ(rig.time_of(Event::HandlerStep, reader), 500 + kWake + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, reader), 500 + kUp + kWork);
 }
 
 TEST(Waiting, OfTwoReadersOnlyOneGetsWhatThereIs) {

@@ -60,7 +60,7 @@ TEST(Workqueues, ABoundItemRunsOnTheCpuThatQueuedIt) {
   rig.queue_at(0, work, 7, HostCpu{1});
   rig.run();
   EXPECT_EQ(rig.spent[0][Activity::Task], 0u);
-  EXPECT_EQ(rig.spent[1][Activity::Task], kWork + kWake);
+  EXPECT_EQ(rig.spent[1][Activity::Task], kWork + kUp);
 }
 
 TEST(Workqueues, ItemsOfOneWorkerRunInOrderWithoutASwitchBetween) {
@@ -70,10 +70,20 @@ TEST(Workqueues, ItemsOfOneWorkerRunInOrderWithoutASwitchBetween) {
   rig.queue_at(0, first, 1);
   rig.queue_at(1, second, 2);
   rig.run();
-  EXPECT_EQ(rig.done(1), std::vector<Time>{kWake + kWork});
-  EXPECT_EQ(rig.done(2), std::vector<Time>{kWake + 2 * kWork});
-  EXPECT_EQ(rig.count(Event::TaskSwitched), 0u);
+  EXPECT_EQ(rig.done(1), std::vector<Time>{kUp + kWork});
+  EXPECT_EQ(rig.done(2), std::vector<Time>{kUp + 2 * kWork});
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 1u);
   EXPECT_EQ(rig.count(Event::TaskWoken), 1u);
+}
+
+TEST(Workqueues, AKworkerThatHadNothingToDoIsSwitchedToAgainFromIdle) {
+  WorkRig rig(1, Binding::PerCpu, 1);
+  const WorkId work = rig.work({kDoWork});
+  rig.queue_at(0, work, 1);
+  rig.queue_at(10'000, work, 2);
+  rig.run();
+  EXPECT_EQ(rig.count(Event::TaskSwitched), 2u);
+  EXPECT_EQ(rig.done(2), std::vector<Time>{10'000 + kUp + kWork});
 }
 
 TEST(Workqueues, AnItemQueuedTwiceBeforeItStartsRunsOnce) {
@@ -94,8 +104,8 @@ TEST(Workqueues, AnItemQueuedWhileItRunsRunsAgainAfterwards) {
   rig.queue_at(0, work, 1);
   rig.queue_at(500, work, 2);
   rig.run();
-  EXPECT_EQ(rig.done(1).back(), kWake + 2 * kWork);
-  EXPECT_EQ(rig.done(2).back(), kWake + 4 * kWork);  // never two at once
+  EXPECT_EQ(rig.done(1).back(), kUp + 2 * kWork);
+  EXPECT_EQ(rig.done(2).back(), kUp + 4 * kWork);  // never two at once
 }
 
 TEST(Workqueues, UnboundWorkersRunAtOnceUpToTheirNumber) {
@@ -103,7 +113,7 @@ TEST(Workqueues, UnboundWorkersRunAtOnceUpToTheirNumber) {
   const WorkId works[] = {rig.work({kDoWork}), rig.work({kDoWork}), rig.work({kDoWork})};
   for (std::size_t i = 0; i < 3; ++i) rig.queue_at(0, works[i], i + 1);
   rig.run();
-  EXPECT_LT(rig.done(2)[0], kWake + 2 * kWork);
+  EXPECT_LT(rig.done(2)[0], kUp + 2 * kWork);
   EXPECT_GT(rig.done(3)[0], 2 * kWork);
 }
 
@@ -125,16 +135,16 @@ TEST(Workqueues, ABoundItemWaitsWhileAnotherIsAwakeThoughThereAreWorkers) {
   rig.queue_at(1, rig.work({kDoWork}), 2);
   rig.run();
   EXPECT_EQ(rig.count(Event::TaskWoken), 1u);
-  EXPECT_EQ(rig.done(2).back(), kWake + 2 * kWork);
+  EXPECT_EQ(rig.done(2).back(), kUp + 2 * kWork);
 }
 
 TEST(Workqueues, AnItemThatWaitsForItsOwnEndHoldsUpNoOther) {
   WorkRig rig(2, Binding::Unbound, 2);
   const WorkId again = rig.work({kDoWork, kDoWork, kDoWork});
   rig.queue_at(0, again, 1);
-  rig.queue_at(100, again, 2);
-  rig.queue_at(200, rig.work({kDoWork}), 3);
-  rig.queue_at(300, rig.work({kDoWork}), 4);
+  rig.queue_at(200, again, 2);
+  rig.queue_at(300, rig.work({kDoWork}), 3);
+  rig.queue_at(400, rig.work({kDoWork}), 4);
   rig.run();
   EXPECT_LT(rig.done(3).back(), rig.done(1).back());
   EXPECT_LT(rig.done(4).back(), rig.done(2).front());
@@ -164,9 +174,9 @@ TEST(Workqueues, FlushWaitsForWhatWasQueuedByThen) {
   rig.start(task, {just(Flush{work}), kDoWork}, 100);
   rig.queue_at(500, work, 2);  // while it runs: not waited for
   rig.run();
-  const Time first = kWake + kWork;
+  const Time first = kUp + kWork;
   EXPECT_EQ(rig.time_of(Event::TaskWoken, task), first + kWake);
-  EXPECT_EQ(rig.time_of(Event::HandlerStep, task), first + kWake + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, task), first + kUp + kWork);
   EXPECT_EQ(rig.done(2).size(), 1u);
 }
 
