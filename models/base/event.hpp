@@ -117,6 +117,20 @@ enum class Event : std::uint16_t {
   VcpuBlocked,
   VcpuWoken,
   RoutesUpdated,
+  RoutesCopied,
+  IrqfdAssigned,
+  IrqfdDeassigned,
+  ResampleSignalled,
+  ExitHandled,
+  UserExited,
+  // VMM
+  MsiNotified,
+  DeviceModelled,
+  RouteSought,
+  RouteMade,
+  RoutesFlushed,
+  VcpuSignalled,
+  InterruptInjected,
   // The run itself
   RunEnded,
   TimeStoodStill,
@@ -164,6 +178,8 @@ constexpr bool is_instant(Event event) {
     case Event::PirTaken:
     case Event::VcpuPreempted:
     case Event::VcpuBlocked:
+    case Event::RouteMade:
+    case Event::RoutesFlushed:
     case Event::MsixPended:
     case Event::MsiPended:
     case Event::Moderated:

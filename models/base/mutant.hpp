@@ -10,17 +10,33 @@
 namespace irqfab {
 
 enum class Mutant : std::uint8_t {
-  InvalidationWaitEarly,   // the wait completes without draining older walks
-  RemoteIrrNeverCleared,   // an EOI does not reach the redirection entry
-  TmrClearedByEoi,         // TMR is cleared at the EOI instead of written at acceptance
-  IecFilledEarly,          // a miss fills the interrupt entry cache before its data exists
-  OldIrteLeft,             // a retargeted interrupt gets a new entry and keeps the old one
-  IoapicClearRemapped,     // clearing an IOAPIC entry takes its contents for a remapping index
-  OldEoiWithRemapping,     // an EOI by way of edge mode, as for IOAPIC 0x11, behind remapping
-  AffinityClobbersPosted,  // a change of host affinity overwrites the posted entry of a vCPU
-  OnLostAfterPreemption,   // SN is cleared at load without a look at what was posted meanwhile
-  WakeupVectorNotSet,      // a vCPU blocks while its descriptor still has the other vector
-  AvicRunningStale,        // a vCPU that blocks leaves its table entry saying that it runs
+  InvalidationWaitEarly,    // the wait completes without draining older walks
+  RemoteIrrNeverCleared,    // an EOI does not reach the redirection entry
+  TmrClearedByEoi,          // TMR is cleared at the EOI instead of written at acceptance
+  IecFilledEarly,           // a miss fills the interrupt entry cache before its data exists
+  OldIrteLeft,              // a retargeted interrupt gets a new entry and keeps the old one
+  IoapicClearRemapped,      // clearing an IOAPIC entry takes its contents for a remapping index
+  OldEoiWithRemapping,      // an EOI by way of edge mode, as for IOAPIC 0x11, behind remapping
+  AffinityClobbersPosted,   // a change of host affinity overwrites the posted entry of a vCPU
+  OnLostAfterPreemption,    // SN is cleared at load without a look at what was posted meanwhile
+  WakeupVectorNotSet,       // a vCPU blocks while its descriptor still has the other vector
+  AvicRunningStale,         // a vCPU that blocks leaves its table entry saying that it runs
+  RoutesLimitedByGsi,       // the VMM counts GSIs, and no entries of the routing table
+  GsiLimitOffByOne,         // the VMM takes the number of GSIs for one of them
+  FlushWhileNamed,          // a flush gives away GSIs that irqfds name
+  HashBeforeCommit,         // a route can be found before the kernel has it
+  FlushWithoutCommit,       // a flush does not tell the kernel
+  IrqfdNotCleared,          // an irqfd that is taken away keeps its entry
+  SequenceNotChecked,       // an irqfd's entry is read while it is being written
+  RoutesFreedEarly,         // the old table goes before its readers have left
+  GraceUnderResamplerLock,  // a grace period is waited for under the resamplers' lock
+  IrqfdReleasedTwice,       // close and deassign both queue the shutdown of an irqfd
+  EventfdInTwoVms,          // an eventfd may be bound in two VMs
+  LineWithoutOr,            // the level of a line is computed outside the chip's lock
+  WorkCancelledUnderLock,   // work is waited for under a lock that it takes
+  LazyEoiResamples,         // an assertion ends the interrupt before, which resamples
+  SplitNeverResamples,      // a resampling irqfd of a split irqchip never learns of the EOI
+  RouteIndexUnchecked,      // an irqfd's GSI is looked up beyond the end of the table
 };
 
 struct MutantRow {
@@ -28,7 +44,7 @@ struct MutantRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<MutantRow, 11> kMutants = {{
+constexpr std::array<MutantRow, 27> kMutants = {{
     {Mutant::InvalidationWaitEarly, "invalidation-wait-early",
      "The remapping unit completes an invalidation wait while older walks are still under way."},
     {Mutant::RemoteIrrNeverCleared, "remote-irr-never-cleared",
@@ -57,6 +73,44 @@ constexpr std::array<MutantRow, 11> kMutants = {{
      "A vCPU blocks while its descriptor still has the notification vector of a running one."},
     {Mutant::AvicRunningStale, "avic-running-stale",
      "A vCPU that blocks leaves IsRunning set in the physical APIC ID table."},
+    {Mutant::RoutesLimitedByGsi, "routes-limited-by-gsi",
+     "The VMM counts the GSIs that are left, not the entries of the routing table (QEMU "
+     "bdf026317daa)."},
+    {Mutant::GsiLimitOffByOne, "gsi-limit-off-by-one",
+     "The VMM gives out a GSI that the kernel refuses (QEMU 00008418aa22)."},
+    {Mutant::FlushWhileNamed, "flush-while-named",
+     "A flush of the routes made on demand gives away GSIs that irqfds still name."},
+    {Mutant::HashBeforeCommit, "hash-before-commit",
+     "A route is entered in the hash before the kernel has it, so a call that fails leaves a hit "
+     "that delivers nothing."},
+    {Mutant::FlushWithoutCommit, "flush-without-commit",
+     "A flush of the routes made on demand leaves the kernel's table as it was."},
+    {Mutant::IrqfdNotCleared, "irqfd-not-cleared",
+     "Taking an irqfd away leaves its entry in place for whoever has found the irqfd already."},
+    {Mutant::SequenceNotChecked, "sequence-not-checked",
+     "An irqfd's entry is used without a look at its sequence count, half of it old and half new."},
+    {Mutant::RoutesFreedEarly, "routes-freed-early",
+     "The old routing table is freed before the readers that are inside have left."},
+    {Mutant::GraceUnderResamplerLock, "grace-under-resampler-lock",
+     "An irqfd's shutdown waits for a grace period under the resamplers' lock."},
+    {Mutant::IrqfdReleasedTwice, "irqfd-released-twice",
+     "Close of the eventfd and deassign both queue the irqfd's release (Linux b68e7fa879cd)."},
+    {Mutant::EventfdInTwoVms, "eventfd-in-two-vms",
+     "An eventfd that a VM has bound may be bound in another, which then never hears of it (Linux "
+     "2cdd64cbf990)."},
+    {Mutant::LineWithoutOr, "line-without-or",
+     "The level of a line is taken before the chip's lock and set under it (Linux 1a577b72475d)."},
+    {Mutant::WorkCancelledUnderLock, "work-cancelled-under-lock",
+     "Deassign waits for an injection under the lock that the injection takes (Linux "
+     "fa40a8214bb9)."},
+    {Mutant::LazyEoiResamples, "lazy-eoi-resamples",
+     "An assertion of an edge pin ends the interrupt before it, which resamples, which asserts "
+     "(CVE-2020-27152)."},
+    {Mutant::SplitNeverResamples, "split-never-resamples",
+     "With the IOAPIC in user space nobody signals the resampling eventfd at the EOI (QEMU "
+     "c82d9d43ed5d)."},
+    {Mutant::RouteIndexUnchecked, "route-index-unchecked",
+     "An update looks an irqfd's GSI up in a table that ends before it (CVE-2017-1000252)."},
 }};
 
 /// The mutants that are switched on. Empty in normal use: one bit test on the path.

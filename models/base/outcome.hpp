@@ -35,22 +35,24 @@ enum class DropReason : std::uint8_t {
   PresentedAlready,      // NMI, INIT and SMI latches hold one each
   NotWaiting,            // a SIPI for a CPU that does not wait for one (SDM vol. 3, 11.4.7.4)
   WrongPolarity,         // the entry takes this level for inactive (82093AA 3.2.4, INTPOL)
+  NoGsi,                 // no GSI is left for its route (ENOSPC)
 };
-constexpr std::array<std::string_view, 13> kDropReasonNames = {
+constexpr std::array<std::string_view, 14> kDropReasonNames = {
     "masked-not-latched", "target-disabled", "no-such-target",    "no-route",
     "illegal-vector",     "remap-fault",     "bus-master-off",    "messages-off",
     "reserved-delivery",  "no-decode",       "presented-already", "not-waiting",
-    "wrong-polarity"};
+    "wrong-polarity",     "no-gsi"};
 
 enum class CancelOp : std::uint8_t {
-  LineLow,     // a level line fell before it was taken
-  Reset,       // a reset cleared it
-  PbaCleared,  // the function's messages were disabled with it pending
-  RteRewrite,  // the redirection entry or an input's trigger mode was rewritten
-  PirCleared,  // software cleared the vector's bit in a posted-interrupt descriptor
+  LineLow,        // a level line fell before it was taken
+  Reset,          // a reset cleared it
+  PbaCleared,     // the function's messages were disabled with it pending
+  RteRewrite,     // the redirection entry or an input's trigger mode was rewritten
+  PirCleared,     // software cleared the vector's bit in a posted-interrupt descriptor
+  EventfdClosed,  // it rested in the counter of an eventfd that was closed
 };
-constexpr std::array<std::string_view, 5> kCancelOpNames = {"line-low", "reset", "pba-cleared",
-                                                            "rte-rewrite", "pir-cleared"};
+constexpr std::array<std::string_view, 6> kCancelOpNames = {
+    "line-low", "reset", "pba-cleared", "rte-rewrite", "pir-cleared", "eventfd-closed"};
 
 /// A rule that a guest or a device broke; counted and traced, and answered as specified.
 enum class GuestFault : std::uint8_t {
@@ -80,8 +82,9 @@ enum class ExitReason : std::uint8_t {
   ApicWrite,            // VMX 56
   IncompleteIpi,        // SVM 401h
   UnacceleratedAccess,  // SVM 402h
+  Mmio,                 // VMX 48 and 49, SVM 400h: an access to no memory
 };
-constexpr std::array<std::string_view, 11> kExitReasonNames = {"external-interrupt",
+constexpr std::array<std::string_view, 12> kExitReasonNames = {"external-interrupt",
                                                                "interrupt-window",
                                                                "hlt",
                                                                "io",
@@ -91,7 +94,8 @@ constexpr std::array<std::string_view, 11> kExitReasonNames = {"external-interru
                                                                "virtualized-eoi",
                                                                "apic-write",
                                                                "incomplete-ipi",
-                                                               "unaccelerated-access"};
+                                                               "unaccelerated-access",
+                                                               "mmio"};
 
 template <class E, std::size_t N>
 constexpr std::string_view name_in(const std::array<std::string_view, N>& names, E value) {

@@ -11,10 +11,11 @@
 
 namespace irqfab::host {
 
-/// Notes `event` for the task's span; its price is the time the step takes.
+/// Notes `event` for the task's span; its price, so many times over, is the time the step takes.
 struct Charge {
   Event event;
   std::uint64_t detail = 0;
+  std::uint32_t times = 1;
 };
 /// The task computes for `length`, a length that the scenario gives. It can be interrupted and
 /// preempted at multiples of Config::quantum.

@@ -217,7 +217,7 @@ struct HostMachine::Applier {
   Software& software;
   Env& env;
 
-  void operator()(const Charge& a) { env.note(a.event, row.task.span, a.detail); }
+  void operator()(const Charge& a) { env.note_many(a.event, row.task.span, a.detail, a.times); }
   void operator()(const Compute& a) { row.compute_left = a.length; }
   void operator()(const Acquire& a) { machine.acquire(id, a.lock, env); }
   void operator()(const Release& a) { machine.release(id, a.lock, env); }

@@ -174,14 +174,14 @@ void StationBase::give_turn() {
 
 // ---- what a core asks for ---------------------------------------------------------------------
 
-void StationBase::note(Event event, SpanId span, std::uint64_t detail) {
+void StationBase::note_many(Event event, SpanId span, std::uint64_t detail, std::uint32_t times) {
   const Time before = cursor_;
   const Time last = engine_.ledger().last_of(span);
   if (!is_instant(event)) {
     // Servers are pipelined: the price of what happened to the span before may still be passing.
     const Price& price = price_of(event);
-    cursor_ = price.after(std::max(cursor_, last));
-    busy_ += price.interval;
+    cursor_ = price.after(std::max(cursor_, last), times);
+    busy_ += price.interval * times;
   }
   record(std::min(begin_, before), event, span, detail, cursor_, last);
   begin_ = cursor_;

@@ -148,7 +148,10 @@ class StationBase : protected Env {
 
  private:
   // Env, for the call under way
-  void note(Event event, SpanId span, std::uint64_t detail) override;
+  void note(Event event, SpanId span, std::uint64_t detail) override {
+    note_many(event, span, detail, 1);
+  }
+  void note_many(Event event, SpanId span, std::uint64_t detail, std::uint32_t times) override;
   void send(PortId port, const Message& message) override;
   void after(Duration delay, Tag tag) override { after(delay, tag, lane_); }
   void after(Duration delay, Tag tag, LaneId lane) override;

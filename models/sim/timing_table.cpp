@@ -37,8 +37,8 @@ std::uint64_t edge_at_or_after(Time time, std::uint64_t hertz) {
   return k;
 }
 
-Time Price::after_edges(Time time) const {
-  return edge_time(edge_at_or_after(time, hertz) + cycles, hertz);
+Time Price::after_edges(Time time, std::uint32_t times) const {
+  return edge_time(edge_at_or_after(time, hertz) + cycles * times, hertz);
 }
 
 Price resolve(const Profile& profile, const PriceRow& row) {

@@ -79,13 +79,13 @@ struct Price {
   Align align = Align::None;
   unsigned queue_depth = 0;
 
-  /// When an event that begins at `time` has been paid for.
-  Time after(Time time) const {
-    return align == Align::None ? time + latency : after_edges(time);
+  /// When an event that begins at `time` has been paid for, so many times over.
+  Time after(Time time, std::uint32_t times = 1) const {
+    return align == Align::None ? time + latency * times : after_edges(time, times);
   }
 
  private:
-  Time after_edges(Time time) const;
+  Time after_edges(Time time, std::uint32_t times) const;
 };
 
 /// Prices by event, for one component.

@@ -44,7 +44,7 @@ LAYERS = (
     Layer("host", "models/host/*", "base"),
     Layer("mem", "models/mem/*", "base"),
     Layer("kvm", "models/kvm/*", "base " + FAMILIES),
-    Layer("vmm", "models/vmm/*", "base " + FAMILIES),
+    Layer("vmm", "models/vmm/*", "base kvm " + FAMILIES),
     Layer("catalog", "models/catalog.*", "base sim " + CORES),
     Layer("tlm", "models/tlm/*", MODELS),
     # The machine around it.

@@ -1,0 +1,67 @@
+// A virtual machine on a modelled host: the host's CPUs and kernel, KVM with its routing layer, the
+// threads of the vCPUs, and the VMM with its threads, locks and models of devices.
+//
+// Software on one HostMachine, in four parts, each with a range of programs of its own: vCPU
+// threads (models/kvm/vcpu_threads.hpp), the routing layer (models/kvm/irq_layer.hpp), and the VMM
+// (vmm.hpp). What a device has to say arrives as it leaves the device: the message of an emulated
+// function or of one that vhost serves at kDevices, that of an assigned one as an interrupt of the
+// host at kMessages.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "models/base/port.hpp"
+#include "models/host/host_machine.hpp"
+#include "models/kvm/irq_layer.hpp"
+#include "models/kvm/vcpu_threads.hpp"
+#include "models/vmm/vm_plan.hpp"
+
+namespace irqfab::vmm {
+
+class VmHost final {
+ public:
+  struct Config {
+    kvm::VcpuThreads::Config vcpus;
+    kvm::IrqLayer::Config layer;  // its chip's local APICs are the vCPUs'
+    VmPlan plan;
+    unsigned host_cpus = 1;  // 1 to 255: messages have 8 bits for a destination
+    Duration slice = 3 * kPsPerMs;
+  };
+
+  // What the guest's registers say to their CPUs, they say at the port that they have by
+  // themselves.
+  static constexpr PortId kMessages = x86::LapicBank::kMessages;
+  static constexpr PortId kVcpus = x86::LapicBank::kCpu;
+  static constexpr PortId kDescriptors = port_of(2);
+  static constexpr PortId kDevices = port_of(3);
+  static constexpr PortId kIntx = port_of(4);
+  static constexpr PortId kMmio = port_of(5);
+  static constexpr PortId kRegisters = port_of(6);
+  static constexpr PortId kCalls = port_of(7);  // called by the machine, no edge
+  static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
+  static constexpr unsigned kMostEdges = 1u << kEdgeBits;
+  static constexpr std::array<PortSpec, 7> kPorts = {{
+      {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
+      {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
+      {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
+      {"devices", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
+      {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, kMostEdges},
+      {"mmio", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},  // 0: vCPUs, 1: the driver
+      {"registers", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
+  }};
+
+  explicit VmHost(const Config& config);
+
+  /// Lanes: host CPUs, the outside, then vCPUs.
+  static unsigned lanes(const Config& config) {
+    return config.host_cpus + 1 + static_cast<unsigned>(config.layer.irqchip.ids.size());
+  }
+  LaneId lane_of(PortId port, const Message& message) const;
+  void receive(PortId port, const Message& message, Env& env);
+
+  void held_spans(std::vector<SpanId>& out) const;
+};
+
+}  // namespace irqfab::vmm

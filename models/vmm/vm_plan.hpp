@@ -1,0 +1,71 @@
+// What a VMM is told of its machine before it starts: who raises the interrupts of each function,
+// and how they are to reach the vCPUs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/base/ids.hpp"
+#include "models/host/host_ids.hpp"
+#include "models/x86/msi_format.hpp"
+
+namespace irqfab::vmm {
+
+/// Who raises the interrupts of a function?
+enum class Attach : std::uint8_t {
+  Emulated,  // a thread of the VMM
+  Vhost,     // a worker of the host's kernel, by an eventfd a vector
+  Assigned,  // a physical function: it interrupts the host, whose handler signals the eventfd
+};
+
+/// How do messages get to the vCPUs?
+enum class Delivery : std::uint8_t {
+  Irqfd,         // an eventfd a vector, bound to a GSI with a route
+  SignalMsi,     // KVM_SIGNAL_MSI, by a thread of the VMM
+  DynamicRoute,  // KVM_IRQ_LINE, by a thread of the VMM, on a route made for the message
+  Userspace,     // the VMM's own local APICs
+};
+
+/// When does a vector get the GSI and the route that its irqfd needs? Of Delivery::Irqfd.
+enum class RoutePolicy : std::uint8_t {
+  Eager,     // all vectors of a function when its messages are enabled
+  OnUnmask,  // a vector when it is unmasked first
+  OnDemand,  // none: as Delivery::DynamicRoute
+};
+
+/// An interrupt of the host: which CPU, and which vector there.
+struct HostInterrupt {
+  host::HostCpu cpu{};
+  Vector vector{};
+};
+
+struct VectorPlan {
+  x86::MsiMessage message;  // as the guest wrote it
+  Mask mask = Mask::Off;
+  HostInterrupt host;  // of an assigned function
+};
+
+/// One function.
+struct FunctionPlan {
+  Attach attach = Attach::Emulated;
+  std::uint32_t device = 0;          // functions of one device share a thread
+  std::uint32_t first_source = 0;    // of the span of vector 0; INTx is behind the last vector
+  std::uint64_t window = 0;          // its registers; the MSI-X table begins there
+  std::uint32_t registers_edge = 0;  // of VmHost::kRegisters, behind which it is
+  std::uint32_t intx_edge = 0;       // of VmHost::kIntx, and its driver number there
+  std::uint32_t intx_driver = 0;
+  std::optional<Gsi> intx;  // the pin that its INTx is wired to
+  bool enabled = true;      // MSI-X or MSI
+  std::vector<VectorPlan> vectors;
+};
+
+struct VmPlan {
+  Delivery delivery = Delivery::Irqfd;
+  RoutePolicy policy = RoutePolicy::Eager;
+  std::uint32_t gsis = 4096;            // 1024 in old kernels; the lowest 24 are the IOAPIC's pins
+  std::vector<FunctionPlan> functions;  // ascending by first_source
+  std::uint32_t devices = 0;            // threads that raise interrupts
+};
+
+}  // namespace irqfab::vmm
