@@ -1,20 +1,11 @@
 #include "models/vmm/dynamic_routes.hpp"
 
+#include <algorithm>
+
 namespace irqfab::vmm {
-namespace {
-
-constexpr std::uint32_t kNone = ~0u;
-
-}  // namespace
-
-DynamicRoutes::DynamicRoutes(std::uint32_t gsis, Mutants mutants)
-    : mutants_(mutants), rows_(gsis + (mutants.has(Mutant::GsiLimitOffByOne) ? 1 : 0)) {
-  first_.fill(kNone);
-}
-
 std::optional<Gsi> DynamicRoutes::find(const x86::MsiMessage& message) const {
-  for (std::uint32_t at = first_[bucket(message)]; at != kNone; at = rows_[Gsi{at}].next) {
-    if (rows_[Gsi{at}].message == message) return Gsi{at};
+  for (const Row& row : buckets_[bucket(message)]) {
+    if (row.message == message) return row.gsi;
   }
   return std::nullopt;
 }
@@ -63,24 +54,16 @@ DynamicRoutes::Answer DynamicRoutes::committed(kvm::Answer answer, RouteTable& t
 }
 
 void DynamicRoutes::enter(Gsi gsi) {
-  std::uint32_t& first = first_[bucket(wanted_)];
-  rows_[gsi] = {wanted_, first};
-  first = raw(gsi);
+  buckets_[bucket(wanted_)].push_back({wanted_, gsi});
   ++size_;
 }
 
 void DynamicRoutes::forget_flushed(const RouteTable& table) {
-  for (std::uint32_t& first : first_) {
-    std::uint32_t* link = &first;
-    while (*link != kNone) {
-      Row& row = rows_[Gsi{*link}];
-      if (table.message(Gsi{*link}) != nullptr) {
-        link = &row.next;
-      } else {
-        *link = row.next;
-        --size_;
-      }
-    }
+  const auto gone = [&table](const Row& row) { return table.message(row.gsi) == nullptr; };
+  size_ = 0;
+  for (std::vector<Row>& rows : buckets_) {
+    rows.erase(std::remove_if(rows.begin(), rows.end(), gone), rows.end());
+    size_ += static_cast<std::uint32_t>(rows.size());
   }
 }
 

@@ -46,8 +46,7 @@ class DynamicRoutes {
     std::uint32_t flushed = 0;  // routes that were given up just now
   };
 
-  /// `gsis` as in the table's configuration.
-  DynamicRoutes(std::uint32_t gsis, Mutants mutants);
+  explicit DynamicRoutes(Mutants mutants) : mutants_(mutants) {}
 
   /// Where a message is looked for.
   static std::uint8_t bucket(const x86::MsiMessage& message) {
@@ -68,7 +67,7 @@ class DynamicRoutes {
   enum class Stage : std::uint8_t { Idle, Flush, Route };
   struct Row {
     x86::MsiMessage message;
-    std::uint32_t next = 0;  // of its bucket
+    Gsi gsi{};
   };
 
   Answer allocate(RouteTable& table);
@@ -76,8 +75,7 @@ class DynamicRoutes {
   void forget_flushed(const RouteTable& table);
 
   Mutants mutants_;
-  std::array<std::uint32_t, 256> first_;  // of each bucket: a GSI, or kNone
-  Indexed<Gsi, Row> rows_;
+  std::array<std::vector<Row>, 256> buckets_;
   std::uint32_t size_ = 0;
   Stage stage_ = Stage::Idle;
   x86::MsiMessage wanted_;
