@@ -61,6 +61,7 @@ std::optional<Gsi> RouteTable::add(const x86::MsiMessage& message) {
   if (!gsi) return std::nullopt;
   routes_[*gsi] = message;
   names_[*gsi] = 1;
+  added_.push_back(*gsi);
   changed_ = true;
   counters_.peak = std::max(counters_.peak, gsis_.entries());
   return gsi;
@@ -112,18 +113,14 @@ std::vector<kvm::Route> RouteTable::commit() {
 void RouteTable::answered(kvm::Answer answer) {
   if (answer == 0) {
     kernels_ = routes_;
-    changed_ = false;
-    return;
-  }
-  ++counters_.refused;
-  for (std::uint32_t n = 0; n < gsis_.gsis(); ++n) {
-    const Gsi gsi{n};
-    if (kernels_[gsi] && routes_[gsi]) {
-      routes_[gsi] = kernels_[gsi];
-    } else if (routes_[gsi]) {
-      remove(gsi);
+  } else {
+    ++counters_.refused;
+    for (const Gsi gsi : added_) remove(gsi);
+    for (std::uint32_t n = 0; n < gsis_.gsis(); ++n) {
+      if (routes_[Gsi{n}]) routes_[Gsi{n}] = kernels_[Gsi{n}];
     }
   }
+  added_.clear();
   changed_ = !(routes_ == kernels_);
 }
 
