@@ -61,7 +61,6 @@ std::optional<Gsi> RouteTable::add(const x86::MsiMessage& message) {
   if (!gsi) return std::nullopt;
   routes_[*gsi] = message;
   names_[*gsi] = 1;
-  added_.push_back(*gsi);
   changed_ = true;
   counters_.peak = std::max(counters_.peak, gsis_.entries());
   return gsi;
@@ -75,9 +74,11 @@ void RouteTable::set(Gsi gsi, const x86::MsiMessage& message) {
 
 void RouteTable::remove(Gsi gsi) {
   if (!gsis_.release(gsi)) return;
-  routes_[gsi].reset();
-  names_[gsi] = 0;
   changed_ = true;
+  stale_ = stale_ || kernels_[gsi].has_value();
+  routes_[gsi].reset();
+  kernels_[gsi].reset();
+  names_[gsi] = 0;
 }
 
 std::uint32_t RouteTable::flush() {
@@ -113,15 +114,18 @@ std::vector<kvm::Route> RouteTable::commit() {
 void RouteTable::answered(kvm::Answer answer) {
   if (answer == 0) {
     kernels_ = routes_;
-  } else {
-    ++counters_.refused;
-    for (const Gsi gsi : added_) remove(gsi);
-    for (std::uint32_t n = 0; n < gsis_.gsis(); ++n) {
-      if (routes_[Gsi{n}]) routes_[Gsi{n}] = kernels_[Gsi{n}];
+    changed_ = stale_ = false;
+    return;
+  }
+  ++counters_.refused;
+  for (std::uint32_t n = 0; n < gsis_.gsis(); ++n) {
+    if (!kernels_[Gsi{n}]) {
+      remove(Gsi{n});
+    } else {
+      routes_[Gsi{n}] = kernels_[Gsi{n}];
     }
   }
-  added_.clear();
-  changed_ = !(routes_ == kernels_);
+  changed_ = stale_;
 }
 
 }  // namespace irqfab::vmm

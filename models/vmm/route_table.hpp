@@ -84,9 +84,9 @@ class RouteTable {
   GsiAllocator gsis_;
   std::vector<kvm::Route> pins_;
   Messages routes_;
-  Messages kernels_;
+  Messages kernels_;    // what it was told of the routes that are still here
+  bool stale_ = false;  // and of others
   Indexed<Gsi, std::uint32_t> names_;
-  std::vector<Gsi> added_;  // since the kernel answered last; some may be gone again
   bool changed_ = false;
   Counters counters_;
 };

@@ -244,6 +244,19 @@ TEST(RouteTable, ARefusedCallEndsTheNewLifeOfAGsiAndBringsTheOldOneNotBack) {
   EXPECT_TRUE(table.changed());
 }
 
+TEST(RouteTable, ANewLifeOfAGsiIsCommittedEvenIfTheKernelStillHasTheSameRoute) {
+  RouteTable table = pc();
+  kvm::GsiRouting kernel;
+  table.add(kA);
+  commit(table, kernel);
+  table.remove(Gsi{24});
+  ASSERT_EQ(table.add(kA), Gsi{24});
+  EXPECT_FALSE(table.in_kernel(Gsi{24}));
+  ASSERT_EQ(commit(table, kernel), 0);
+  EXPECT_TRUE(table.in_kernel(Gsi{24}));
+  EXPECT_FALSE(table.changed());
+}
+
 TEST(RouteTable, ACallThatWasRefusedOnceIsForgottenByTheNext) {
   RouteTable table = pc();
   kvm::GsiRouting kernel;
