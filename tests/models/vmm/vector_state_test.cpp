@@ -398,6 +398,17 @@ TEST(FunctionVectors, AVectorWithoutAGsiTriesAgainWhenItIsUnmasked) {
   EXPECT_EQ(rig.settle(), "commit, assign 1@24, irqfd 1");
 }
 
+TEST(FunctionVectors, AVectorWithoutAGsiTriesAgainWhenMessagesAreEnabledAgain) {
+  Rig rig = running(Attach::Vhost, RoutePolicy::Eager, kOneGsi);
+  ASSERT_EQ(rig.vectors.gsi(v(1)), std::nullopt);
+  rig.vectors.release(v(0));
+  EXPECT_EQ(rig.settle(), "deassign 0@24");
+  rig.vectors.disable();
+  EXPECT_EQ(rig.settle(), "");
+  rig.vectors.enable();
+  EXPECT_EQ(rig.settle(), "handler 1, commit, assign 1@24, irqfd 1");
+}
+
 TEST(FunctionVectors, ARouteThatTheKernelRefusesLeavesTheVectorWithTheHandler) {
   Rig rig = running(Attach::Assigned, RoutePolicy::OnUnmask);
   rig.refuses_routes = true;
@@ -465,6 +476,25 @@ TEST(FunctionVectors, WhatIsPendingWhenMessagesAreDisabledIsCancelled) {
   rig.vectors.disable();
   EXPECT_EQ(rig.settle(), "cancel 0, deassign 0@24, deassign 1@25, deassign 2@26");
   EXPECT_EQ(rig.taken, std::vector<SpanId>{SpanId{7}});
+}
+
+// A flush that goes beyond what was made on demand.
+TEST(FunctionVectors, MutantFlushWhileNamedLetsAnIrqfdDeliverAnothersMessage) {
+  for (const bool mutant : {false, true}) {
+    Mutants mutants;
+    if (mutant) mutants.add(Mutant::FlushWhileNamed);
+    Rig rig({Attach::Vhost, RoutePolicy::Eager, 1});
+    rig.table = RouteTable({kOneGsi, pc_routes(), mutants});
+    rig.vectors.set_message(v(0), kA);
+    rig.vectors.set_mask(v(0), Mask::Off);
+    rig.vectors.use(v(0));
+    rig.vectors.enable();
+    rig.settle();
+    rig.table.flush();
+    rig.table.add(kB);
+    rig.table.answered(rig.kernel.replace(rig.table.commit()));
+    EXPECT_EQ(rig.delivers(0), mutant ? kB : kA);
+  }
 }
 
 TEST(FunctionVectors, ADutyStaysUntilItIsDone) {
