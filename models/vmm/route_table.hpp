@@ -61,6 +61,8 @@ class RouteTable {
   const x86::MsiMessage* message(Gsi gsi) const { return routed(routes_, gsi); }
   /// Does the kernel have what message() says?
   bool in_kernel(Gsi gsi) const;
+  /// Is there a message that the kernel does not have?
+  bool uncommitted(Gsi gsi) const { return message(gsi) != nullptr && !in_kernel(gsi); }
   /// Was anything added, set or removed that the kernel has not been told?
   bool changed() const { return changed_; }
 

@@ -140,7 +140,7 @@ bool FunctionVectors::wants_irqfd(const Row& row) const {
 Carrier FunctionVectors::wanted(const Row& row, const RouteTable& table) const {
   if (!live(row)) return Carrier::Nobody;
   if (!wants_irqfd(row) || masked(row)) return Carrier::Handler;
-  const bool ready = row.irqfd && table.in_kernel(*row.gsi);
+  const bool ready = row.irqfd && !table.uncommitted(*row.gsi);
   return ready || row.carrier == Carrier::Irqfd ? Carrier::Irqfd : Carrier::Handler;
 }
 
@@ -185,7 +185,7 @@ std::optional<Duty> FunctionVectors::prepare(Row& row, RouteTable& table) {
 
 /// Once the table has all routes: the kernel gets them, then the irqfd, then the source.
 std::optional<Duty> FunctionVectors::complete(const Row& row, const RouteTable& table) const {
-  if (row.gsi && !table.in_kernel(*row.gsi)) return Duty::Commit;
+  if (row.gsi && table.uncommitted(*row.gsi)) return Duty::Commit;
   if (!row.irqfd && wants_irqfd(row)) return Duty::Assign;
   if (row.carrier != wanted(row, table)) return Duty::ToIrqfd;
   if (row.pending != kNoSpan && live(row) && !masked(row)) return Duty::Signal;
@@ -223,7 +223,7 @@ void FunctionVectors::commit_answered(kvm::Answer answer, RouteTable& table) {
   if (answer != 0) {
     for (const VectorIndex index : changed_) {
       Row& row = rows_[index];
-      row.refused = row.refused || (row.gsi && !table.in_kernel(*row.gsi));
+      row.refused = row.refused || (row.gsi && table.uncommitted(*row.gsi));
     }
   }
   table.answered(answer);

@@ -88,8 +88,11 @@ TEST(RouteTable, TheKernelHasWhatWasCommitted) {
   kvm::GsiRouting kernel;
   table.add(kA);
   EXPECT_FALSE(table.in_kernel(Gsi{24}));
+  EXPECT_TRUE(table.uncommitted(Gsi{24}));
+  EXPECT_FALSE(table.uncommitted(Gsi{25})) << "it has no message";
   ASSERT_EQ(commit(table, kernel), 0);
   EXPECT_TRUE(table.in_kernel(Gsi{24}));
+  EXPECT_FALSE(table.uncommitted(Gsi{24}));
   EXPECT_FALSE(table.changed());
   EXPECT_EQ(kernel.size(), 39u);
   EXPECT_EQ(in(kernel, 24), kA);

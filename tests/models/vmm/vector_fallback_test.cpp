@@ -128,7 +128,20 @@ TEST(FunctionVectors, MutantFlushWhileNamedLetsAnIrqfdDeliverAnothersMessage) {
     rig.table.add(kB);
     rig.table.answered(rig.kernel.replace(rig.table.commit()));
     EXPECT_EQ(rig.delivers(0), mutant ? kB : kA);
+    rig.vectors.set_mask(v(0), Mask::On);
+    EXPECT_EQ(rig.settle(), "handler 0");
   }
+}
+
+TEST(FunctionVectors, ARouteThatAnotherFlushedIsNotCommittedForEver) {
+  Mutants mutants;
+  mutants.add(Mutant::FlushWhileNamed);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::Eager);
+  rig.table = RouteTable({kOneGsi, pc_routes(), mutants});
+  ASSERT_EQ(rig.table.add(kA), Gsi{24});
+  ASSERT_EQ(rig.table.flush(), 1u);
+  rig.vectors.set_message(v(0), kC);
+  EXPECT_EQ(rig.settle(), "");
 }
 
 TEST(FunctionVectors, ADutyStaysUntilItIsDone) {
