@@ -1,5 +1,5 @@
-// What guests do, which of it makes their vCPUs exit, and what the host does then: in its kernel, or
-// in user space.
+// What guests do, which of it makes their vCPUs exit, and what the host does then: in its kernel,
+// or in user space.
 #include <utility>
 
 #include "models/kvm/vcpu_steps.hpp"

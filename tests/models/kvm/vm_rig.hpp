@@ -86,8 +86,7 @@ class VmRig final : private Env {
 
   void start(std::uint32_t vcpu) {
     const auto run = static_cast<std::uint16_t>(VmCall::RunVcpu);
-    put(To::Host, kCallPort, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0},
-        now_);
+    put(To::Host, kCallPort, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0}, now_);
   }
   void start_all() {
     for (std::uint32_t n = 0; n < vcpus.size(); ++n) start(n);
@@ -231,7 +230,8 @@ class VmRig final : private Env {
   }
   void send(PortId port, const Message& message) override {
     if (at_ == To::Vcpus) return put(To::Host, VcpuThreads::kVcpus, message, cursor_);
-    if (port == VcpuThreads::kVcpus) return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
+    if (port == VcpuThreads::kVcpus)
+      return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
     const auto* answer = std::get_if<BusData>(&message);
     if (answer == nullptr) return;
     last_answer = *answer;
