@@ -85,8 +85,9 @@ class Irqchip {
   void routes_changed() {
     if (config_.kind == IrqchipKind::Split) request_scan();
   }
-  /// Do vCPUs have to enter anew, since the last call, to learn that?
+  /// May there be vCPUs, since the last call, that have to enter anew to learn that?
   bool take_scan_request() { return std::exchange(scan_requested_, false); }
+  bool has_to_scan(CpuId cpu) const { return shadows_[raw(cpu)].scan_requested; }
 
   /// A vCPU's write to its LAPIC page; an EOI reaches the IOAPIC before this returns.
   void write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);

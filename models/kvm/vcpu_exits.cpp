@@ -56,7 +56,7 @@ void VcpuThreads::say(CpuId vcpu, const Said& said, host::HostKernel& kernel, En
 
 void VcpuThreads::do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env) {
   if (std::holds_alternative<Inta>(said)) {
-    env.send(kVcpus, chip().on_inta(vcpu, env));
+    answer(vcpu, env);
   } else if (const auto* write = std::get_if<RegisterWrite>(&said)) {
     after_access(vcpu, chip().on_write(*write, env), kernel, env);
   } else if (const auto* read = std::get_if<RegisterRead>(&said)) {
@@ -68,6 +68,13 @@ void VcpuThreads::do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel,
   } else {
     leave(vcpu, ExitReason::Mmio, std::get<IoapicAccess>(said), kernel, env);
   }
+}
+
+/// Of an 8259's interrupt the processor knows nothing: it looks for its own again.
+void VcpuThreads::answer(CpuId vcpu, Env& env) {
+  const bool external = apics().lapics().extint_requested(vcpu);
+  env.send(kVcpus, chip().on_inta(vcpu, env));
+  if (external && apics().delivers()) apics().doorbell(vcpu, env);
 }
 
 /// Until something of it makes the vCPU leave.

@@ -224,6 +224,7 @@ class VcpuThreads final : public host::Software {
   void say(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
   void do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
   void go_on_saying(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  void answer(CpuId vcpu, Env& env);
   void on_inta(CpuId vcpu, host::HostKernel& kernel, Env& env);
   void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
                     Env& env);
