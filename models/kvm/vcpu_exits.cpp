@@ -15,6 +15,9 @@ using host::HostCpu;
 using x86::VirtualExit;
 
 constexpr std::uint32_t kPageOffsets = 0xFFF;
+constexpr std::size_t kReasonArgument = host::kFirstArgument + 1;
+
+constexpr std::uint64_t raw_of(ExitReason reason) { return static_cast<std::uint64_t>(reason); }
 
 }  // namespace
 
@@ -124,7 +127,7 @@ void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, Env& e
   ++v.exits[static_cast<std::size_t>(reason)];
   cpus_[raw(cpu)].vcpu.reset();
   env.send(kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::Low, kNoSpan});
-  env.note(Event::VmExited, span_of(v.left), static_cast<std::uint64_t>(reason));
+  env.note(Event::VmExited, span_of(v.left), raw_of(reason));
 }
 
 /// The thread goes on with what is left to do.
@@ -157,21 +160,23 @@ Action VcpuThreads::handle_exit(CpuId vcpu, host::Task& task) {
   const auto* exit = std::get_if<VirtualExit>(&left);
   const ExitReason reason = exit == nullptr ? ExitReason::Mmio : exit->reason;
   if (config_.home == ApicHome::User) {
-    return go_to_user(vcpu, reason, exit == nullptr ? 0 : exit->where, task);
+    const Action gone = go_to_user(vcpu, reason, exit == nullptr ? 0 : exit->where, task);
+    // A chip's registers are the VMM's like those of the local APIC, and not a device's.
+    if (exit == nullptr) task.locals[kReasonArgument] = raw_of(ExitReason::ApicAccess);
+    return gone;
   }
   task.pc = step::kComplete;
-  return Charge{Event::ExitHandled, static_cast<std::uint64_t>(reason)};
+  return Charge{Event::ExitHandled, raw_of(reason)};
 }
 
 Action VcpuThreads::go_to_user(CpuId vcpu, ExitReason reason, std::uint64_t operand,
                                host::Task& task) {
   ++row(vcpu).user_exits[static_cast<std::size_t>(reason)];
-  const auto argument = task.locals.begin() + host::kFirstArgument;
-  argument[0] = raw(vcpu);
-  argument[1] = static_cast<std::uint64_t>(reason);
-  argument[2] = operand;
+  task.locals[host::kFirstArgument] = raw(vcpu);
+  task.locals[kReasonArgument] = raw_of(reason);
+  task.locals[kReasonArgument + 1] = operand;
   task.pc = step::kCallUser;
-  return Charge{Event::UserExited, static_cast<std::uint64_t>(reason)};
+  return Charge{Event::UserExited, raw_of(reason)};
 }
 
 /// The vCPU is on no CPU meanwhile: its descriptor stays as it is.
