@@ -422,7 +422,7 @@ TEST(VcpuExits, ALogicalIdThatChangesMakesVcpusInTheGuestEnterAnew) {
   rig.guest_writes(0, Register::kIcrHigh, 1u << 24);
   rig.run_for(kLong);
   EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 0u);
-  for (const std::uint32_t offset : {Register::kLdr, Register::kDfr}) {
+  for (const std::uint32_t offset : {Register::kId, Register::kLdr, Register::kDfr}) {
     const std::uint64_t before = exits(rig, 1, ExitReason::ExternalInterrupt);
     rig.guest_writes(0, offset, 0xF0000000);
     rig.run_for(kLong);
@@ -430,7 +430,7 @@ TEST(VcpuExits, ALogicalIdThatChangesMakesVcpusInTheGuestEnterAnew) {
   }
   rig.guest_reads(0, Register::kLdr);
   rig.run_for(kLong);
-  EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 2u);
+  EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 3u);
 }
 
 TEST(VcpuExits, ALineThatIsStillHighInterruptsAgainAfterItsEoi) {
@@ -535,12 +535,15 @@ TEST(VcpuExits, WithTheChipsInUserSpaceAnInterruptTakesASignalAndAHandOver) {
   EXPECT_EQ(user_exits(rig, 0, ExitReason::ApicAccess), 1u);
   EXPECT_EQ(rig.handled(0), 1u);
   EXPECT_TRUE(rig.held().empty());
+  rig.msi(0, 0x52);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.details(Event::InterruptInjected), (std::vector<std::uint64_t>{0x41, 0x52}));
 }
 
 TEST(VcpuExits, WithTheChipsInUserSpaceAHaltGoesThereAndNobodyPolls) {
-  VmRig::Options options = polling(in_user_space());
-  VmRig rig(options);
-  run_all(rig);
+  VmRig rig(polling(in_user_space()));
+  rig.start_all();
+  rig.run_for(20'000);  // so that the kernel would poll the next time
   ASSERT_EQ(rig.place(0), VcpuPlace::Blocked);
   EXPECT_EQ(rig.host.user_calls, (std::vector<UserCall>{{0, ExitReason::Hlt, 0}}));
   const SpanId span = rig.msi(0, 0x41);
@@ -622,10 +625,15 @@ TEST(VcpuExits, WhatArrivesWhileTheThreadIsInUserSpaceIsTakenAtTheEntry) {
     rig.run_for(1'600);
     ASSERT_EQ(rig.host.user_calls.size(), 1u);
     ASSERT_EQ(rig.place(0), VcpuPlace::Host);
+    const auto runs = [&rig] {
+      return rig.host.software().apics().avic_tables().at(ApicId{0})->is_running;
+    };
+    EXPECT_FALSE(runs());
     const SpanId span = rig.msi(0, 0x41);
     rig.run_for(kLong);
     EXPECT_TRUE(rig.noted(Event::Handled, span));
     EXPECT_EQ(rig.count(Event::VcpuKicked), 0u);
+    EXPECT_EQ(runs(), virtualization == Virtualization::Avic);
   }
 }
 
