@@ -10,7 +10,7 @@
 #include "models/cpu/cpus.hpp"
 #include "models/cpu/driver.hpp"
 #include "models/kvm/kvm_host.hpp"
-#include "models/kvm/vcpu_threads.hpp"
+#include "models/kvm/vm_host.hpp"
 #include "models/mem/memory.hpp"
 #include "models/mem/system_bus.hpp"
 #include "models/pci/bridge.hpp"

@@ -88,17 +88,19 @@ class Exchange {
     Component& lapics = topology_.components[host_];
     VmHost::Config config;
     config.host_cpus = host_cpus_of(scenario_.machine);
-    x86::VirtualApics::Config& apics = config.software.apics;
-    apics.lapics = std::get<LapicBank::Config>(lapics.config);
-    apics.lapics.ioapics = 0;
-    apics.lapics.quirks = quirks;
-    apics.lapics.ipi_flight = x86::IpiFlight::None;  // the host sends them in software
+    kvm::Irqchip::Config& chip = config.layer.irqchip;
+    const LapicBank::Config& bank = std::get<LapicBank::Config>(lapics.config);
+    chip.ids = bank.ids;
+    chip.destination = bank.msi_destination;
+    chip.quirks = quirks;
+    chip.mutants = mutants;
+    config.layer.mutants = mutants;
     const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});
     const bool avic = host.virtualization == scenario::Virtualization::Avic;
-    apics.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
-    apics.controls = x86::ApicvControls::all();
+    chip.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
+    chip.controls = x86::ApicvControls::all();
     if (!host.ipi_virtualization) {
-      apics.controls = apics.controls.without(x86::ApicvControl::IpiVirtualization);
+      chip.controls = chip.controls.without(x86::ApicvControl::IpiVirtualization);
     }
     config.software.descriptors = kVcpuDescriptors;
     config.software.mutants = mutants;

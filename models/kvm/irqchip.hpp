@@ -6,8 +6,13 @@
 // masked or without a route), KVM_SET_LAPIC, KVM_SET_IRQCHIP and KVM_SET_MSRS; KVM_CAP_X2APIC_API;
 // KVM_CAP_SPLIT_IRQCHIP, where the IOAPIC is user space's and not here. The chips are the cores
 // that bare metal has, called one by the other through a local Env; nothing here takes time of its
-// own, the calling task is charged for it. Not modelled: the LAPICs' timers; EOI exits of a split
-// irqchip, which user space would see.
+// own, the calling task is charged for it. With a split irqchip the EOI of a vector that a level
+// route of one of the pins' GSIs brings is left for user space (KVM_EXIT_IOAPIC_EOI).
+// Not modelled: the LAPICs' timers.
+//
+// A vCPU that is a thread comes by `on_read`, `on_write` and `complete`, where the processor does
+// what it can (models/x86/apicv.hpp); whoever runs it takes the signals of apics(), and kicks all
+// when `take_scan_request` says so.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +22,8 @@
 
 #include "models/base/env.hpp"
 #include "models/kvm/gsi_routing.hpp"
+#include "models/x86/apicv.hpp"
 #include "models/x86/ioapic.hpp"
-#include "models/x86/lapic.hpp"
 #include "models/x86/pic.hpp"
 
 namespace irqfab::kvm {
@@ -39,6 +44,8 @@ class Irqchip {
     x86::ExternalPic pic = x86::ExternalPic::Absent;
     x86::MsiDestination destination = x86::MsiDestination::Bits8;  // Bits32: KVM_CAP_X2APIC_API
     BroadcastQuirk broadcast_quirk = BroadcastQuirk::On;
+    x86::Virtualization virtualization = x86::Virtualization::None;
+    x86::ApicvControls controls{};
     x86::Quirks quirks{};
     Mutants mutants{};
   };
@@ -59,6 +66,29 @@ class Irqchip {
   Answer set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env);
 
   IntaAnswer on_inta(CpuId cpu, Env& env);
+
+  // vCPUs that are threads: irqchip_guest.cpp. INTR lines are sent as LapicBank::kCpu.
+  /// A guest's access to its local APIC; an MSR by LapicBank::kMsrSpace.
+  x86::VirtualAccess on_write(const RegisterWrite& write, Env& env);
+  x86::VirtualAccess on_read(const RegisterRead& read, Env& env);
+  /// Carries out what exited; an EOI reaches the IOAPIC before this returns.
+  x86::MsrAnswer complete(const x86::VirtualExit& exit, Env& env);
+  /// The vector whose service ends when the host completes the exit, if it is an EOI that the
+  /// processor did not carry out.
+  std::optional<Vector> ended_by(const x86::VirtualExit& exit) const;
+  /// The vector that the latest EOI of a vCPU has ended, if user space's IOAPIC waits for that.
+  std::optional<Vector> take_user_eoi(CpuId cpu);
+  /// A guest's accesses to the IOAPIC's page, 32 bits. There is one in IrqchipKind::Full.
+  void write_ioapic(std::uint32_t offset, std::uint32_t value, Env& env);
+  std::uint32_t read_ioapic(std::uint32_t offset, Env& env);
+  /// A routing table took effect: with a split irqchip it says which EOIs are waited for.
+  void routes_changed() {
+    if (config_.kind == IrqchipKind::Split) request_scan();
+  }
+  /// May there be vCPUs, since the last call, that have to enter anew to learn that?
+  bool take_scan_request() { return std::exchange(scan_requested_, false); }
+  bool has_to_scan(CpuId cpu) const { return shadows_[raw(cpu)].scan_requested; }
+
   /// A vCPU's write to its LAPIC page; an EOI reaches the IOAPIC before this returns.
   void write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
   /// A guest rewrites a redirection entry.
@@ -103,7 +133,10 @@ class Irqchip {
   const GsiRouting& routing() const { return routing_; }
   const x86::IoApic& ioapic() const { return ioapic_; }
   const x86::Pic& pic() const { return pic_; }
-  const x86::LapicBank& lapics() const { return lapics_; }
+  /// The local APICs with what processors do for them. Whoever runs vCPUs takes the signals.
+  x86::VirtualApics& apics() { return apics_; }
+  const x86::VirtualApics& apics() const { return apics_; }
+  const x86::LapicBank& lapics() const { return apics_.lapics(); }
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const Irqchip& a, const Irqchip& b);
@@ -112,6 +145,8 @@ class Irqchip {
   class ChipEnv;
   class IoapicEnv;
   class LapicEnv;
+  class GuestEnv;
+  struct LapicCall;
   class PicEnv;
   struct Line {
     Gsi gsi{};
@@ -126,9 +161,11 @@ class Irqchip {
     x86::VectorSet forwarded;               // vectors whose EOIs go to the IOAPIC
     bool scan_requested = true;
     std::optional<Vector> external;  // waits for the vCPU to ask
+    std::optional<Vector> user_eoi;  // has ended, and user space was not told
     friend bool operator==(const Shadow& a, const Shadow& b) {
       return a.stale_ppr == b.stale_ppr && a.forwarded == b.forwarded &&
-             a.scan_requested == b.scan_requested && a.external == b.external;
+             a.scan_requested == b.scan_requested && a.external == b.external &&
+             a.user_eoi == b.user_eoi;
     }
   };
 
@@ -143,13 +180,15 @@ class Irqchip {
   void lower_resamplers(Vector vector, Env& env);
   void request_scan();
   void scan(CpuId cpu);
+  void watch(CpuId cpu, const x86::MsiMessage& message);
+  void watch_level_routes(CpuId cpu);
   bool eoi_is_watched(Pin pin) const;
   void inject_latched(std::uint32_t image, Env& env);
 
   Config config_;
   GsiRouting routing_;
   x86::IoApic ioapic_;
-  x86::LapicBank lapics_;
+  x86::VirtualApics apics_;
   x86::Pic pic_;
   std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
   std::uint32_t delivered_ = 0;  // by pin: and its edge was sent
@@ -159,6 +198,7 @@ class Irqchip {
   std::vector<Gsi> resampled_;           // a row for each resampling irqfd
   std::vector<Gsi> acknowledged_;        // not passed on yet
   bool level_ended_ = false;             // the EOI under way is of a level interrupt
+  bool scan_requested_ = false;          // of vCPUs, who were not kicked for it yet
 };
 
 }  // namespace irqfab::kvm

@@ -95,6 +95,10 @@ class VirtualApics final {
 
   explicit VirtualApics(const Config& config);
 
+  /// What the host calls lapics() with, so that all it does to the registers goes on from here as
+  /// if the guest had done it: models/x86/apicv_env.hpp.
+  class BankEnv;
+
   // ---- the guest ------------------------------------------------------------------------------
   // `vcpu` must exist, in all that follows.
 
@@ -105,7 +109,7 @@ class VirtualApics final {
   /// MOV to CR8, 0..15.
   VirtualAccess write_cr8(CpuId vcpu, std::uint8_t value, Env& env);
   /// Does its processor have an interrupt for it? The line that the vCPU sees.
-  bool deliverable(CpuId vcpu) const;
+  bool deliverable(CpuId vcpu) const { return vcpus_[vcpu].line == Level::High; }
   /// Virtual-interrupt delivery; without it, what the host injects at VM entry.
   IntaAnswer take(CpuId vcpu, Env& env);
 
@@ -135,6 +139,13 @@ class VirtualApics final {
   /// Is there anything for it, seen or not, that ends a halt? What was posted counts where somebody
   /// was told, or where nobody is to be.
   bool has_event(CpuId vcpu) const;
+  /// The host has something for it that its local APIC does not know.
+  void kick(CpuId vcpu) { signals_.push_back({VirtualSignal::Kind::Kick, vcpu, {}, {}, kNoSpan}); }
+  /// An 8259 is asked for the vector that the vCPU takes: its line is low.
+  void extint_asked(CpuId vcpu) {
+    vcpus_[vcpu].line = Level::Low;
+    bank_.extint_asked(vcpu);
+  }
   /// Vectors whose EOIs exit: those that an IOAPIC or somebody else waits for.
   void set_eoi_exits(CpuId vcpu, const VectorSet& vectors) { vcpus_[vcpu].eoi_exits = vectors; }
   /// The vCPU is on the CPU with this local APIC from now on; and no longer.
@@ -161,6 +172,9 @@ class VirtualApics final {
     return config_.virtualization != Virtualization::None &&
            !inhibits_.forbid(config_.virtualization);
   }
+  /// Does the processor take interrupts to its guest by itself? Otherwise the host injects them at
+  /// VM entries, and nowhere else.
+  bool delivers() const;
   Inhibits inhibits() const { return inhibits_; }
   PostedDescriptor& descriptor(CpuId vcpu) { return vcpus_[vcpu].descriptor; }
   const PostedDescriptor& descriptor(CpuId vcpu) const { return vcpus_[vcpu].descriptor; }
@@ -184,7 +198,6 @@ class VirtualApics final {
  private:
   using By = VirtualExit::By;
   using Direction = VirtualExit::Direction;
-  class BankEnv;
   struct Vcpu {
     PostedDescriptor descriptor;
     VectorSet eoi_exits;
