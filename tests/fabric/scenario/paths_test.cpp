@@ -48,7 +48,7 @@ TEST(Paths, AGuestThatSeesRemappingHasNoFullInKernelIrqchip) {
 TEST(Paths, SupportIsPerPair) {
   EXPECT_EQ(find_path("x86", "bare-metal")->support, Support::Now);
   EXPECT_EQ(find_path("x86-ir", "bare-metal")->support, Support::Now);
-  EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::RecordingsOnly);
+  EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::Now);
   EXPECT_EQ(find_path("x86-pi", "kvm-direct-inject")->support, Support::Now);
   EXPECT_EQ(find_path("arm-gicv3-its", "bare-metal")->support, Support::Later);
 }
