@@ -58,17 +58,6 @@ TEST(Paths, UnknownNamesGetASuggestion) {
   EXPECT_NE(find_path("x86", "bare_metal").fault().message.find("'bare-metal'"), std::string::npos);
 }
 
-TEST(PathCheck, AGeneratedLoadDoesNotRunOnAPathForRecordings) {
-  Scenario scenario;
-  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
-  scenario.workload.resize(1);
-  scenario.workload[0].kind = LoadKind::Replay;
-  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
-  scenario.workload[0].kind = LoadKind::Poisson;
-  EXPECT_EQ(check_path(scenario, "x86", "kvm-irqfd").size(), 1u);
-  EXPECT_TRUE(check_path(scenario, "x86", "bare-metal").empty());
-}
-
 TEST(PathCheck, CallsNeedAPathThroughKvm) {
   Scenario scenario;
   scenario.setup.push_back({"kvm.irqfd", {}, {}});
