@@ -19,7 +19,7 @@ std::string machine_with(const std::string& host, const std::string& attach = "e
 
 /// The first error of the scenario on the path, "" if it may run there.
 std::string refused(const std::string& text, std::string_view path, std::string_view arch = "x86") {
-  const auto scenario = read(text, "test.yaml", {arch, path});
+  const auto scenario = read(text, "test.yaml", {std::string(arch), std::string(path)});
   return scenario ? "" : scenario.errors().front().code;
 }
 

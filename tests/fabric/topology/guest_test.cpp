@@ -18,7 +18,7 @@ struct Guest {
   explicit Guest(const std::string& machine, std::string_view path = "kvm-irqfd",
                  const std::string& rest = "") {
     auto read = scenario::read("irqfab: 1\nmachine:\n" + machine + rest, "test.yaml",
-                               {"x86", path});
+                               {"x86", std::string(path)});
     if (!read) throw std::runtime_error(format(read.errors().front()));
     scenario = std::move(*read);
     auto built = build_guest(scenario, path, {}, {});
