@@ -84,8 +84,10 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
   }
 }
 
+/// Threads of vCPUs are the machine's first.
 void VmSoftware::preempted(host::Task& task, host::HostKernel& kernel, Env& env) {
-  vcpus_.preempted(task, kernel, env);
+  const bool is_vcpu = raw(kernel.self().slot) < vcpus_.layer().config().irqchip.ids.size();
+  if (is_vcpu) vcpus_.preempted(task, kernel, env);
 }
 
 void VmSoftware::held_spans(std::vector<SpanId>& out) const {
@@ -118,6 +120,14 @@ LaneId VmHost::lane_of(PortId port, const Message& message) const {
 
 void VmHost::receive(PortId port, const Message& message, Env& env) {
   machine_.receive(port, message, software_, env);
+}
+
+void VmHost::program_pin(Pin pin, std::uint64_t entry, Env& env) {
+  kvm::IrqLayer& layer = vcpus().layer();
+  if (layer.config().irqchip.kind == kvm::IrqchipKind::Full) {
+    return layer.chip().write_entry(pin, entry, env);
+  }
+  vmm().program_pin(pin, entry, layer, env);
 }
 
 void VmHost::held_spans(std::vector<SpanId>& out) const {

@@ -101,6 +101,10 @@ class VmHost final {
   const Vmm& vmm() const { return software_.vmm(); }
   const host::HostMachine& machine() const { return machine_; }
 
+  /// A redirection entry of the guest's IOAPIC, wherever that is, as the guest would write it;
+  /// before the run.
+  void program_pin(Pin pin, std::uint64_t entry, Env& env);
+
   void held_spans(std::vector<SpanId>& out) const;
 
  private:

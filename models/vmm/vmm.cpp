@@ -21,12 +21,6 @@ host::ProgramId program_of(const Vmm::Config& config, std::uint16_t which) {
 
 }  // namespace
 
-host::ProgramId Vmm::user_exit(host::ProgramId first_program) {
-  Config config;
-  config.first_program = first_program;
-  return program_of(config, kUserExit);
-}
-
 // ---- what comes in ----------------------------------------------------------------------------
 
 std::optional<VectorAt> Vmm::vector_of(SpanId span) const {

@@ -115,8 +115,8 @@ class Vmm final {
   /// How many eventfds a plan needs, and the number of each in the trace: its source.
   static std::vector<std::uint64_t> eventfds_of(const VmPlan& plan);
   host::LockId big_lock() const { return big_lock_; }
-  /// With a split irqchip, for who programs the pins before the run.
-  x86::IoApic& ioapic() { return *ioapic_; }
+  /// With a split irqchip: what the guest has put into an entry before the run.
+  void program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env);
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const Vmm& a, const Vmm& b);

@@ -81,7 +81,7 @@ void Vmm::add_functions() {
     eventfds += static_cast<std::uint32_t>(plan.vectors.size());
     functions_.push_back(std::move(function));
     windows_.emplace_back(plan.window, n);
-    configs_.emplace_back(plan.config_space, n);
+    if (plan.config_space != 0) configs_.emplace_back(plan.config_space, n);
   }
   std::sort(windows_.begin(), windows_.end());
   std::sort(configs_.begin(), configs_.end());
@@ -99,6 +99,13 @@ void Vmm::settle_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMac
     }
     vectors.done(*duty, answer, table_);
   }
+}
+
+void Vmm::program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env) {
+  if (!ioapic_ || raw(pin) >= ioapic_->pins()) return;
+  ioapic_->restore(pin, x86::Rte{entry}, env);
+  table_.set(Gsi{raw(pin)}, ioapic_->rte(pin).message());
+  table_.answered(layer.set_routes_now(table_.commit()));
 }
 
 std::vector<std::uint64_t> Vmm::eventfds_of(const VmPlan& plan) {
