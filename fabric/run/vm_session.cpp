@@ -14,7 +14,7 @@
 namespace irqfab::run {
 namespace {
 
-using kvm::VmHost;
+using vmm::VmHost;
 using scenario::Scenario;
 
 Result<topology::X86Machine> build(const Prepared& prepared) {
@@ -32,7 +32,7 @@ class VmSession final : public Session {
         machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
                  prepared.engine) {
     SetupEnv env;
-    x86::LapicBank& lapics = machine_.core<VmHost>(host_).software().apics().lapics();
+    x86::LapicBank& lapics = machine_.core<VmHost>(host_).vcpus().apics().lapics();
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
       lapics.write(CpuId{vcpu}, x86::LapicRegister::kSvr, 0x1FF, env);
     }

@@ -6,7 +6,7 @@
 namespace irqfab::topology {
 namespace {
 
-using kvm::VmHost;
+using vmm::VmHost;
 using scenario::Scenario;
 using x86::LapicBank;
 
@@ -88,22 +88,22 @@ class Exchange {
     Component& lapics = topology_.components[host_];
     VmHost::Config config;
     config.host_cpus = host_cpus_of(scenario_.machine);
-    x86::VirtualApics::Config& apics = config.software.apics;
-    apics.lapics = std::get<LapicBank::Config>(lapics.config);
-    apics.lapics.ioapics = 0;
-    apics.lapics.quirks = quirks;
-    apics.lapics.ipi_flight = x86::IpiFlight::None;  // the host sends them in software
+    kvm::Irqchip::Config& chip = config.layer.irqchip;
+    chip.ids = std::get<LapicBank::Config>(lapics.config).ids;
+    chip.quirks = quirks;
+    chip.mutants = mutants;
     const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});
     const bool avic = host.virtualization == scenario::Virtualization::Avic;
-    apics.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
-    apics.controls = x86::ApicvControls::all();
+    chip.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
+    chip.controls = x86::ApicvControls::all();
     if (!host.ipi_virtualization) {
-      apics.controls = apics.controls.without(x86::ApicvControl::IpiVirtualization);
+      chip.controls = chip.controls.without(x86::ApicvControl::IpiVirtualization);
     }
-    config.software.descriptors = kVcpuDescriptors;
-    config.software.mutants = mutants;
+    config.layer.mutants = mutants;
+    config.vcpus.descriptors = kVcpuDescriptors;
+    config.vcpus.mutants = mutants;
+    config.vcpus.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
     config.slice = host.slice;
-    config.software.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
     const std::uint32_t shared = lapics.first_source.front();
     Component kvm;
     kvm.name = "kvm";

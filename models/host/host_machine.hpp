@@ -74,6 +74,13 @@ class HostMachine final {
   LockClassId add_work_class(std::string name);
   WorkId add_work(WorkqueueId queue, LockClassId cls, ProgramId program, const Locals& locals);
   TaskHandle add_thread(const ThreadConfig& config);
+  /// These may be closed, and be watched by others, once the software runs.
+  EventFdHandle add_eventfd(std::uint64_t count, EventFdMode mode) {
+    return eventfds_.create(count, mode);
+  }
+  void add_watcher(EventFdHandle eventfd, const Watcher& watcher) {
+    eventfds_.watch(eventfd, watcher);
+  }
 
   // ---- How it advances
   /// CPU c is lane c; messages from outside are served on one lane more.

@@ -23,7 +23,8 @@ GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
     routes_.push_back({Gsi{n}, RouteTarget::IoapicPin, Pin{n}, {}});
     if (n >= 2 * kPicPins) continue;
     const bool master = n < kPicPins;
-    routes_.push_back({Gsi{n}, master ? RouteTarget::PicMasterPin : RouteTarget::PicSlavePin,
+    routes_.push_back({Gsi{n},
+                       master ? RouteTarget::PicMasterPin : RouteTarget::PicSlavePin,
                        Pin(static_cast<std::uint16_t>(n % kPicPins)),
                        {}});
   }
@@ -58,6 +59,7 @@ bool GsiRouting::valid(const Route& route) const {
     case RouteTarget::PicMasterPin:
     case RouteTarget::PicSlavePin:
       return route.flags == 0 && kind_ == IrqchipKind::Full && raw(route.pin) < kPicPins;
+    case RouteTarget::XenEvtchn:
     case RouteTarget::Unknown:
       break;
   }
@@ -72,14 +74,15 @@ std::optional<Gsi> GsiRouting::gsi_of(RouteTarget chip, Pin pin) const {
 }
 
 GsiRouting::Entries GsiRouting::of(Gsi gsi) const {
-  if (raw(gsi) >= kMaxRoutes) return {nullptr, nullptr};
+  if (raw(gsi) >= gsis()) return {nullptr, nullptr};
   return {routes_.data() + first_[raw(gsi)], routes_.data() + first_[raw(gsi) + 1]};
 }
 
 void GsiRouting::index() {
-  first_.assign(kMaxRoutes + 1, 0);
+  const std::uint32_t end = routes_.empty() ? 0 : raw(routes_.back().gsi) + 1;
+  first_.assign(end + 1, 0);
   std::size_t at = 0;
-  for (std::uint32_t gsi = 0; gsi <= kMaxRoutes; ++gsi) {
+  for (std::uint32_t gsi = 0; gsi <= end; ++gsi) {
     while (at < routes_.size() && raw(routes_[at].gsi) < gsi) ++at;
     first_[gsi] = static_cast<std::uint32_t>(at);
   }

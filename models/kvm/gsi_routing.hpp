@@ -1,10 +1,11 @@
 // The GSI routing table of a VM: which messages and irqchip pins a GSI stands for.
 //
-// Models: Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_CAP_IRQ_ROUTING: replaced
-// as a whole, 4096 entries and GSIs, a failing call leaves the old table; per GSI at most one entry for
-// each chip, and a message stands alone.
-// Device ids of messages are taken and mean nothing. Not modelled: Xen event channel, Hyper-V and
-// s390 adapter routes (refused, as a kernel without them does).
+// Models: Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_CAP_IRQ_ROUTING:
+// replaced as a whole, 4096 entries and GSIs, a failing call leaves the old table; per GSI at most
+// one entry for each chip, and a message stands alone. Device ids of messages are taken and mean
+// nothing. Xen event-channel routes are known by name and refused: delivery to an event channel is
+// not modelled, and a VM without KVM_XEN_HVM_CONFIG has none. Not modelled: Hyper-V and s390
+// adapter routes (refused, as a kernel without them does).
 #pragma once
 
 #include <cstdint>
@@ -18,12 +19,19 @@ namespace irqfab::kvm {
 
 constexpr std::uint32_t kMaxRoutes = 4096;  // entries, and GSIs 0..4095
 
-enum class RouteTarget : std::uint8_t { Msi, IoapicPin, PicMasterPin, PicSlavePin, Unknown };
+enum class RouteTarget : std::uint8_t {
+  Msi,
+  IoapicPin,
+  PicMasterPin,
+  PicSlavePin,
+  XenEvtchn,
+  Unknown
+};
 
 struct Route {
   Gsi gsi{};
   RouteTarget target = RouteTarget::IoapicPin;
-  Pin pin{};               // of the chip
+  Pin pin{};                // of the chip
   x86::MsiMessage message;  // Msi
   std::uint32_t flags = 0;  // of the call; nothing but KVM_MSI_VALID_DEVID of an Msi is valid
   friend bool operator==(const Route& a, const Route& b) {
@@ -33,9 +41,10 @@ struct Route {
 
 /// What a call answers: 0 or a count, or a negated errno.
 using Answer = std::int64_t;
+constexpr Answer kENOENT = -2;
 constexpr Answer kENXIO = -6;
-constexpr Answer kEAGAIN = -11;
 constexpr Answer kEBADF = -9;
+constexpr Answer kEAGAIN = -11;
 constexpr Answer kEBUSY = -16;
 constexpr Answer kEEXIST = -17;
 constexpr Answer kEINVAL = -22;
@@ -46,7 +55,8 @@ enum class IrqchipKind : std::uint8_t { Full, Split, None };
 
 class GsiRouting {
  public:
-  /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the 8259s.
+  /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the
+  /// 8259s.
   GsiRouting() : GsiRouting(IrqchipKind::Full, x86::MsiDestination::Bits8) {}
   /// Without IOAPIC and 8259s the table is empty, and no route may name them; without local APICs
   /// there is none. With 32 bits of
@@ -68,8 +78,12 @@ class GsiRouting {
   /// The GSI of a pin: of several, the last of the table.
   std::optional<Gsi> gsi_of(RouteTarget chip, Pin pin) const;
   std::size_t size() const { return routes_.size(); }
+  /// One more than the highest GSI that has an entry: where the table ends.
+  std::uint32_t gsis() const { return static_cast<std::uint32_t>(first_.size()) - 1; }
 
-  friend bool operator==(const GsiRouting& a, const GsiRouting& b) { return a.routes_ == b.routes_; }
+  friend bool operator==(const GsiRouting& a, const GsiRouting& b) {
+    return a.routes_ == b.routes_;
+  }
 
  private:
   void index();
@@ -79,7 +93,7 @@ class GsiRouting {
   x86::MsiDestination destination_;
 
   std::vector<Route> routes_;         // by GSI, in the order given
-  std::vector<std::uint32_t> first_;  // by GSI: where its entries begin; one more at the end
+  std::vector<std::uint32_t> first_;  // by GSI below gsis(): where its entries begin; and the end
 };
 
 }  // namespace irqfab::kvm

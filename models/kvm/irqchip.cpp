@@ -34,6 +34,14 @@ x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   return out;
 }
 
+x86::VirtualApics::Config apic_config(const Irqchip::Config& config) {
+  x86::VirtualApics::Config out;
+  out.lapics = lapic_config(config);
+  out.virtualization = config.virtualization;
+  out.controls = config.controls;
+  return out;
+}
+
 x86::Pic::Config pic_config(const Irqchip::Config& config) {
   x86::Pic::Config out;
   out.quirks = config.quirks;
@@ -48,7 +56,7 @@ Irqchip::Irqchip(const Config& config)
     : config_(config),
       routing_(config.kind, config.destination),
       ioapic_(ioapic_config(config)),
-      lapics_(lapic_config(config)),
+      apics_(apic_config(config)),
       pic_(pic_config(config)),
       shadows_(config.ids.size()) {}
 
@@ -68,7 +76,7 @@ Answer Irqchip::check_msi(const x86::MsiMessage& message, std::uint32_t flags) c
 
 Answer Irqchip::signal_msi(const x86::MsiMessage& message, SpanId span, Env& env) {
   LapicEnv lapic(*this, env);
-  return lapics_.on_message(decode(message), span, lapic);
+  return apics_.on_message(decode(message), span, lapic);
 }
 
 bool Irqchip::announce(Gsi gsi, std::uint32_t source, Level level) {
@@ -160,26 +168,26 @@ Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level leve
 IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
   const bool scans = raw(cpu) < shadows_.size() && shadows_[raw(cpu)].scan_requested;
   if (scans) scan(cpu);  // a vCPU that asks runs
-  LapicEnv lapic(*this, env);
-  if (!lapics_.extint_requested(cpu)) return lapics_.on_inta(cpu, lapic);
-  lapics_.extint_asked(cpu);
+  LapicCall lapic(*this, env);
+  if (!lapics().extint_requested(cpu)) return apics_.take(cpu, lapic.outer);
+  apics_.lapics().extint_asked(cpu);
   IntaAnswer answer;
   if (std::optional<Vector>& external = shadows_[raw(cpu)].external) {
     answer = {cpu, *external, false, kNoSpan};
     external.reset();
     const Pin lint0 = x86::LapicBank::pin_of(cpu, x86::LocalPin::Lint0);
-    lapics_.on_pin({lint0, Level::Low, PicEnv::kExternalDriver, kNoSpan}, lapic);
+    apics_.on_pin({lint0, Level::Low, PicEnv::kExternalDriver, kNoSpan}, lapic.outer);
   } else {
     PicEnv chip(*this, env);
     answer = pic_.on_inta(cpu, chip);
   }
-  lapics_.extint_answered(answer, lapic);
+  apics_.lapics().extint_answered(answer, lapic.bank);
   return answer;
 }
 
 void Irqchip::write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   if (raw(cpu) >= shadows_.size()) return env.guest_error(GuestFault::TableIndexOutOfRange);
-  writing(cpu, offset, env, [&](Env& lapic) { lapics_.write(cpu, offset, value, lapic); });
+  writing(cpu, offset, env, [&](Env& lapic) { apics_.lapics().write(cpu, offset, value, lapic); });
   const bool readdresses = offset == x86::LapicRegister::kId ||
                            offset == x86::LapicRegister::kLdr || offset == x86::LapicRegister::kDfr;
   if (readdresses) request_scan();
@@ -251,7 +259,7 @@ std::vector<Gsi> Irqchip::take_acknowledged() { return std::exchange(acknowledge
 
 void Irqchip::held_spans(std::vector<SpanId>& out) const {
   ioapic_.held_spans(out);
-  lapics_.held_spans(out);
+  apics_.held_spans(out);
   pic_.held_spans(out);
   for (const CpuLineChange& message : messages_) {
     if (message.span != kNoSpan) out.push_back(message.span);
@@ -260,7 +268,7 @@ void Irqchip::held_spans(std::vector<SpanId>& out) const {
 
 bool operator==(const Irqchip& a, const Irqchip& b) {
   const auto own = [](const Irqchip& chip) {
-    return std::tie(chip.routing_, chip.ioapic_, chip.lapics_, chip.pic_, chip.latched_,
+    return std::tie(chip.routing_, chip.ioapic_, chip.apics_, chip.pic_, chip.latched_,
                     chip.delivered_, chip.shadows_, chip.high_, chip.resampled_);
   };
   return own(a) == own(b);

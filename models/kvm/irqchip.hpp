@@ -17,8 +17,8 @@
 
 #include "models/base/env.hpp"
 #include "models/kvm/gsi_routing.hpp"
+#include "models/x86/apicv.hpp"
 #include "models/x86/ioapic.hpp"
-#include "models/x86/lapic.hpp"
 #include "models/x86/pic.hpp"
 
 namespace irqfab::kvm {
@@ -39,6 +39,8 @@ class Irqchip {
     x86::ExternalPic pic = x86::ExternalPic::Absent;
     x86::MsiDestination destination = x86::MsiDestination::Bits8;  // Bits32: KVM_CAP_X2APIC_API
     BroadcastQuirk broadcast_quirk = BroadcastQuirk::On;
+    x86::Virtualization virtualization = x86::Virtualization::None;
+    x86::ApicvControls controls{};
     x86::Quirks quirks{};
     Mutants mutants{};
   };
@@ -103,7 +105,10 @@ class Irqchip {
   const GsiRouting& routing() const { return routing_; }
   const x86::IoApic& ioapic() const { return ioapic_; }
   const x86::Pic& pic() const { return pic_; }
-  const x86::LapicBank& lapics() const { return lapics_; }
+  /// The local APICs with what processors do for them. Whoever runs vCPUs takes the signals.
+  x86::VirtualApics& apics() { return apics_; }
+  const x86::VirtualApics& apics() const { return apics_; }
+  const x86::LapicBank& lapics() const { return apics_.lapics(); }
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const Irqchip& a, const Irqchip& b);
@@ -112,6 +117,7 @@ class Irqchip {
   class ChipEnv;
   class IoapicEnv;
   class LapicEnv;
+  struct LapicCall;
   class PicEnv;
   struct Line {
     Gsi gsi{};
@@ -149,7 +155,7 @@ class Irqchip {
   Config config_;
   GsiRouting routing_;
   x86::IoApic ioapic_;
-  x86::LapicBank lapics_;
+  x86::VirtualApics apics_;
   x86::Pic pic_;
   std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
   std::uint32_t delivered_ = 0;  // by pin: and its edge was sent

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/kvm/irqchip.hpp"
+#include "models/x86/apicv_env.hpp"
 
 namespace irqfab::kvm {
 
@@ -29,12 +30,21 @@ class Irqchip::LapicEnv final : public ChipEnv {
  public:
   using ChipEnv::ChipEnv;
   void send(PortId, const Message& message) override {
-    const auto* change = std::get_if<CpuLineChange>(&message);
-    if (change != nullptr && change->line != CpuLine::Intr) chip_.messages_.push_back(*change);
+    if (const auto* change = std::get_if<CpuLineChange>(&message)) {
+      if (change->line == CpuLine::Intr) return outer_.send(x86::LapicBank::kCpu, message);
+      chip_.messages_.push_back(*change);
+    }
     // The IOAPIC is told once the local APIC has finished: it may send at once, and the two would
     // call each other without end.
     if (std::holds_alternative<EoiMessage>(message)) chip_.level_ended_ = true;
   }
+};
+
+/// A call to the registers themselves.
+struct Irqchip::LapicCall {
+  LapicCall(Irqchip& chip, Env& env) : outer(chip, env), bank(chip.apics_, outer) {}
+  LapicEnv outer;
+  x86::VirtualApics::BankEnv bank;
 };
 
 class Irqchip::IoapicEnv final : public ChipEnv {
@@ -51,7 +61,7 @@ class Irqchip::IoapicEnv final : public ChipEnv {
     LapicEnv lapic(chip_, outer_);
     const x86::ApicMessage decoded =
         chip_.decode({write->address, static_cast<std::uint32_t>(write->data)});
-    const unsigned accepted = chip_.lapics_.on_message(decoded, write->span, lapic);
+    const unsigned accepted = chip_.apics_.on_message(decoded, write->span, lapic);
     accepted_ += accepted;
     remember_sent(accepted > 0);
   }
@@ -84,9 +94,9 @@ class Irqchip::PicEnv final : public ChipEnv {
     const auto* change = std::get_if<PinChange>(&message);
     if (change == nullptr) return;
     LapicEnv lapic(chip_, outer_);
-    for (std::uint32_t cpu = 0; cpu < chip_.lapics_.cpus(); ++cpu) {
+    for (std::uint32_t cpu = 0; cpu < chip_.lapics().cpus(); ++cpu) {
       const Pin lint0 = x86::LapicBank::pin_of(CpuId{cpu}, x86::LocalPin::Lint0);
-      chip_.lapics_.on_pin({lint0, change->level, kPicDriver, kNoSpan}, lapic);
+      chip_.apics_.on_pin({lint0, change->level, kPicDriver, kNoSpan}, lapic);
     }
   }
   static constexpr std::uint32_t kPicDriver = 0;       // of LINT0
@@ -98,13 +108,13 @@ template <class Write>
 void Irqchip::writing(CpuId cpu, std::uint32_t offset, Env& env, Write&& write) {
   using x86::LapicRegister;
   const std::optional<Vector> ending =
-      offset == LapicRegister::kEoi ? lapics_.isr(cpu).highest() : std::nullopt;
+      offset == LapicRegister::kEoi ? lapics().isr(cpu).highest() : std::nullopt;
   level_ended_ = false;
-  LapicEnv lapic(*this, env);
-  write(lapic);
+  LapicCall lapic(*this, env);
+  write(lapic.bank);
   const bool computes_ppr = offset == LapicRegister::kEoi || offset == LapicRegister::kTpr;
   if (computes_ppr) shadows_[raw(cpu)].stale_ppr.reset();
-  if (ending && !lapics_.isr(cpu).has(*ending)) finish_eoi(cpu, *ending, env);
+  if (ending && !lapics().isr(cpu).has(*ending)) finish_eoi(cpu, *ending, env);
 }
 
 }  // namespace irqfab::kvm

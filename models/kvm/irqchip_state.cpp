@@ -23,13 +23,13 @@ std::uint32_t offset_of(std::uint32_t msr) { return (msr - x86::LapicMsr::kFirst
 /// The PPR is computed from the ISR that KVM remembers, which is the old one.
 Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env& env) {
   if (config_.kind == IrqchipKind::None) return kEINVAL;
-  LapicEnv lapic(*this, env);
-  const std::uint8_t old_class = lapics_.isr(cpu).highest_class();
-  for (const auto& [offset, value] : registers) lapics_.restore(cpu, offset, value, lapic);
+  LapicCall lapic(*this, env);
+  const std::uint8_t old_class = lapics().isr(cpu).highest_class();
+  for (const auto& [offset, value] : registers) apics_.lapics().restore(cpu, offset, value, lapic.bank);
   Shadow& shadow = shadows_[raw(cpu)];
   shadow.stale_ppr.reset();
   if (config_.quirks.has(Quirk::PprStaleAfterRestore)) {
-    const std::uint8_t tpr = lapics_.tpr(cpu);
+    const std::uint8_t tpr = lapics().tpr(cpu);
     shadow.stale_ppr = (tpr & 0xF0) >= old_class ? tpr : old_class;
   }
   request_scan();
@@ -37,8 +37,8 @@ Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env
 }
 
 Answer Irqchip::set_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
-  LapicEnv lapic(*this, env);
-  if (lapics_.restore_apic_base(cpu, value, lapic) != x86::MsrStatus::Done) return kEINVAL;
+  LapicCall lapic(*this, env);
+  if (apics_.lapics().restore_apic_base(cpu, value, lapic.bank) != x86::MsrStatus::Done) return kEINVAL;
   request_scan();
   return 0;
 }
@@ -76,8 +76,8 @@ Answer Irqchip::set_pic(x86::PicRole role, const x86::PicChip::Settings& setting
 x86::MsrAnswer Irqchip::read_msr(CpuId cpu, std::uint32_t msr, Env& env) {
   const x86::MsrAnswer refused{x86::MsrStatus::GeneralProtection, 0};
   if (is_x2apic_msr(msr) && config_.kind == IrqchipKind::None) return refused;
-  LapicEnv lapic(*this, env);
-  const x86::MsrAnswer answer = lapics_.rdmsr(cpu, msr, lapic);
+  LapicCall lapic(*this, env);
+  const x86::MsrAnswer answer = apics_.lapics().rdmsr(cpu, msr, lapic.bank);
   const bool computes_ppr = is_x2apic_msr(msr) && offset_of(msr) == LapicRegister::kPpr;
   if (computes_ppr && answer.status == x86::MsrStatus::Done) shadows_[raw(cpu)].stale_ppr.reset();
   return answer;
@@ -94,7 +94,7 @@ x86::MsrAnswer Irqchip::write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t va
     return answer;
   }
   const std::uint32_t offset = is_x2apic_msr(msr) ? offset_of(msr) : 0;
-  writing(cpu, offset, env, [&](Env& lapic) { answer = lapics_.wrmsr(cpu, msr, value, lapic); });
+  writing(cpu, offset, env, [&](Env& lapic) { answer = apics_.lapics().wrmsr(cpu, msr, value, lapic); });
   return answer;
 }
 
@@ -105,13 +105,13 @@ Answer Irqchip::inject_external(CpuId cpu, Vector vector, Env& env) {
   external = vector;
   LapicEnv lapic(*this, env);
   const Pin lint0 = x86::LapicBank::pin_of(cpu, x86::LocalPin::Lint0);
-  lapics_.on_pin({lint0, Level::High, PicEnv::kExternalDriver, kNoSpan}, lapic);
+  apics_.on_pin({lint0, Level::High, PicEnv::kExternalDriver, kNoSpan}, lapic);
   return 0;
 }
 
 void Irqchip::init(CpuId cpu, Env& env) {
   LapicEnv lapic(*this, env);
-  lapics_.init(cpu, lapic);
+  apics_.init(cpu, lapic);
   shadows_[raw(cpu)].stale_ppr.reset();
   request_scan();
 }
@@ -121,8 +121,8 @@ void Irqchip::enter(CpuId cpu, Env& env) {
   shadow.stale_ppr.reset();
   if (shadow.scan_requested) scan(cpu);
   if (!config_.quirks.has(Quirk::TprLowBitsLost) || config_.kind == IrqchipKind::None) return;
-  LapicEnv lapic(*this, env);
-  lapics_.restore(cpu, LapicRegister::kTpr, lapics_.tpr(cpu) & 0xF0u, lapic);
+  LapicCall lapic(*this, env);
+  apics_.lapics().restore(cpu, LapicRegister::kTpr, lapics().tpr(cpu) & 0xF0u, lapic.bank);
 }
 
 void Irqchip::request_scan() {
@@ -138,8 +138,8 @@ void Irqchip::scan(CpuId cpu) {
     if (!eoi_is_watched(Pin{n})) continue;
     const x86::Rte entry = ioapic_.rte(Pin{n});
     const Vector vector = entry.vector();
-    const bool has = lapics_.irr(cpu).has(vector) || lapics_.isr(cpu).has(vector);
-    if (has || lapics_.addresses(decode(entry.message()), cpu)) shadow.forwarded.add(vector);
+    const bool has = lapics().irr(cpu).has(vector) || lapics().isr(cpu).has(vector);
+    if (has || lapics().addresses(decode(entry.message()), cpu)) shadow.forwarded.add(vector);
   }
 }
 
@@ -150,7 +150,7 @@ bool Irqchip::eoi_is_watched(Pin pin) const {
 }
 
 std::uint8_t Irqchip::ppr_image(CpuId cpu) const {
-  return shadows_[raw(cpu)].stale_ppr.value_or(lapics_.ppr(cpu));
+  return shadows_[raw(cpu)].stale_ppr.value_or(lapics().ppr(cpu));
 }
 
 }  // namespace irqfab::kvm

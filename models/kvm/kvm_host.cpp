@@ -204,6 +204,8 @@ bool KvmSoftware::anyone_to_tell() const {
 
 /// The levels as they are now: a vCPU may have taken the interrupt while the kick was on its way.
 void KvmSoftware::tell_vcpus(Env& env) {
+  // Kicks: of vCPUs that are no threads, the lines below say all.
+  chip_.apics().take_signals([](const x86::VirtualSignal&) {});
   for (const CpuLineChange& message : chip_.take_messages()) {
     pass_on(message);
     env.send(KvmHost::kVcpus, message);

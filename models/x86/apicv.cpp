@@ -18,8 +18,7 @@ constexpr std::uint32_t kMaxPidPointers = 0x10000;
 
 LapicBank::Config bank_config(const VirtualApics::Config& config) {
   LapicBank::Config bank = config.lapics;
-  const bool virtualized = config.virtualization != Virtualization::None;
-  if (virtualized) bank.requests = Requests::HandedOver;
+  bank.requests = Requests::HandedOver;
   return bank;
 }
 
@@ -52,6 +51,10 @@ ApicvControls VirtualApics::controls() const {
   return delivers ? config_.controls : without_delivery(config_.controls);
 }
 
+bool VirtualApics::delivers() const {
+  return avic_active() || controls().has(ApicvControl::VirtualInterruptDelivery);
+}
+
 bool VirtualApics::is_register_msr(CpuId vcpu, std::uint32_t msr) const {
   return bank_.mode(vcpu) == LapicMode::X2apic && msr >= LapicMsr::kFirst && msr <= LapicMsr::kLast;
 }
@@ -60,17 +63,11 @@ bool VirtualApics::is_register_msr(CpuId vcpu, std::uint32_t msr) const {
 
 /// Evaluation of pending virtual interrupts (SDM 29.2.1).
 void VirtualApics::look(CpuId vcpu, SpanId raised_by, Env& env) {
-  if (config_.virtualization == Virtualization::None) return;  // the bank told it already
   Level& line = vcpus_[vcpu].line;
   const Level now = bank_.intr(vcpu);
   if (line == now) return;
   line = now;
   env.send(LapicBank::kCpu, CpuLineChange{vcpu, CpuLine::Intr, now, kNoSpan, {}, raised_by});
-}
-
-bool VirtualApics::deliverable(CpuId vcpu) const {
-  if (config_.virtualization == Virtualization::None) return bank_.intr(vcpu) == Level::High;
-  return vcpus_[vcpu].line == Level::High;
 }
 
 bool VirtualApics::has_event(CpuId vcpu) const {
@@ -179,8 +176,7 @@ void VirtualApics::enter(CpuId vcpu, Env& env) {
   // (SDM 24.6.8, "TPR threshold").
   const std::uint8_t requested = bank_.irr(vcpu).highest_class() >> 4;
   const std::uint8_t task = bank_.tpr(vcpu) >> 4;
-  const bool delivers = controls().has(ApicvControl::VirtualInterruptDelivery) || avic_active();
-  entered.tpr_threshold = delivers || task < requested ? 0 : requested;
+  entered.tpr_threshold = delivers() || task < requested ? 0 : requested;
   look(vcpu, bank_.requested(vcpu, rvi(vcpu)), env);
 }
 

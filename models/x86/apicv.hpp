@@ -95,6 +95,10 @@ class VirtualApics final {
 
   explicit VirtualApics(const Config& config);
 
+  /// What the host calls lapics() with, so that all it does to the registers goes on from here as
+  /// if the guest had done it: models/x86/apicv_env.hpp.
+  class BankEnv;
+
   // ---- the guest ------------------------------------------------------------------------------
   // `vcpu` must exist, in all that follows.
 
@@ -105,7 +109,7 @@ class VirtualApics final {
   /// MOV to CR8, 0..15.
   VirtualAccess write_cr8(CpuId vcpu, std::uint8_t value, Env& env);
   /// Does its processor have an interrupt for it? The line that the vCPU sees.
-  bool deliverable(CpuId vcpu) const;
+  bool deliverable(CpuId vcpu) const { return vcpus_[vcpu].line == Level::High; }
   /// Virtual-interrupt delivery; without it, what the host injects at VM entry.
   IntaAnswer take(CpuId vcpu, Env& env);
 
@@ -161,6 +165,9 @@ class VirtualApics final {
     return config_.virtualization != Virtualization::None &&
            !inhibits_.forbid(config_.virtualization);
   }
+  /// Does the processor take interrupts to its guest by itself? Otherwise the host injects them at
+  /// VM entries, and nowhere else.
+  bool delivers() const;
   Inhibits inhibits() const { return inhibits_; }
   PostedDescriptor& descriptor(CpuId vcpu) { return vcpus_[vcpu].descriptor; }
   const PostedDescriptor& descriptor(CpuId vcpu) const { return vcpus_[vcpu].descriptor; }
@@ -184,7 +191,6 @@ class VirtualApics final {
  private:
   using By = VirtualExit::By;
   using Direction = VirtualExit::Direction;
-  class BankEnv;
   struct Vcpu {
     PostedDescriptor descriptor;
     VectorSet eoi_exits;

@@ -5,8 +5,7 @@
 
 namespace irqfab::x86 {
 
-/// While virtualization may deliver, a vCPU's line is what its processor saw last, and not what the
-/// registers would say now.
+/// A vCPU's line is what its processor saw last, and not what the registers would say now.
 class VirtualApics::BankEnv final : public Env {
  public:
   BankEnv(VirtualApics& owner, Env& outer) : owner_(owner), outer_(outer) {}
@@ -19,8 +18,7 @@ class VirtualApics::BankEnv final : public Env {
       return owner_.accepted(vcpu, request->vector, request->span, outer_);
     }
     if (const auto* change = std::get_if<CpuLineChange>(&message)) {
-      const bool looked_at = owner_.config_.virtualization != Virtualization::None;
-      if (change->line == CpuLine::Intr && looked_at) return;
+      if (change->line == CpuLine::Intr) return;
       if (change->line == CpuLine::Init) owner_.start_anew(change->cpu, outer_);
     }
     outer_.send(port, message);

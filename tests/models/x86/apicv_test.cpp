@@ -102,13 +102,34 @@ TEST(VirtualApicsHost, WithoutPostingTheIrrIsSetAndEachKicks) {
   EXPECT_EQ(signals[1].span, rig.apics.lapics().requested(kVcpu2, Vector{0x52}));
 }
 
-TEST(VirtualApicsHost, WithoutVirtualizationTheLineRisesAtOnce) {
+TEST(VirtualApicsHost, WithoutVirtualizationTheHostIsToldAndInjectsAtTheEntry) {
   VirtualRig rig(none());
+  EXPECT_FALSE(rig.apics.delivers());
   rig.send(rig.fixed(2, 0x51));
+  EXPECT_FALSE(rig.line(2));
+  EXPECT_TRUE(rig.apics.has_event(kVcpu2));
+  EXPECT_TRUE(rig.env.messages<CpuLineChange>().empty());
+  const auto signals = rig.signals();
+  ASSERT_EQ(signals.size(), 1u);
+  EXPECT_EQ(signals[0].kind, Kind::Kick);
+  EXPECT_EQ(signals[0].vcpu, kVcpu2);
+  EXPECT_EQ(signals[0].span, rig.apics.lapics().requested(kVcpu2, Vector{0x51}));
+  rig.apics.enter(kVcpu2, rig.env);
   EXPECT_TRUE(rig.line(2));
   EXPECT_EQ(rig.env.messages<CpuLineChange>().size(), 1u);
-  EXPECT_TRUE(rig.signals().empty());
   EXPECT_EQ(rig.take(2), 0x51u);
+}
+
+TEST(VirtualApicsHost, AProcessorDeliversByItselfWithDeliveryAndWithAvic) {
+  const auto without = ApicvControls::all()
+                           .without(Control::ProcessPostedInterrupts)
+                           .without(Control::VirtualInterruptDelivery);
+  EXPECT_TRUE(VirtualApics(VirtualRig::apicv()).delivers());
+  EXPECT_TRUE(VirtualApics(VirtualRig::avic()).delivers());
+  EXPECT_FALSE(VirtualApics(VirtualRig::apicv(without)).delivers());
+  VirtualRig rig(VirtualRig::apicv());
+  rig.apics.inhibit(Inhibit::BlockIrq);
+  EXPECT_FALSE(rig.apics.delivers());
 }
 
 TEST(VirtualApicsHost, TimersAndPinsArePostedToo) {

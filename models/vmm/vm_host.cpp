@@ -1,0 +1,138 @@
+#include "models/vmm/vm_host.hpp"
+
+namespace irqfab::vmm {
+namespace {
+
+host::HostMachine machine_of(const VmHost::Config& config) {
+  host::HostMachine::Config of;
+  of.cpus = config.host_cpus;
+  of.slice = config.slice;
+  return host::HostMachine(of);
+}
+
+/// Programs: the vCPU threads' own, the layer's, the VMM's.
+VmSoftware::Config software_of(const VmHost::Config& config) {
+  VmSoftware::Config of;
+  of.vcpus = config.vcpus;
+  of.layer = config.layer;
+  of.layer.eventfds = Vmm::eventfds_of(config.plan);
+  of.layer.first_program = host::ProgramId{kvm::VcpuThreads::kPrograms};
+  of.vmm.plan = config.plan;
+  of.vmm.irqchip = config.layer.irqchip.kind;
+  of.vmm.mutants = config.layer.mutants;
+  of.vmm.registers = VmHost::kRegisters;
+  of.vmm.first_program = host::ProgramId{kvm::VcpuThreads::kPrograms + kvm::kLayerCalls};
+  of.vcpus.user_exit = Vmm::user_exit(of.vmm.first_program);
+  return of;
+}
+
+/// The vCPU that makes an access; of a machine that may not have as many.
+CpuId vcpu_of(PortId port, const Message& message) {
+  if (edge_of(port) == VmHost::kByDriver) return CpuId{0};
+  const auto* read = std::get_if<BusRead>(&message);
+  const auto* write = std::get_if<BusWrite>(&message);
+  const Requester by = read != nullptr    ? read->requester
+                       : write != nullptr ? write->requester
+                                          : Requester{};
+  return CpuId{raw(by.rid)};
+}
+
+}  // namespace
+
+// ---- the software -----------------------------------------------------------------------------
+
+VmSoftware::VmSoftware(const Config& config, host::HostMachine& machine)
+    : vcpus_(config.vcpus, config.layer, machine),
+      vmm_(config.vmm, static_cast<std::uint32_t>(config.layer.irqchip.ids.size()), vcpus_.layer(),
+           machine) {}
+
+host::Action VmSoftware::run(host::Task& task, host::HostKernel& kernel, Env& env) {
+  if (vmm_.owns(task.program)) return vmm_.run(task, {vcpus_, kernel, env});
+  return vcpus_.run(task, kernel, env);
+}
+
+host::Reception VmSoftware::receive(PortId port, const Message& message, host::HostKernel& kernel,
+                                    Env& env) {
+  if (is_for_vmm(port, message, kernel, env)) return host::Reception::Taken;
+  return vcpus_.receive(port, message, kernel, env);
+}
+
+bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKernel& kernel,
+                            Env& env) {
+  const Vmm::Here here{vcpus_, kernel, env};
+  if (const auto* call = std::get_if<HostCall>(&message)) return vmm_.on_call(*call, here);
+  const auto* write = std::get_if<BusWrite>(&message);
+  switch (spec_of(port)) {
+    case spec_of(VmHost::kMessages): {
+      if (write == nullptr) return false;
+      const auto cpu = kvm::VcpuThreads::target_of(*write, kernel.machine().config().cpus);
+      return cpu && vmm_.on_host_interrupt(*write, *cpu, here);
+    }
+    case spec_of(VmHost::kDevices):
+      return write != nullptr && vmm_.on_message(*write, here);
+    case spec_of(VmHost::kIntx): {
+      const auto* change = std::get_if<PinChange>(&message);
+      return change != nullptr && vmm_.on_line(edge_of(port), *change, here);
+    }
+    case spec_of(VmHost::kMmio):
+      return vmm_.on_access(vcpu_of(port, message), port, message, here);
+    case spec_of(VmHost::kRegisters):
+      if (const auto* data = std::get_if<BusData>(&message)) vmm_.on_data(*data, here);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Threads of vCPUs are the machine's first.
+void VmSoftware::preempted(host::Task& task, host::HostKernel& kernel, Env& env) {
+  const bool is_vcpu = raw(kernel.self().slot) < vcpus_.layer().config().irqchip.ids.size();
+  if (is_vcpu) vcpus_.preempted(task, kernel, env);
+}
+
+void VmSoftware::held_spans(std::vector<SpanId>& out) const {
+  vcpus_.held_spans(out);
+  vmm_.held_spans(out);
+}
+
+// ---- the core ---------------------------------------------------------------------------------
+
+VmHost::VmHost(const Config& config)
+    : machine_(machine_of(config)), software_(software_of(config), machine_) {}
+
+LaneId VmHost::lane_of(PortId port, const Message& message) const {
+  const auto vcpu = [this](CpuId cpu) { return LaneId{machine_.lanes() + raw(cpu)}; };
+  if (const auto* m = std::get_if<Inta>(&message)) return vcpu(m->cpu);
+  if (const auto* m = std::get_if<RegisterWrite>(&message)) return vcpu(m->cpu);
+  if (const auto* m = std::get_if<RegisterRead>(&message)) return vcpu(m->cpu);
+  if (const auto* m = std::get_if<CpuHalted>(&message)) return vcpu(m->cpu);
+  if (const auto* m = std::get_if<PostInterrupt>(&message)) {
+    const std::optional<CpuId> at = software_.vcpus().vcpu_at(m->address);
+    if (at) return vcpu(*at);
+  }
+  if (spec_of(port) == spec_of(kMmio)) return vcpu(vcpu_of(port, message));
+  if (const auto* m = std::get_if<BusWrite>(&message); m != nullptr && port == kMessages) {
+    const auto cpu = kvm::VcpuThreads::target_of(*m, machine_.config().cpus);
+    if (cpu) return LaneId{raw(*cpu)};
+  }
+  return machine_.lane_of(message);
+}
+
+void VmHost::receive(PortId port, const Message& message, Env& env) {
+  machine_.receive(port, message, software_, env);
+}
+
+void VmHost::program_pin(Pin pin, std::uint64_t entry, Env& env) {
+  kvm::IrqLayer& layer = vcpus().layer();
+  if (layer.config().irqchip.kind == kvm::IrqchipKind::Full) {
+    return layer.chip().write_entry(pin, entry, env);
+  }
+  vmm().program_pin(pin, entry, layer, env);
+}
+
+void VmHost::held_spans(std::vector<SpanId>& out) const {
+  machine_.held_spans(out);
+  software_.held_spans(out);
+}
+
+}  // namespace irqfab::vmm
