@@ -49,6 +49,7 @@ void add_software(Json& document, const run::SoftwareCounts& counts) {
   }
   if (const auto& exits = counts.exits) {
     document["exits"] = {{"kernel", exits->kernel}, {"user", exits->user}};
+    document["faults"] = counts.faults;
   }
 }
 

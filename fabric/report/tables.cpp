@@ -109,6 +109,10 @@ std::string software_lines(const Outcome& outcome) {
             std::to_string(routes->commits) + " commits, " + std::to_string(routes->peak) +
             " entries at most\n";
   }
+  if (outcome.software.faults > 0) {
+    text += "faults: " + std::to_string(outcome.software.faults) +
+            " times the host's software broke a rule of lifetime or of locks\n";
+  }
   return text;
 }
 

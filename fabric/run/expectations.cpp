@@ -33,6 +33,7 @@ std::optional<std::uint64_t> count_of_software(const std::string& metric,
   if (metric == "routes.peak") return routes.peak;
   if (metric == "exits.kernel") return exits.kernel;
   if (metric == "exits.user") return exits.user;
+  if (metric == "faults") return counts.faults;
   return std::nullopt;
 }
 

@@ -60,6 +60,7 @@ struct ExitCounts {
 struct SoftwareCounts {
   std::optional<RouteCounts> routes;
   std::optional<ExitCounts> exits;
+  std::uint64_t faults = 0;  // rules of lifetime and of locks that were broken: only mutants do
 };
 
 /// Where the length of an event comes from, as hops show it.

@@ -183,6 +183,7 @@ const std::vector<Metric>& metrics() {
       {"routes.commits", kSoftware, "calls of KVM_SET_GSI_ROUTING"},
       {"routes.peak", kSoftware, "most entries that the routing table has had"},
       {"exits.kernel", kSoftware, "exits of vCPUs that the host's kernel dealt with"},
+      {"faults", kSoftware, "rules of lifetime and of locks that the host's software broke"},
       {"exits.user", kSoftware, "exits of vCPUs that went on to the VMM"},
   };
   return rows;

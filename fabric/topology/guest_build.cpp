@@ -91,7 +91,7 @@ class GuestBuilder {
     }
     traffic_ = add("traffic", traffic(), load_names());
     const std::size_t driver_at = add("driver", std::move(driver), {});
-    join(driver_at, cpu::Driver::kBus, host_, edge_of(VmHost::kMmio, 1));
+    join(driver_at, cpu::Driver::kBus, host_, edge_of(VmHost::kMmio, VmHost::kByDriver));
     join(vcpus_, cpu::Cpus::kCompletions, traffic_, pci::Traffic::kCompletions);
     for (std::size_t group = 0; group < functions_.size(); ++group) {
       join(traffic_, edge_of(pci::Traffic::kRaise, group), functions_[group],
@@ -146,7 +146,7 @@ class GuestBuilder {
     for (std::uint32_t n = 0; n < plan_.cpus; ++n) host.first_source.push_back(shared + 1 + n);
     host.sources = 1 + plan_.cpus;
     join(vcpus_, cpu::Cpus::kController, host_, VmHost::kVcpus);
-    join(vcpus_, cpu::Cpus::kBus, host_, edge_of(VmHost::kMmio, 0));
+    join(vcpus_, cpu::Cpus::kBus, host_, edge_of(VmHost::kMmio, VmHost::kByVcpus));
   }
 
   /// From the host's bridges to its CPUs.
@@ -257,7 +257,7 @@ Result<X86Machine> build_guest(const Scenario& scenario, std::string_view path, 
   machine.plan = plan_x86(scenario, Remapping::Off);
   Diagnostics refused = refuse_plan(scenario, machine.plan);
   if (refused.empty()) {
-    refused = refuse_guest(scenario, machine.plan, host_cpus_of(scenario.machine));
+    refused = refuse_guest(machine.plan, host_cpus_of(scenario.machine));
   }
   if (!refused.empty()) return refused;
   HandlerTable handlers = handlers_of(scenario, machine.plan);

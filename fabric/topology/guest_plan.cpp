@@ -78,6 +78,7 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, Hos
   planned.attach = attach_of(device);
   planned.first_source = function.first_source;
   planned.window = window_of(bridge, function.row);
+  planned.config_space = config_of(bridge, function);
   planned.registers_edge = static_cast<std::uint32_t>(function.group);
   planned.intx_edge = static_cast<std::uint32_t>(function.group);
   planned.intx_driver = raw(function.row);
@@ -129,18 +130,6 @@ void refuse_assigned(const DevicePlan& device, Diagnostics& found) {
   }
 }
 
-/// The VMM sees accesses to windows, and none to configuration space.
-void refuse_changes(const Scenario& scenario, const X86Plan& plan, Diagnostics& found) {
-  for (const scenario::Change& change : scenario.during) {
-    const DevicePlan* device = plan.find(change.sources.device);
-    if (device == nullptr || !device->by_msi()) continue;
-    found.push_back(refuse(change.sources.where, "not-yet",
-                           "changes of the MSI of '" + change.sources.device +
-                               "' under traffic are not supported yet on this path",
-                           "MSI-X"));
-  }
-}
-
 }  // namespace
 
 bool is_assigned(const BridgePlan& bridge) {
@@ -167,7 +156,7 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
   return planned;
 }
 
-Diagnostics refuse_guest(const Scenario& scenario, const X86Plan& plan, unsigned host_cpus) {
+Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
   Diagnostics found;
   std::uint64_t assigned = 0;
   for (const BridgePlan& bridge : plan.bridges) {
@@ -186,7 +175,6 @@ Diagnostics refuse_guest(const Scenario& scenario, const X86Plan& plan, unsigned
                              "more CPUs in 'host', or fewer vectors"));
     }
   }
-  refuse_changes(scenario, plan, found);
   return found;
 }
 

@@ -20,8 +20,7 @@ vmm::VmPlan vm_plan_of(const scenario::Scenario& scenario, const X86Plan& plan,
 bool is_assigned(const BridgePlan& bridge);
 
 /// Of the plan of a guest whose host has so many CPUs.
-Diagnostics refuse_guest(const scenario::Scenario& scenario, const X86Plan& plan,
-                         unsigned host_cpus);
+Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus);
 
 /// The message that an assigned function holds: it interrupts a CPU of the host, by way of the
 /// host's remapping unit, if there is one, under entry `index` of its table.

@@ -61,10 +61,10 @@ TEST(GuestCheck, TheFabricOfTheHostIsForAssignedDevices) {
 TEST(GuestCheck, AControlOfApicvNeedsApicv) {
   EXPECT_EQ(refused(machine_with("ipi_virtualization: off"), "kvm-irqfd"), "");
   for (const char* other : {"none", "avic"}) {
-    EXPECT_EQ(refused(machine_with("ipi_virtualization: off, virtualization: " +
-                                   std::string(other)),
-                      "kvm-irqfd"),
-              "two-choices");
+    EXPECT_EQ(
+        refused(machine_with("ipi_virtualization: off, virtualization: " + std::string(other)),
+                "kvm-irqfd"),
+        "two-choices");
   }
 }
 
@@ -82,14 +82,16 @@ TEST(GuestCheck, ChangesOfTheVmmNeedIrqfds) {
     for (const char* path : {"kvm-irqfd", "kvm-irqfd-workqueue", "kvm-split-irqchip"}) {
       EXPECT_EQ(refused(text, path), "") << change << path;
     }
-    for (const char* path : {"kvm-signal-msi", "kvm-dynamic-route", "vmm-userspace", "bare-metal"}) {
+    for (const char* path :
+         {"kvm-signal-msi", "kvm-dynamic-route", "vmm-userspace", "bare-metal"}) {
       EXPECT_EQ(refused(text, path), "no-irqfd") << change << path;
     }
   }
 }
 
 TEST(GuestCheck, AReleaseSaysForHowLong) {
-  const std::string text = machine_with("cpus: 1") + "during: [ { at: 1us, irqfd-release: nic } ]\n";
+  const std::string text =
+      machine_with("cpus: 1") + "during: [ { at: 1us, irqfd-release: nic } ]\n";
   EXPECT_EQ(refused(text, "kvm-irqfd"), "missing-key");
 }
 

@@ -63,9 +63,9 @@ TEST(Guest, TheMachineIsSound) {
   for (const char* path : {"kvm-irqfd", "kvm-signal-msi", "kvm-split-irqchip", "vmm-userspace"}) {
     const Guest guest(kDevices, path);
     const Diagnostics found = check_graph(guest.topology(), guest.scenario);
-    EXPECT_TRUE(std::none_of(found.begin(), found.end(), [](const Diagnostic& d) {
-      return d.severity == Severity::Error;
-    })) << path << ": " << (found.empty() ? "" : format(found.front()));
+    EXPECT_TRUE(std::none_of(found.begin(), found.end(),
+                             [](const Diagnostic& d) { return d.severity == Severity::Error; }))
+        << path << ": " << (found.empty() ? "" : format(found.front()));
   }
 }
 
@@ -83,14 +83,13 @@ TEST(Guest, WhatTheVmmModelsStandsBesideItAndWhatIsAssignedBehindTheHostsBridge)
   EXPECT_EQ(guest.leads_to(assigned, pci::PciFunctions::kLink), "hb1");
   const auto bridge = index_of<pci::HostBridge::Config>(guest.topology());
   EXPECT_EQ(guest.leads_to(bridge, pci::HostBridge::kInterrupts), "apic_bus");
-  EXPECT_EQ(guest.leads_to(index_of<x86::ApicBus::Config>(guest.topology()),
-                           x86::ApicBus::kOutput),
+  EXPECT_EQ(guest.leads_to(index_of<x86::ApicBus::Config>(guest.topology()), x86::ApicBus::kOutput),
             "kvm");
 }
 
 TEST(Guest, ARemappingHostHasAUnitBetweenItsBridgesAndItsCpus) {
-  const std::string with_unit = std::string(kDevices).replace(
-      std::string(kDevices).find("cpus: 3"), 7, "cpus: 3, arch: x86-ir");
+  const std::string with_unit = std::string(kDevices).replace(std::string(kDevices).find("cpus: 3"),
+                                                              7, "cpus: 3, arch: x86-ir");
   const Guest guest(with_unit);
   const auto bridge = index_of<pci::HostBridge::Config>(guest.topology());
   EXPECT_EQ(guest.leads_to(bridge, pci::HostBridge::kInterrupts), "vtd0");
@@ -225,9 +224,10 @@ TEST(Guest, WhatAssignedDevicesCannotDoYetIsRefusedByName) {
 
 TEST(Guest, AssignedVectorsAreAsManyAsTheHostHas) {
   const auto code = [](const std::string& msix) {
-    return Guest("  host: { cpus: 2 }\n  devices: [ { id: gpu, bdf: \"00:03.0\", attach: assigned, "
-                 "msix: " +
-                 msix + " } ]\n")
+    return Guest(
+               "  host: { cpus: 2 }\n  devices: [ { id: gpu, bdf: \"00:03.0\", attach: assigned, "
+               "msix: " +
+               msix + " } ]\n")
         .refused.code;
   };
   EXPECT_EQ(code("382"), "");
@@ -244,12 +244,10 @@ TEST(VmmChanges, AReleaseAndTheAssignmentAfterItAreTwo) {
   ASSERT_TRUE(changes);
   ASSERT_EQ(changes->size(), 13u);
   using K = VmmChangeKind;
-  const VmmChange first[] = {{5 * kPsPerUs, 1, K::ReleaseIrqfd},
-                             {5 * kPsPerUs, 2, K::ReleaseIrqfd},
-                             {7 * kPsPerUs, 0, K::UpdateRoute},
-                             {7 * kPsPerUs, 1, K::AssignIrqfd},
-                             {7 * kPsPerUs, 2, K::AssignIrqfd},
-                             {15 * kPsPerUs, 1, K::ReleaseIrqfd}};
+  const VmmChange first[] = {
+      {5 * kPsPerUs, 1, K::ReleaseIrqfd}, {5 * kPsPerUs, 2, K::ReleaseIrqfd},
+      {7 * kPsPerUs, 0, K::UpdateRoute},  {7 * kPsPerUs, 1, K::AssignIrqfd},
+      {7 * kPsPerUs, 2, K::AssignIrqfd},  {15 * kPsPerUs, 1, K::ReleaseIrqfd}};
   for (std::size_t i = 0; i < std::size(first); ++i) {
     EXPECT_EQ((*changes)[i].at, first[i].at) << i;
     EXPECT_EQ((*changes)[i].source, first[i].source) << i;
