@@ -209,7 +209,7 @@ void check_metrics(const Scenario& scenario, MachineKind kind, std::string_view 
     if (kind == MachineKind::Guest || (!of_routes && kind == MachineKind::DirectGuest)) continue;
     found.push_back(diagnostic(expectation.where, "no-such-count",
                                quote(expectation.metric) + " counts " +
-                                   (of_routes ? "what a VMM does with routes" : "exits of vCPUs") +
+                                   (of_routes ? "what a VMM does with routes" : "what a host's software does") +
                                    ", and the path '" + std::string(path) + "' has none",
                                "another metric, or a path with a host"));
   }
