@@ -89,7 +89,9 @@ class Exchange {
     VmHost::Config config;
     config.host_cpus = host_cpus_of(scenario_.machine);
     kvm::Irqchip::Config& chip = config.layer.irqchip;
-    chip.ids = std::get<LapicBank::Config>(lapics.config).ids;
+    const LapicBank::Config& bank = std::get<LapicBank::Config>(lapics.config);
+    chip.ids = bank.ids;
+    chip.destination = bank.msi_destination;
     chip.quirks = quirks;
     chip.mutants = mutants;
     const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});

@@ -170,7 +170,7 @@ IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
   if (scans) scan(cpu);  // a vCPU that asks runs
   LapicCall lapic(*this, env);
   if (!lapics().extint_requested(cpu)) return apics_.take(cpu, lapic.outer);
-  apics_.lapics().extint_asked(cpu);
+  apics_.extint_asked(cpu);
   IntaAnswer answer;
   if (std::optional<Vector>& external = shadows_[raw(cpu)].external) {
     answer = {cpu, *external, false, kNoSpan};
@@ -208,6 +208,8 @@ void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {
 void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   const bool unseen =
       config_.quirks.has(x86::Quirk::EoiNeedsScan) && !shadows_[raw(cpu)].forwarded.has(vector);
+  const bool told = config_.kind == IrqchipKind::Split && shadows_[raw(cpu)].forwarded.has(vector);
+  if (told) shadows_[raw(cpu)].user_eoi = vector;
   if (unseen || config_.kind != IrqchipKind::Full) return;
   const bool level = level_ended_;
   lower_resamplers(vector, env);

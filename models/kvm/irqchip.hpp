@@ -6,8 +6,13 @@
 // masked or without a route), KVM_SET_LAPIC, KVM_SET_IRQCHIP and KVM_SET_MSRS; KVM_CAP_X2APIC_API;
 // KVM_CAP_SPLIT_IRQCHIP, where the IOAPIC is user space's and not here. The chips are the cores
 // that bare metal has, called one by the other through a local Env; nothing here takes time of its
-// own, the calling task is charged for it. Not modelled: the LAPICs' timers; EOI exits of a split
-// irqchip, which user space would see.
+// own, the calling task is charged for it. With a split irqchip the EOI of a vector that a level
+// route of one of the pins' GSIs brings is left for user space (KVM_EXIT_IOAPIC_EOI).
+// Not modelled: the LAPICs' timers.
+//
+// A vCPU that is a thread comes by `on_read`, `on_write` and `complete`, where the processor does
+// what it can (models/x86/apicv.hpp); whoever runs it takes the signals of apics(), and kicks all
+// when `take_scan_request` says so.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +66,26 @@ class Irqchip {
   Answer set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env);
 
   IntaAnswer on_inta(CpuId cpu, Env& env);
+
+  // vCPUs that are threads: irqchip_guest.cpp. INTR lines are sent as LapicBank::kCpu.
+  /// A guest's access to its local APIC; an MSR by LapicBank::kMsrSpace.
+  x86::VirtualAccess on_write(const RegisterWrite& write, Env& env);
+  x86::VirtualAccess on_read(const RegisterRead& read, Env& env);
+  /// Carries out what exited; an EOI reaches the IOAPIC before this returns.
+  x86::MsrAnswer complete(const x86::VirtualExit& exit, Env& env);
+  /// The vector whose service ends when the host completes the exit, if it is an EOI that the
+  /// processor did not carry out.
+  std::optional<Vector> ended_by(const x86::VirtualExit& exit) const;
+  /// The vector that the latest EOI of a vCPU has ended, if user space's IOAPIC waits for that.
+  std::optional<Vector> take_user_eoi(CpuId cpu);
+  /// A guest's accesses to the IOAPIC's page, 32 bits. There is one in IrqchipKind::Full.
+  void write_ioapic(std::uint32_t offset, std::uint32_t value, Env& env);
+  std::uint32_t read_ioapic(std::uint32_t offset, Env& env);
+  /// A routing table took effect: vCPUs have to learn which EOIs are waited for.
+  void routes_changed() { request_scan(); }
+  /// Do vCPUs have to enter anew, since the last call, to learn that?
+  bool take_scan_request() { return std::exchange(scan_requested_, false); }
+
   /// A vCPU's write to its LAPIC page; an EOI reaches the IOAPIC before this returns.
   void write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
   /// A guest rewrites a redirection entry.
@@ -117,6 +142,7 @@ class Irqchip {
   class ChipEnv;
   class IoapicEnv;
   class LapicEnv;
+  class GuestEnv;
   struct LapicCall;
   class PicEnv;
   struct Line {
@@ -132,9 +158,11 @@ class Irqchip {
     x86::VectorSet forwarded;               // vectors whose EOIs go to the IOAPIC
     bool scan_requested = true;
     std::optional<Vector> external;  // waits for the vCPU to ask
+    std::optional<Vector> user_eoi;  // has ended, and user space was not told
     friend bool operator==(const Shadow& a, const Shadow& b) {
       return a.stale_ppr == b.stale_ppr && a.forwarded == b.forwarded &&
-             a.scan_requested == b.scan_requested && a.external == b.external;
+             a.scan_requested == b.scan_requested && a.external == b.external &&
+             a.user_eoi == b.user_eoi;
     }
   };
 
@@ -149,6 +177,8 @@ class Irqchip {
   void lower_resamplers(Vector vector, Env& env);
   void request_scan();
   void scan(CpuId cpu);
+  void watch(CpuId cpu, const x86::MsiMessage& message);
+  void watch_level_routes(CpuId cpu);
   bool eoi_is_watched(Pin pin) const;
   void inject_latched(std::uint32_t image, Env& env);
 
@@ -165,6 +195,7 @@ class Irqchip {
   std::vector<Gsi> resampled_;           // a row for each resampling irqfd
   std::vector<Gsi> acknowledged_;        // not passed on yet
   bool level_ended_ = false;             // the EOI under way is of a level interrupt
+  bool scan_requested_ = false;          // of vCPUs, who were not kicked for it yet
 };
 
 }  // namespace irqfab::kvm

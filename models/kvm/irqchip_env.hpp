@@ -26,7 +26,7 @@ class Irqchip::ChipEnv : public Env {
   Env& outer_;
 };
 
-class Irqchip::LapicEnv final : public ChipEnv {
+class Irqchip::LapicEnv : public ChipEnv {
  public:
   using ChipEnv::ChipEnv;
   void send(PortId, const Message& message) override {
@@ -37,6 +37,15 @@ class Irqchip::LapicEnv final : public ChipEnv {
     // The IOAPIC is told once the local APIC has finished: it may send at once, and the two would
     // call each other without end.
     if (std::holds_alternative<EoiMessage>(message)) chip_.level_ended_ = true;
+  }
+};
+
+/// What a guest does itself, or its thread for it: the vCPU pays.
+class Irqchip::GuestEnv final : public LapicEnv {
+ public:
+  using LapicEnv::LapicEnv;
+  void note(Event event, SpanId span, std::uint64_t detail) override {
+    outer_.note(event, span, detail);
   }
 };
 
@@ -97,6 +106,7 @@ class Irqchip::PicEnv final : public ChipEnv {
     for (std::uint32_t cpu = 0; cpu < chip_.lapics().cpus(); ++cpu) {
       const Pin lint0 = x86::LapicBank::pin_of(CpuId{cpu}, x86::LocalPin::Lint0);
       chip_.apics_.on_pin({lint0, change->level, kPicDriver, kNoSpan}, lapic);
+      if (chip_.lapics().extint_requested(CpuId{cpu})) chip_.apics_.kick(CpuId{cpu});
     }
   }
   static constexpr std::uint32_t kPicDriver = 0;       // of LINT0

@@ -25,7 +25,8 @@ Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env
   if (config_.kind == IrqchipKind::None) return kEINVAL;
   LapicCall lapic(*this, env);
   const std::uint8_t old_class = lapics().isr(cpu).highest_class();
-  for (const auto& [offset, value] : registers) apics_.lapics().restore(cpu, offset, value, lapic.bank);
+  for (const auto& [offset, value] : registers)
+    apics_.lapics().restore(cpu, offset, value, lapic.bank);
   Shadow& shadow = shadows_[raw(cpu)];
   shadow.stale_ppr.reset();
   if (config_.quirks.has(Quirk::PprStaleAfterRestore)) {
@@ -38,7 +39,8 @@ Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env
 
 Answer Irqchip::set_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
   LapicCall lapic(*this, env);
-  if (apics_.lapics().restore_apic_base(cpu, value, lapic.bank) != x86::MsrStatus::Done) return kEINVAL;
+  if (apics_.lapics().restore_apic_base(cpu, value, lapic.bank) != x86::MsrStatus::Done)
+    return kEINVAL;
   request_scan();
   return 0;
 }
@@ -94,7 +96,8 @@ x86::MsrAnswer Irqchip::write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t va
     return answer;
   }
   const std::uint32_t offset = is_x2apic_msr(msr) ? offset_of(msr) : 0;
-  writing(cpu, offset, env, [&](Env& lapic) { answer = apics_.lapics().wrmsr(cpu, msr, value, lapic); });
+  writing(cpu, offset, env,
+          [&](Env& lapic) { answer = apics_.lapics().wrmsr(cpu, msr, value, lapic); });
   return answer;
 }
 
@@ -126,6 +129,7 @@ void Irqchip::enter(CpuId cpu, Env& env) {
 }
 
 void Irqchip::request_scan() {
+  scan_requested_ = true;
   for (Shadow& shadow : shadows_) shadow.scan_requested = true;
 }
 
@@ -136,10 +140,27 @@ void Irqchip::scan(CpuId cpu) {
   shadow.forwarded = {};
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
     if (!eoi_is_watched(Pin{n})) continue;
-    const x86::Rte entry = ioapic_.rte(Pin{n});
-    const Vector vector = entry.vector();
-    const bool has = lapics().irr(cpu).has(vector) || lapics().isr(cpu).has(vector);
-    if (has || lapics().addresses(decode(entry.message()), cpu)) shadow.forwarded.add(vector);
+    watch(cpu, ioapic_.rte(Pin{n}).message());
+  }
+  if (config_.kind == IrqchipKind::Split) watch_level_routes(cpu);
+  apics_.set_eoi_exits(cpu, shadow.forwarded);
+}
+
+void Irqchip::watch(CpuId cpu, const x86::MsiMessage& message) {
+  const x86::ApicMessage decoded = decode(message);
+  const Vector vector = decoded.vector;
+  const bool has = lapics().irr(cpu).has(vector) || lapics().isr(cpu).has(vector);
+  if (has || lapics().addresses(decoded, cpu)) shadows_[raw(cpu)].forwarded.add(vector);
+}
+
+/// User space mirrors the entries of its IOAPIC as routes of the GSIs of the pins.
+void Irqchip::watch_level_routes(CpuId cpu) {
+  for (std::uint32_t gsi = 0; gsi < ioapic_.pins(); ++gsi) {
+    for (const Route& route : routing_.of(Gsi{gsi})) {
+      const bool level =
+          route.target == RouteTarget::Msi && x86::MsiData::TriggerMode::is_set(route.message.data);
+      if (level) watch(cpu, route.message);
+    }
   }
 }
 

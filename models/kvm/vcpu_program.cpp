@@ -2,62 +2,51 @@
 // first step after that loads the vCPU again, wherever the thread is by then.
 #include <utility>
 
+#include "models/kvm/vcpu_steps.hpp"
 #include "models/kvm/vcpu_threads.hpp"
 
 namespace irqfab::kvm {
-namespace {
 
 using host::Action;
 using host::Charge;
-using host::Compute;
 using host::HostCpu;
 using host::Outcome;
-
-// Steps.
-constexpr std::uint16_t kEnter = 0;
-constexpr std::uint16_t kRunGuest = 1;
-constexpr std::uint16_t kLeft = 2;
-constexpr std::uint16_t kHalt = 3;
-constexpr std::uint16_t kPolled = 4;
-constexpr std::uint16_t kWoken = 5;
-
-/// A step that takes no time, after which somebody else may have the CPU.
-const Action kGoOn = Compute{0};
-
-}  // namespace
 
 Action VcpuThreads::run_vcpu(host::Task& task, host::HostKernel& kernel, Env& env) {
   const CpuId vcpu{static_cast<std::uint32_t>(task.locals[0])};
   const HostCpu cpu = *kernel.cpu();
+  if (task.pc == step::kCallUser) return call_user(vcpu, task);
   if (!row(vcpu).loaded) return load(vcpu, cpu, task);
   switch (task.pc) {
-    case kRunGuest:
+    case step::kRunGuest:
       return run_guest(vcpu, cpu, task, kernel, env);
-    case kLeft:
+    case step::kLeft:
       if (row(vcpu).place == VcpuPlace::Guest) {
         leave_guest(vcpu, cpu, ExitReason::ExternalInterrupt, env);
       }
-      task.pc = kEnter;
-      return kGoOn;
-    case kHalt:
+      task.pc = step::kEnter;
+      return host::go_on();
+    case step::kComplete:
+      return complete_exit(vcpu, task, kernel, env);
+    case step::kHalt:
       return halt(vcpu, cpu, task, env);
-    case kPolled:
+    case step::kPolled:
       return polled(vcpu, cpu, task, env);
-    case kWoken:
-      return woken(vcpu, cpu, task, env);
+    case step::kWoken:
+      return woken(vcpu, task, env);
     default:
-      return enter(vcpu, cpu, task, kernel, env);
+      return enter(vcpu, cpu, task, env);
   }
 }
 
 /// Where the thread is now, its vCPU is told of what is posted from now on, or rung. What was
 /// posted while SN was set told nobody, so it is looked for after SN is clear.
 Action VcpuThreads::load(CpuId vcpu, HostCpu cpu, host::Task& task) {
-  x86::PostedDescriptor& descriptor = apics_.descriptor(vcpu);
+  x86::PostedDescriptor& descriptor = apics().descriptor(vcpu);
   descriptor.set_ndst(ndst_of(cpu));
   descriptor.set_nv(config_.notification);
   descriptor.set_sn(false);
-  if (is_avic()) apics_.avic_load(vcpu, ApicId{raw(cpu)});
+  if (is_avic()) apics().avic_load(vcpu, ApicId{raw(cpu)});
   const bool looks = !config_.mutants.has(Mutant::OnLostAfterPreemption);
   if (looks && !descriptor.pir().empty()) descriptor.set_on(true);
   Vcpu& v = row(vcpu);
@@ -68,41 +57,62 @@ Action VcpuThreads::load(CpuId vcpu, HostCpu cpu, host::Task& task) {
   return Charge{Event::VcpuLoaded, raw(vcpu)};
 }
 
-Action VcpuThreads::enter(CpuId vcpu, HostCpu cpu, host::Task& task, host::HostKernel& kernel,
-                          Env& env) {
+/// Does anything end its halt?
+bool VcpuThreads::awake(CpuId vcpu) const {
+  return apics().has_event(vcpu) || !vcpus_[raw(vcpu)].said.empty();
+}
+
+Action VcpuThreads::enter(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
-  if (v.exit) complete_exit(vcpu, kernel, env);
-  if (v.halted && !apics_.has_event(vcpu)) {
-    task.pc = kHalt;
-    return kGoOn;
+  if (!std::holds_alternative<std::monostate>(v.left)) return handle_exit(vcpu, task);
+  if (v.halted && !awake(vcpu)) {
+    task.pc = step::kHalt;
+    return host::go_on();
   }
   v.halted = false;
+  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
+  if (const auto vector = to_hand_over(vcpu)) {
+    v.handed_over = true;
+    return Charge{Event::InterruptInjected, std::uint64_t{raw(vcpu)} << 8 | raw(*vector)};
+  }
   v.place = VcpuPlace::Entering;
   cpus_[raw(cpu)].vcpu = vcpu;
-  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
-  apics_.enter(vcpu, env);
-  task.pc = kRunGuest;
+  chip().enter(vcpu, env);
+  apics().enter(vcpu, env);
+  task.pc = step::kRunGuest;
   return Charge{Event::VcpuEntered, raw(vcpu)};
+}
+
+/// User space hands over one interrupt before an entry.
+std::optional<Vector> VcpuThreads::to_hand_over(CpuId vcpu) const {
+  const bool due = config_.home == ApicHome::User && !vcpus_[raw(vcpu)].handed_over &&
+                   apics().lapics().intr(vcpu) == Level::High;
+  return due ? std::optional(apics().rvi(vcpu)) : std::nullopt;
 }
 
 /// An AMD processor looks once more as it enters: doorbells were lost on it until here.
 Action VcpuThreads::run_guest(CpuId vcpu, HostCpu cpu, host::Task& task, host::HostKernel& kernel,
                               Env& env) {
-  if (row(vcpu).kicked) {
+  Vcpu& v = row(vcpu);
+  task.pc = step::kEnter;
+  if (v.kicked) {
     cancel_entry(vcpu, cpu, kernel, env);
-    row(vcpu).place = VcpuPlace::Host;
-    task.pc = kEnter;
-    return kGoOn;
+    v.place = VcpuPlace::Host;
+    return host::go_on();
   }
   task.span = kNoSpan;  // it is the guest's from here on
-  task.pc = kLeft;
-  row(vcpu).place = VcpuPlace::Guest;
-  env.send(VmHost::kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::High, kNoSpan});
+  v.place = VcpuPlace::Guest;
+  v.entered_at = env.now();
+  v.handed_over = false;
+  env.send(kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::High, kNoSpan});
   PhysicalCpu& physical = cpus_[raw(cpu)];
   if (std::exchange(physical.notified, false)) {
     take_notification(cpu, std::exchange(physical.notification, kNoSpan), env);
   }
-  if (is_avic()) apics_.doorbell(vcpu, env);
+  if (is_avic()) apics().doorbell(vcpu, env);
+  go_on_saying(vcpu, kernel, env);
+  if (v.place != VcpuPlace::Guest) return host::go_on();
+  task.pc = step::kLeft;
   return host::RunGuest{};
 }
 
@@ -115,51 +125,36 @@ void VcpuThreads::cancel_entry(CpuId vcpu, HostCpu cpu, host::HostKernel& kernel
   interrupt(cpu, config_.notification, std::exchange(physical.notification, kNoSpan), kernel, env);
 }
 
-void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, Env& env) {
-  row(vcpu).place = VcpuPlace::Host;
-  ++row(vcpu).exits[static_cast<std::size_t>(reason)];
-  cpus_[raw(cpu)].vcpu.reset();
-  env.send(VmHost::kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::Low, kNoSpan});
-  env.note(Event::VmExited, kNoSpan, static_cast<std::uint64_t>(reason));
-}
-
 /// The processor's own work: SDM vol. 3, "Posted-Interrupt Processing". It looks at the descriptor
 /// of the vCPU that runs, whoever the notification was meant for.
 void VcpuThreads::take_notification(HostCpu cpu, SpanId span, Env& env) {
   const CpuId vcpu = *cpus_[raw(cpu)].vcpu;
   env.note(Event::NotificationTaken, span, raw(cpu));
-  apics_.sync(vcpu, env);
+  apics().sync(vcpu, env);
   if (span != kNoSpan) env.note(Event::Handled, span, raw(config_.notification));
 }
 
-/// What the guest's access left it for is done by the host, before the guest goes on.
-void VcpuThreads::complete_exit(CpuId vcpu, host::HostKernel& kernel, Env& env) {
-  const x86::VirtualExit exit = *std::exchange(row(vcpu).exit, std::nullopt);
-  const x86::MsrAnswer answer = apics_.complete(exit, env);
-  if (exit.direction == x86::VirtualExit::Direction::Read) row(vcpu).read = answer.value;
-  pass_signals(kernel, env);
-}
-
+/// A VMM that has the local APICs waits in user space: nobody polls.
 Action VcpuThreads::halt(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
   v.halted_at = env.now();
-  if (apics_.has_event(vcpu)) {
-    task.pc = kEnter;
-    return kGoOn;
+  if (awake(vcpu)) {
+    task.pc = step::kEnter;
+    return host::go_on();
   }
-  if (v.window.length() == 0) return block(vcpu, cpu, task, env);
+  if (v.window.length() == 0 || config_.home == ApicHome::User) return block(vcpu, cpu, task, env);
   v.place = VcpuPlace::Polling;
-  task.pc = kPolled;
+  task.pc = step::kPolled;
   return host::Poll{v.window.length()};
 }
 
 Action VcpuThreads::polled(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
   v.place = VcpuPlace::Host;
-  if (!apics_.has_event(vcpu)) return block(vcpu, cpu, task, env);
+  if (!awake(vcpu)) return block(vcpu, cpu, task, env);
   v.window.learn(env.now() - v.halted_at, config_.polling);
-  task.pc = kEnter;
-  return kGoOn;
+  task.pc = step::kEnter;
+  return host::go_on();
 }
 
 /// From here on the wake-up vector says that something was posted, to this CPU, among whose blocked
@@ -168,38 +163,39 @@ Action VcpuThreads::polled(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) 
 Action VcpuThreads::block(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
   if (!config_.mutants.has(Mutant::WakeupVectorNotSet)) {
-    apics_.descriptor(vcpu).set_nv(config_.wakeup);
+    apics().descriptor(vcpu).set_nv(config_.wakeup);
   }
-  if (is_avic()) apics_.avic_put(vcpu, x86::VcpuPut::Blocked);
+  if (is_avic()) apics().avic_put(vcpu, x86::VcpuPut::Blocked);
   v.listed = cpu;
   v.loaded = false;
-  task.pc = kWoken;
-  if (apics_.has_event(vcpu)) return kGoOn;
+  task.pc = step::kWoken;
+  if (awake(vcpu)) return host::go_on();
   v.place = VcpuPlace::Blocked;
   task.span = kNoSpan;
   env.note(Event::VcpuBlocked, kNoSpan, raw(vcpu));
   return host::Wait{queues_[raw(vcpu)]};
 }
 
-Action VcpuThreads::woken(CpuId vcpu, HostCpu, host::Task& task, Env& env) {
+Action VcpuThreads::woken(CpuId vcpu, host::Task& task, Env& env) {
   Vcpu& v = row(vcpu);
   v.window.learn(env.now() - v.halted_at, config_.polling);
-  task.pc = kEnter;
-  return kGoOn;
+  task.pc = step::kEnter;
+  return host::go_on();
 }
 
 /// The thread has to load its vCPU again. An entry that it was about to make has not been made.
 void VcpuThreads::preempted(host::Task& task, host::HostKernel& kernel, Env& env) {
-  const CpuId vcpu{static_cast<std::uint32_t>(task.locals[0])};
+  const CpuId vcpu{raw(kernel.self().slot)};
+  if (raw(vcpu) >= vcpus_.size()) return;
   const HostCpu cpu = *kernel.cpu();
   Vcpu& v = row(vcpu);
   if (v.place == VcpuPlace::Entering) {
-    task.pc = kEnter;
+    task.pc = step::kEnter;
     cancel_entry(vcpu, cpu, kernel, env);
   }
   if (v.loaded) {
-    apics_.descriptor(vcpu).set_sn(true);
-    if (is_avic()) apics_.avic_put(vcpu, x86::VcpuPut::Preempted);
+    apics().descriptor(vcpu).set_sn(true);
+    if (is_avic()) apics().avic_put(vcpu, x86::VcpuPut::Preempted);
   }
   v.loaded = false;
   v.place = VcpuPlace::Preempted;

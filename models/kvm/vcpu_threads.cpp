@@ -12,41 +12,49 @@ using host::Charge;
 using host::Done;
 using host::HostCpu;
 
-// Programs.
-constexpr host::ProgramId kVcpu{0};
-constexpr host::ProgramId kNotified{1};
+// Programs. The first has no steps that call: see models/host/subroutine.hpp.
+constexpr host::ProgramId kNotified{0};
+constexpr host::ProgramId kVcpu{1};
 constexpr host::ProgramId kWakeBlocked{2};
 
-const Action kGoOn = host::Compute{0};
-
-host::HostMachine machine_of(const VmHost::Config& config) {
-  host::HostMachine::Config of;
-  of.cpus = config.host_cpus;
-  of.slice = config.slice;
-  return host::HostMachine(of);
+IrqLayer::Config numbered(IrqLayer::Config layer) {
+  layer.first_program = host::ProgramId{VcpuThreads::kPrograms};
+  return layer;
 }
 
 }  // namespace
 
-VcpuThreads::VcpuThreads(const Config& config, host::HostMachine& machine)
+std::vector<VcpuThreads::Vcpu> VcpuThreads::add_threads(std::size_t vcpus,
+                                                        host::HostMachine& machine) {
+  std::vector<Vcpu> rows(vcpus);
+  for (Vcpu& v : rows) {
+    const auto everywhere = host::CpuMask::first(machine.config().cpus);
+    v.thread = machine.add_thread({everywhere, host::Priority::Normal});
+  }
+  return rows;
+}
+
+VcpuThreads::VcpuThreads(const Config& config, const IrqLayer::Config& layer,
+                         host::HostMachine& machine)
     : config_(config),
-      apics_(config.apics),
-      vcpus_(config.apics.lapics.ids.size()),
+      vcpus_(add_threads(layer.irqchip.ids.size(), machine)),
+      layer_(numbered(layer), machine),
       cpus_(machine.config().cpus) {
   for (std::uint32_t n = 0; n < vcpus_.size(); ++n) {
-    const auto everywhere = host::CpuMask::first(machine.config().cpus);
-    vcpus_[n].thread = machine.add_thread({everywhere, host::Priority::Normal});
     queues_.push_back(machine.add_wait_queue());
     // Nobody is told of what is posted for a vCPU that no CPU has loaded.
-    apics_.descriptor(CpuId{n}).set_sn(true);
-    apics_.descriptor(CpuId{n}).set_nv(config_.notification);
+    apics().descriptor(CpuId{n}).set_sn(true);
+    apics().descriptor(CpuId{n}).set_nv(config_.notification);
   }
 }
 
 Action VcpuThreads::run(host::Task& task, host::HostKernel& kernel, Env& env) {
   if (task.program == kVcpu) return run_vcpu(task, kernel, env);
   if (task.program == kNotified) return notified(task, env);
-  return wake_blocked(task, kernel, env);
+  if (task.program == kWakeBlocked) return wake_blocked(task, kernel, env);
+  const Action action = layer_.run(task, kernel, env);
+  pass_signals(kernel, env);
+  return action;
 }
 
 host::Reception VcpuThreads::receive(PortId port, const Message& message, host::HostKernel& kernel,
@@ -62,7 +70,7 @@ host::Reception VcpuThreads::receive(PortId port, const Message& message, host::
   } else if (const auto* marker = std::get_if<Marker>(&message)) {
     env.send(port, MarkerDone{marker->tag});  // what came before it has arrived
   } else {
-    on_vcpu(port, message, kernel, env);
+    on_vcpu(message, kernel, env);
   }
   return host::Reception::Taken;
 }
@@ -75,7 +83,7 @@ host::Reception VcpuThreads::on_call(const HostCall& call, host::HostKernel& ker
     return host::Reception::Taken;
   }
   const auto reason = static_cast<x86::Inhibit>(call.a);
-  which == VmCall::Inhibit ? apics_.inhibit(reason) : apics_.allow(reason);
+  which == VmCall::Inhibit ? apics().inhibit(reason) : apics().allow(reason);
   pass_signals(kernel, env);
   return host::Reception::Taken;
 }
@@ -97,6 +105,15 @@ std::optional<CpuId> VcpuThreads::vcpu_at(std::uint64_t address) const {
   return CpuId{static_cast<std::uint32_t>(line)};
 }
 
+std::optional<CpuId> VcpuThreads::vcpu_of(const Message& message) const {
+  if (const auto* m = std::get_if<Inta>(&message)) return m->cpu;
+  if (const auto* m = std::get_if<RegisterWrite>(&message)) return m->cpu;
+  if (const auto* m = std::get_if<RegisterRead>(&message)) return m->cpu;
+  if (const auto* m = std::get_if<CpuHalted>(&message)) return m->cpu;
+  if (const auto* m = std::get_if<PostInterrupt>(&message)) return vcpu_at(m->address);
+  return std::nullopt;
+}
+
 std::optional<HostCpu> VcpuThreads::target_of(const BusWrite& message, unsigned host_cpus) {
   const x86::ApicMessage decoded = x86::decode(
       {message.address, static_cast<std::uint32_t>(message.data)}, x86::MsiDestination::Bits32);
@@ -115,7 +132,7 @@ void VcpuThreads::on_post(PortId port, const PostInterrupt& post, host::HostKern
     env.guest_error(GuestFault::UnclaimedAddress);
     return env.send(port, BusData{{}, post.tag, BusStatus::Error, post.span});
   }
-  const x86::PostAnswer answer = apics_.post(*vcpu, post.vector, post.urgency, post.span, env);
+  const x86::PostAnswer answer = apics().post(*vcpu, post.vector, post.urgency, post.span, env);
   env.send(port, x86::encode(answer, post.tag, kNoSpan));  // it stays here
   Vcpu& v = row(*vcpu);
   if (v.place == VcpuPlace::Polling) kernel.wake(v.thread, highest_posted(*vcpu));
@@ -136,7 +153,7 @@ void VcpuThreads::on_message(const BusWrite& message, host::HostKernel& kernel, 
 void VcpuThreads::arrive(HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel,
                          Env& env) {
   PhysicalCpu& physical = cpus_[raw(cpu)];
-  const bool known = vector == config_.notification && apics_.active();
+  const bool known = vector == config_.notification && apics().active();
   if (!known || !physical.vcpu) {
     const bool entering = physical.vcpu && row(*physical.vcpu).place == VcpuPlace::Entering;
     if (entering && vector == config_.notification) row(*physical.vcpu).kicked = true;
@@ -151,17 +168,21 @@ void VcpuThreads::arrive(HostCpu cpu, Vector vector, SpanId span, host::HostKern
   }
 }
 
-/// The host's handler begins as soon as it may. A guest on the CPU is left for it.
 void VcpuThreads::interrupt(HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel,
+                            Env& env) {
+  host::Start handler;
+  handler.program = vector == config_.wakeup ? kWakeBlocked : kNotified;
+  handler.span = span;
+  handler.locals = {raw(vector)};
+  interrupt(cpu, handler, kernel, env);
+}
+
+void VcpuThreads::interrupt(HostCpu cpu, const host::Start& handler, host::HostKernel& kernel,
                             Env& env) {
   const std::optional<CpuId> inside = cpus_[raw(cpu)].vcpu;
   if (inside && row(*inside).place == VcpuPlace::Guest) {
     leave_guest(*inside, cpu, ExitReason::ExternalInterrupt, env);
   }
-  host::Start handler;
-  handler.program = vector == config_.wakeup ? kWakeBlocked : kNotified;
-  handler.span = span;
-  handler.locals = {raw(vector)};
   kernel.raise_hard(cpu, handler);
 }
 
@@ -196,7 +217,7 @@ Action VcpuThreads::wake_blocked(host::Task& task, host::HostKernel& kernel, Env
       row(vcpu).place = VcpuPlace::Woken;
       kernel.wake(row(vcpu).thread, highest_posted(vcpu));
     }
-    return kGoOn;
+    return host::go_on();
   }
   const auto next = next_to_wake(*kernel.cpu(), static_cast<std::uint32_t>(task.locals[1]));
   if (!next) {
@@ -208,176 +229,31 @@ Action VcpuThreads::wake_blocked(host::Task& task, host::HostKernel& kernel, Env
   task.locals[1] = raw(*next) + 1;
   task.locals[2] = raw(*next);
   task.pc = kWake;
-  return kGoOn;
+  return host::go_on();
 }
 
 std::optional<CpuId> VcpuThreads::next_to_wake(HostCpu cpu, std::uint32_t from) const {
   for (std::uint32_t n = from; n < vcpus_.size(); ++n) {
     const Vcpu& v = vcpus_[n];
     const bool here = v.listed == cpu && v.place == VcpuPlace::Blocked;
-    if (here && apics_.descriptor(CpuId{n}).on()) return CpuId{n};
+    if (here && apics().descriptor(CpuId{n}).on()) return CpuId{n};
   }
   return std::nullopt;
 }
 
-// ---- what vCPUs ask ---------------------------------------------------------------------------
-
-void VcpuThreads::on_vcpu(PortId port, const Message& message, host::HostKernel& kernel, Env& env) {
-  if (const auto* inta = std::get_if<Inta>(&message)) {
-    env.send(port, apics_.take(inta->cpu, env));
-  } else if (const auto* write = std::get_if<RegisterWrite>(&message)) {
-    on_write(*write, kernel, env);
-  } else if (const auto* read = std::get_if<RegisterRead>(&message)) {
-    on_read(*read, kernel, env);
-  } else if (const auto* halted = std::get_if<CpuHalted>(&message)) {
-    on_halted(halted->cpu, kernel, env);
-  }
-}
-
-void VcpuThreads::on_write(const RegisterWrite& write, host::HostKernel& kernel, Env& env) {
-  // The vCPU may have made another access before it learnt that the first one had made it leave.
-  if (row(write.cpu).exit) complete_exit(write.cpu, kernel, env);
-  const bool by_msr = write.offset >= x86::LapicBank::kMsrSpace;
-  const x86::VirtualAccess access =
-      by_msr ? apics_.wrmsr(write.cpu, write.offset - x86::LapicBank::kMsrSpace, write.value, env)
-             : apics_.write(write.cpu, write.offset, static_cast<std::uint32_t>(write.value), env);
-  after_access(write.cpu, access, kernel, env);
-}
-
-/// Nobody here waits for the answer: see last_read.
-void VcpuThreads::on_read(const RegisterRead& read, host::HostKernel& kernel, Env& env) {
-  if (row(read.cpu).exit) complete_exit(read.cpu, kernel, env);
-  const bool by_msr = read.offset >= x86::LapicBank::kMsrSpace;
-  const x86::VirtualAccess access =
-      by_msr ? apics_.rdmsr(read.cpu, read.offset - x86::LapicBank::kMsrSpace, env)
-             : apics_.read(read.cpu, read.offset, env);
-  row(read.cpu).read = access.value;
-  after_access(read.cpu, access, kernel, env);
-}
-
-void VcpuThreads::after_access(CpuId vcpu, const x86::VirtualAccess& access,
-                               host::HostKernel& kernel, Env& env) {
-  pass_signals(kernel, env);
-  if (!access.exit) return;
-  row(vcpu).exit = access.exit;
-  leave_and_go_on(vcpu, access.exit->reason, kernel, env);
-}
-
-void VcpuThreads::on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env) {
-  row(vcpu).halted = true;
-  leave_and_go_on(vcpu, ExitReason::Hlt, kernel, env);
-}
-
-/// Unless the host has taken the vCPU out of the guest at the same time: then its thread goes on
-/// anyway.
-void VcpuThreads::leave_and_go_on(CpuId vcpu, ExitReason reason, host::HostKernel& kernel,
-                                  Env& env) {
-  if (row(vcpu).place != VcpuPlace::Guest) return;
-  leave_guest(vcpu, kernel.machine().cpu_of(row(vcpu).thread), reason, env);
-  kernel.wake(row(vcpu).thread);
-}
-
-// ---- what one vCPU wants of another -----------------------------------------------------------
-
-void VcpuThreads::pass_signals(host::HostKernel& kernel, Env& env) {
-  apics_.take_signals([&](const x86::VirtualSignal& signal) {
-    switch (signal.kind) {
-      case x86::VirtualSignal::Kind::Kick:
-        return kick(signal, kernel, env);
-      case x86::VirtualSignal::Kind::Doorbell:
-        return ring(signal, env);
-      case x86::VirtualSignal::Kind::Notification:
-        return arrive(cpu_of_ndst(raw(signal.host)), signal.vector, kNoSpan, kernel, env);
-    }
-  });
-}
-
-/// One that waits is woken. One in the guest, or about to be there, takes what was posted by a
-/// notification or a doorbell, without an exit; for anything else, and while virtualization is off,
-/// it has to enter anew. The others will look.
-void VcpuThreads::kick(const x86::VirtualSignal& signal, host::HostKernel& kernel, Env& env) {
-  const CpuId vcpu = signal.vcpu;
-  Vcpu& v = row(vcpu);
-  const bool inside = v.place == VcpuPlace::Guest || v.place == VcpuPlace::Entering;
-  if (v.place == VcpuPlace::Blocked || v.place == VcpuPlace::Polling) {
-    if (v.place == VcpuPlace::Blocked) v.place = VcpuPlace::Woken;
-    kernel.wake(v.thread, signal.span);
-  }
-  if (!inside) return;
-  const bool by_hardware = signal.span != kNoSpan && apics_.active();
-  if (by_hardware && is_avic()) return ring(signal, env);
-  env.note(Event::VcpuKicked, signal.span, raw(vcpu));
-  const HostCpu cpu = kernel.machine().cpu_of(v.thread);
-  if (by_hardware) return arrive(cpu, config_.notification, kNoSpan, kernel, env);
-  if (v.place == VcpuPlace::Entering) {
-    v.kicked = true;
-  } else {
-    leave_and_go_on(vcpu, ExitReason::ExternalInterrupt, kernel, env);
-  }
-}
-
-/// The processor there looks, whichever vCPU it runs; outside of a guest it takes no notice (APM
-/// vol. 2, 15.29.8). One that is about to enter looks when it does.
-void VcpuThreads::ring(const x86::VirtualSignal& signal, Env& env) {
-  env.note(Event::DoorbellRung, signal.span, raw(signal.host));
-  if (raw(signal.host) >= cpus_.size()) return;
-  const std::optional<CpuId> inside = cpus_[raw(signal.host)].vcpu;
-  if (inside && row(*inside).place == VcpuPlace::Guest) apics_.doorbell(*inside, env);
-}
-
-/// Of what will not merge into an interrupt that is pending already.
-SpanId VcpuThreads::highest_posted(CpuId vcpu) const {
-  const x86::PostedDescriptor& descriptor = apics_.descriptor(vcpu);
-  x86::VectorSet posted = descriptor.pir();
-  while (const std::optional<Vector> vector = posted.highest()) {
-    if (!apics_.lapics().irr(vcpu).has(*vector)) return descriptor.span_at(*vector);
-    posted.remove(*vector);
-  }
-  return kNoSpan;
-}
-
-/// What a vCPU that the host takes up is taken up for, if for anything.
-SpanId VcpuThreads::waiting_for(CpuId vcpu) const {
-  if (!is_avic()) return apics_.descriptor(vcpu).on() ? highest_posted(vcpu) : kNoSpan;
-  return apics_.has_event(vcpu) ? apics_.lapics().requested(vcpu, apics_.rvi(vcpu)) : kNoSpan;
-}
-
 void VcpuThreads::held_spans(std::vector<SpanId>& out) const {
-  apics_.held_spans(out);
+  layer_.held_spans(out);
   for (const PhysicalCpu& cpu : cpus_) {
     if (cpu.notification != kNoSpan) out.push_back(cpu.notification);
   }
-}
-
-// ---- the core ---------------------------------------------------------------------------------
-
-VmHost::VmHost(const Config& config)
-    : machine_(machine_of(config)), software_(config.software, machine_) {}
-
-LaneId VmHost::lane_of(PortId port, const Message& message) const {
-  const auto vcpu = [this](CpuId cpu) { return LaneId{machine_.lanes() + raw(cpu)}; };
-  if (const auto* m = std::get_if<Inta>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<RegisterWrite>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<RegisterRead>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<CpuHalted>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<PostInterrupt>(&message)) {
-    const std::optional<CpuId> at = software_.vcpu_at(m->address);
-    if (at) return vcpu(*at);
+  const auto add = [&out](const IoapicAccess* access) {
+    const auto* read = access == nullptr ? nullptr : std::get_if<BusRead>(&access->access);
+    if (read != nullptr && read->span != kNoSpan) out.push_back(read->span);
+  };
+  for (const Vcpu& v : vcpus_) {
+    add(std::get_if<IoapicAccess>(&v.left));
+    for (const Said& said : v.said) add(std::get_if<IoapicAccess>(&said));
   }
-  if (const auto* m = std::get_if<BusWrite>(&message); m != nullptr && port == kMessages) {
-    const auto cpu = VcpuThreads::target_of(*m, machine_.config().cpus);
-    if (cpu) return LaneId{raw(*cpu)};
-  }
-  return machine_.lane_of(message);
-}
-
-void VmHost::receive(PortId port, const Message& message, Env& env) {
-  machine_.receive(port, message, software_, env);
-}
-
-void VmHost::held_spans(std::vector<SpanId>& out) const {
-  machine_.held_spans(out);
-  software_.held_spans(out);
 }
 
 }  // namespace irqfab::kvm

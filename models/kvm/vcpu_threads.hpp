@@ -1,5 +1,5 @@
-// The threads that run a VM's vCPUs on a modelled host, and what the host does with the interrupts
-// that say that something was posted for one of them.
+// The threads that run a VM's vCPUs on a modelled host, what the host's kernel does for the exits of
+// their guests, and how interrupts get to a vCPU by where its thread is.
 //
 // Models: SDM vol. 3, "Posted-Interrupt Processing": the notification vector that reaches a CPU
 // which is in the guest is taken by the processor, without an exit. And what KVM does around it, as
@@ -18,15 +18,26 @@
 // With AVIC (APM vol. 2, 15.29) nothing is posted. load and preempt, and the sleep after HLT, write
 // the vCPU's entry of the physical APIC ID table instead: which CPU runs it, and whether one does.
 // An IPI rings that CPU; one for a vCPU that does not run exits, and the host wakes it.
-// Not modelled: locks of this path; timer ticks of the host; timers and NMIs of guests.
+// Without either the host injects at VM entries (SDM vol. 3, 26.6 "Event Injection"). Whoever has an
+// interrupt for a vCPU kicks it: in the guest it exits, asleep it is woken, otherwise it will look.
+// If the guest cannot take it at the entry, it exits when it can (24.6.2, "Interrupt-window
+// exiting"). Each access to the local APIC exits, but for CR8.
+//
+// The local APICs, IOAPIC and 8259s are the host's (ApicHome::Kernel), or the VMM's: then every
+// access to them goes on to user space, vCPUs are told by signals, and what is pending is handed
+// over before the entry (KVM_INTERRUPT). HLT goes to user space as well, and nobody polls.
+// Not modelled: locks of this path; timer ticks of the host; timers of guests; the time between an
+// EOI and the IRET after it.
 //
 // Where a span is. A device's interrupt rests in the descriptor, then in the guest's local APIC. A
 // notification rests with the host's handler that it started, or here while its CPU is about to
 // enter the guest. The thread that was woken for an interrupt works on it until it enters.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "models/base/mutant.hpp"
@@ -34,6 +45,7 @@
 #include "models/base/port.hpp"
 #include "models/host/host_machine.hpp"
 #include "models/kvm/halt_polling.hpp"
+#include "models/kvm/irq_layer.hpp"
 #include "models/x86/apicv.hpp"
 
 namespace irqfab::kvm {
@@ -47,7 +59,7 @@ enum class VmCall : std::uint16_t {
 
 /// What a vCPU's thread is doing.
 enum class VcpuPlace : std::uint8_t {
-  Host,       // in the host's code, or not started
+  Host,       // in the host's code, in user space, or not started
   Entering,   // interrupts are off until it is in the guest
   Guest,      // the processor executes it
   Polling,    // halted, and its thread waits awake
@@ -56,26 +68,62 @@ enum class VcpuPlace : std::uint8_t {
   Preempted,  // the host runs somebody else
 };
 
+/// Whose are the chips that the guest sees?
+enum class ApicHome : std::uint8_t { Kernel, User };
+
 class VcpuThreads final : public host::Software {
  public:
   struct Config {
-    x86::VirtualApics::Config apics;  // of the guest, one a vCPU
-    std::uint64_t descriptors = 0;    // address of the first, 64 bytes each
-    Vector notification{0xF2};        // to a CPU that may be in the guest
-    Vector wakeup{0xF1};              // to one on which the vCPU has blocked
+    std::uint64_t descriptors = 0;  // address of the first, 64 bytes each
+    Vector notification{0xF2};      // to a CPU that may be in the guest
+    Vector wakeup{0xF1};            // to one on which the vCPU has blocked
     HaltPolling polling;
+    ApicHome home = ApicHome::Kernel;
+    /// The VMM's program that a thread calls when KVM_RUN has returned. Arguments: the vCPU, the
+    /// ExitReason and what it is about: the address of leave_for_user, the register of a chip, the
+    /// vector that has ended. None: nothing is done there.
+    std::optional<host::ProgramId> user_exit;
     Mutants mutants;
   };
-  /// Adds a thread for each vCPU to `machine`: that of vCPU n is task n.
-  VcpuThreads(const Config& config, host::HostMachine& machine);
+  /// Where messages come from and go to, at whoever composes this.
+  static constexpr PortId kMessages = x86::LapicBank::kMessages;
+  static constexpr PortId kVcpus = x86::LapicBank::kCpu;
 
+  /// Programs: these, then those of the layer, and from here on others'.
+  static constexpr std::uint16_t kPrograms = 3;
+  static constexpr host::ProgramId kFirstFree{kPrograms + kLayerCalls};
+
+  /// Adds a thread for each vCPU to `machine`, which has no task yet: that of vCPU n is task n.
+  /// The numbers of the layer's programs are given here.
+  VcpuThreads(const Config& config, const IrqLayer::Config& layer, host::HostMachine& machine);
+
+  bool owns(host::ProgramId program) const { return raw(program) < raw(kFirstFree); }
   host::Action run(host::Task& task, host::HostKernel& kernel, Env& env) override;
   host::Reception receive(PortId port, const Message& message, host::HostKernel& kernel,
                           Env& env) override;
+  /// Of any task: of those that run no vCPU it says nothing.
   void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override;
+
+  // ---- For the VMM
+  /// The vCPU makes an access that is for user space: it leaves the guest, and its thread calls
+  /// user_exit, once for each of these, in their order. One that sleeps is woken to make it.
+  void leave_for_user(CpuId vcpu, ExitReason reason, std::uint64_t operand,
+                      host::HostKernel& kernel, Env& env);
+  /// The vCPU accesses the page of the IOAPIC that is here (see has_ioapic), by a BusRead or
+  /// BusWrite. BusData leaves by `from`.
+  void access_ioapic(CpuId vcpu, PortId from, const Message& access, host::HostKernel& kernel,
+                     Env& env);
+  bool has_ioapic() const { return layer_.chip().config().kind == IrqchipKind::Full; }
+  /// An interrupt of the host: its handler begins on the CPU as soon as it may. A guest there is left
+  /// for it.
+  void interrupt(host::HostCpu cpu, const host::Start& handler, host::HostKernel& kernel, Env& env);
+  /// Whoever has called the chip's own methods lets the vCPUs learn of it, in the same step.
+  void pass_signals(host::HostKernel& kernel, Env& env);
 
   /// The vCPU whose descriptor lies at `address`; none if nothing does.
   std::optional<CpuId> vcpu_at(std::uint64_t address) const;
+  /// The vCPU that a message concerns alone: on its lane it is served.
+  std::optional<CpuId> vcpu_of(const Message& message) const;
   /// The host CPU that a message is for; none if there is no such CPU.
   static std::optional<host::HostCpu> target_of(const BusWrite& message, unsigned host_cpus);
 
@@ -86,22 +134,43 @@ class VcpuThreads final : public host::Software {
   }
 
   VcpuPlace place(CpuId vcpu) const { return vcpus_[raw(vcpu)].place; }
-  /// How often it has left its guest for this reason.
+  /// How often it has left its guest for this reason, and how often that led to user space.
   std::uint64_t exits(CpuId vcpu, ExitReason reason) const {
     return vcpus_[raw(vcpu)].exits[static_cast<std::size_t>(reason)];
   }
+  std::uint64_t user_exits(CpuId vcpu, ExitReason reason) const {
+    return vcpus_[raw(vcpu)].user_exits[static_cast<std::size_t>(reason)];
+  }
   /// What the vCPU's last read of a register gave; a read that exited is answered by the host.
   std::uint64_t last_read(CpuId vcpu) const { return vcpus_[raw(vcpu)].read; }
-  x86::VirtualApics& apics() { return apics_; }
-  const x86::VirtualApics& apics() const { return apics_; }
+  IrqLayer& layer() { return layer_; }
+  const IrqLayer& layer() const { return layer_; }
+  x86::VirtualApics& apics() { return layer_.chip().apics(); }
+  const x86::VirtualApics& apics() const { return layer_.chip().apics(); }
   const Config& config() const { return config_; }
+  std::size_t vcpus() const { return vcpus_.size(); }
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const VcpuThreads& a, const VcpuThreads& b) {
-    return a.apics_ == b.apics_ && a.vcpus_ == b.vcpus_ && a.cpus_ == b.cpus_;
+    return a.layer_ == b.layer_ && a.vcpus_ == b.vcpus_ && a.cpus_ == b.cpus_;
   }
 
  private:
+  /// An access to a page outside of the local APIC.
+  struct UserAccess {
+    ExitReason reason;
+    std::uint64_t operand;
+  };
+  struct IoapicAccess {
+    PortId from;
+    std::variant<BusRead, BusWrite> access;
+  };
+  /// What the guest does while its vCPU is not in the guest any more: it does it when it is back.
+  using Said = std::variant<Inta, RegisterWrite, RegisterRead, UserAccess, IoapicAccess>;
+  /// What the thread has to do before the guest goes on.
+  using Left = std::variant<std::monostate, x86::VirtualExit, UserAccess, IoapicAccess>;
+  using Counts = std::array<std::uint64_t, kExitReasonNames.size()>;
+
   struct Vcpu {
     host::TaskHandle thread;
     VcpuPlace place = VcpuPlace::Host;
@@ -109,16 +178,21 @@ class VcpuThreads final : public host::Software {
     std::optional<host::HostCpu> listed;  // among the blocked ones of that CPU
     bool halted = false;                  // it executed HLT, and nothing has ended that
     bool kicked = false;                  // Entering: it has to begin the entry anew
+    bool handed_over = false;             // ApicHome::User: what is pending, for this entry
     Time halted_at = 0;
+    Time entered_at = 0;
     HaltPollWindow window;
-    std::optional<x86::VirtualExit> exit;  // an access that the thread has to complete
-    std::uint64_t read = 0;                // what the last one gave, for who looks at it
-    std::array<std::uint64_t, kExitReasonNames.size()> exits{};  // a count, and no state
+    Left left;
+    std::vector<Said> said;  // oldest first
+    std::uint64_t read = 0;  // what the last one gave, for who looks at it
+    Counts exits{};          // counts, and no state
+    Counts user_exits{};
     friend bool operator==(const Vcpu& a, const Vcpu& b) {
       return a.thread == b.thread && a.place == b.place && a.loaded == b.loaded &&
              a.listed == b.listed && a.halted == b.halted && a.kicked == b.kicked &&
-             a.halted_at == b.halted_at && a.window == b.window &&
-             a.exit.has_value() == b.exit.has_value();
+             a.handed_over == b.handed_over && a.halted_at == b.halted_at &&
+             a.entered_at == b.entered_at && a.window == b.window &&
+             a.left.index() == b.left.index() && a.said.size() == b.said.size();
     }
   };
   /// A host CPU as far as guests are about it.
@@ -131,23 +205,42 @@ class VcpuThreads final : public host::Software {
     }
   };
 
+  static std::vector<Vcpu> add_threads(std::size_t vcpus, host::HostMachine& machine);
+
   // vCPU threads: vcpu_program.cpp
   host::Action run_vcpu(host::Task& task, host::HostKernel& kernel, Env& env);
   host::Action load(CpuId vcpu, host::HostCpu cpu, host::Task& task);
-  host::Action enter(CpuId vcpu, host::HostCpu cpu, host::Task& task, host::HostKernel& kernel,
-                     Env& env);
+  host::Action enter(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action run_guest(CpuId vcpu, host::HostCpu cpu, host::Task& task, host::HostKernel& kernel,
                          Env& env);
   host::Action halt(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action polled(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
   host::Action block(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
-  host::Action woken(CpuId vcpu, host::HostCpu cpu, host::Task& task, Env& env);
-  void leave_guest(CpuId vcpu, host::HostCpu cpu, ExitReason reason, Env& env);
+  host::Action woken(CpuId vcpu, host::Task& task, Env& env);
   void cancel_entry(CpuId vcpu, host::HostCpu cpu, host::HostKernel& kernel, Env& env);
   void take_notification(host::HostCpu cpu, SpanId span, Env& env);
-  void complete_exit(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  bool awake(CpuId vcpu) const;
+  std::optional<Vector> to_hand_over(CpuId vcpu) const;
 
-  // Interrupts of the host, and what vCPUs ask: vcpu_threads.cpp
+  // What guests do, and what exits: vcpu_exits.cpp
+  void on_vcpu(const Message& message, host::HostKernel& kernel, Env& env);
+  void say(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
+  void do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
+  void go_on_saying(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  void on_inta(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
+                    Env& env);
+  void on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  void leave_guest(CpuId vcpu, host::HostCpu cpu, ExitReason reason, Env& env);
+  void leave(CpuId vcpu, ExitReason reason, const Left& left, host::HostKernel& kernel, Env& env);
+  host::Action handle_exit(CpuId vcpu, host::Task& task);
+  host::Action go_to_user(CpuId vcpu, ExitReason reason, std::uint64_t operand, host::Task& task);
+  host::Action call_user(CpuId vcpu, host::Task& task);
+  host::Action complete_exit(CpuId vcpu, host::Task& task, host::HostKernel& kernel, Env& env);
+  void carry_out(const IoapicAccess& access, Env& env);
+  SpanId span_of(const Left& left) const;
+
+  // What comes from outside, and interrupts of the host: vcpu_threads.cpp
   host::Action notified(host::Task& task, Env& env);
   host::Action wake_blocked(host::Task& task, host::HostKernel& kernel, Env& env);
   std::optional<CpuId> next_to_wake(host::HostCpu cpu, std::uint32_t from) const;
@@ -156,73 +249,33 @@ class VcpuThreads final : public host::Software {
   void on_message(const BusWrite& message, host::HostKernel& kernel, Env& env);
   void interrupt(host::HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel, Env& env);
   void on_post(PortId port, const PostInterrupt& post, host::HostKernel& kernel, Env& env);
-  void on_vcpu(PortId port, const Message& message, host::HostKernel& kernel, Env& env);
-  void on_write(const RegisterWrite& write, host::HostKernel& kernel, Env& env);
-  void on_read(const RegisterRead& read, host::HostKernel& kernel, Env& env);
-  void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
-                    Env& env);
-  void on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env);
-  void leave_and_go_on(CpuId vcpu, ExitReason reason, host::HostKernel& kernel, Env& env);
   void arrive(host::HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel, Env& env);
-  void pass_signals(host::HostKernel& kernel, Env& env);
+
+  // What one tells another: vcpu_signals.cpp
+  void pass_on(const CpuLineChange& message, host::HostKernel& kernel, Env& env);
   void kick(const x86::VirtualSignal& signal, host::HostKernel& kernel, Env& env);
+  void kick_out(CpuId vcpu, SpanId span, host::HostKernel& kernel, Env& env);
+  void rouse(CpuId vcpu, SpanId span, host::HostKernel& kernel);
   void ring(const x86::VirtualSignal& signal, Env& env);
   SpanId highest_posted(CpuId vcpu) const;
   SpanId waiting_for(CpuId vcpu) const;
-  bool is_avic() const { return config_.apics.virtualization == x86::Virtualization::Avic; }
+  bool is_avic() const { return chip().config().virtualization == x86::Virtualization::Avic; }
+  bool is_inside(VcpuPlace place) const {
+    return place == VcpuPlace::Guest || place == VcpuPlace::Entering;
+  }
+  Event told_by() const {
+    return config_.home == ApicHome::User ? Event::VcpuSignalled : Event::VcpuKicked;
+  }
 
+  Irqchip& chip() { return layer_.chip(); }
+  const Irqchip& chip() const { return layer_.chip(); }
   Vcpu& row(CpuId vcpu) { return vcpus_[raw(vcpu)]; }
 
   Config config_;
-  x86::VirtualApics apics_;
-  std::vector<Vcpu> vcpus_;
+  std::vector<Vcpu> vcpus_;  // before the layer, whose kworkers are tasks as well
+  IrqLayer layer_;
   std::vector<PhysicalCpu> cpus_;          // by host CPU
   std::vector<host::WaitQueueId> queues_;  // by vCPU: where its thread sleeps
-};
-
-/// The core: a host machine whose threads run vCPUs, the guest's side of it, and the descriptors.
-class VmHost final {
- public:
-  struct Config {
-    VcpuThreads::Config software;
-    unsigned host_cpus = 1;  // 1 to 255: messages have 8 bits for a destination
-    Duration slice = 3 * kPsPerMs;
-  };
-
-  // What the guest's registers say to their CPUs, they say at the port that they have by
-  // themselves.
-  static constexpr PortId kMessages = x86::LapicBank::kMessages;
-  static constexpr PortId kVcpus = x86::LapicBank::kCpu;
-  static constexpr PortId kDescriptors = port_of(2);
-  static constexpr PortId kCalls = port_of(3);  // called by the machine, no edge
-  static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
-  static constexpr std::array<PortSpec, 3> kPorts = {{
-      {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
-      {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
-      {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1u << kEdgeBits},
-  }};
-
-  explicit VmHost(const Config& config);
-
-  /// Lanes: host CPUs, the outside, then vCPUs.
-  static unsigned lanes(const Config& config) {
-    return config.host_cpus + 1 + static_cast<unsigned>(config.software.apics.lapics.ids.size());
-  }
-  LaneId lane_of(PortId port, const Message& message) const;
-  void receive(PortId port, const Message& message, Env& env);
-
-  VcpuThreads& software() { return software_; }
-  const VcpuThreads& software() const { return software_; }
-  const host::HostMachine& machine() const { return machine_; }
-
-  void held_spans(std::vector<SpanId>& out) const;
-  friend bool operator==(const VmHost& a, const VmHost& b) {
-    return a.machine_ == b.machine_ && a.software_ == b.software_;
-  }
-
- private:
-  host::HostMachine machine_;
-  VcpuThreads software_;
 };
 
 }  // namespace irqfab::kvm

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace irqfab::vmm {
+
 std::optional<Gsi> DynamicRoutes::find(const x86::MsiMessage& message) const {
   for (const Row& row : buckets_[bucket(message)]) {
     if (row.message == message) return row.gsi;

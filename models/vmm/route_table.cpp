@@ -74,9 +74,11 @@ void RouteTable::set(Gsi gsi, const x86::MsiMessage& message) {
 
 void RouteTable::remove(Gsi gsi) {
   if (!gsis_.release(gsi)) return;
-  routes_[gsi].reset();
-  names_[gsi] = 0;
   changed_ = true;
+  stale_ = stale_ || kernels_[gsi].has_value();
+  routes_[gsi].reset();
+  kernels_[gsi].reset();
+  names_[gsi] = 0;
 }
 
 std::uint32_t RouteTable::flush() {
@@ -112,19 +114,18 @@ std::vector<kvm::Route> RouteTable::commit() {
 void RouteTable::answered(kvm::Answer answer) {
   if (answer == 0) {
     kernels_ = routes_;
-    changed_ = false;
+    changed_ = stale_ = false;
     return;
   }
   ++counters_.refused;
   for (std::uint32_t n = 0; n < gsis_.gsis(); ++n) {
-    const Gsi gsi{n};
-    if (kernels_[gsi] && routes_[gsi]) {
-      routes_[gsi] = kernels_[gsi];
-    } else if (routes_[gsi]) {
-      remove(gsi);
+    if (!kernels_[Gsi{n}]) {
+      remove(Gsi{n});
+    } else {
+      routes_[Gsi{n}] = kernels_[Gsi{n}];
     }
   }
-  changed_ = !(routes_ == kernels_);
+  changed_ = stale_;
 }
 
 }  // namespace irqfab::vmm

@@ -61,7 +61,7 @@ class RouteTable {
   const x86::MsiMessage* message(Gsi gsi) const { return routed(routes_, gsi); }
   /// Does the kernel have what message() says?
   bool in_kernel(Gsi gsi) const;
-  /// Does the kernel have a route where there is none here, or another, or none?
+  /// Was anything added, set or removed that the kernel has not been told?
   bool changed() const { return changed_; }
 
   /// What KVM_SET_GSI_ROUTING is to get.
@@ -84,7 +84,8 @@ class RouteTable {
   GsiAllocator gsis_;
   std::vector<kvm::Route> pins_;
   Messages routes_;
-  Messages kernels_;
+  Messages kernels_;    // what it was told of the routes that are still here
+  bool stale_ = false;  // and of others
   Indexed<Gsi, std::uint32_t> names_;
   bool changed_ = false;
   Counters counters_;

@@ -11,6 +11,10 @@ constexpr std::uint64_t kEntryBytes = 16;
 enum class EntryDword : std::uint8_t { LowerAddress, UpperAddress, Data, VectorControl };
 constexpr std::uint32_t kMaskBit = 1;
 
+EntryDword dword_of(std::uint64_t offset) {
+  return static_cast<EntryDword>(offset % kEntryBytes / sizeof(std::uint32_t));
+}
+
 }  // namespace
 
 FunctionVectors::FunctionVectors(const Config& config) : config_(config), rows_(config.vectors) {
@@ -21,7 +25,7 @@ void FunctionVectors::write_table(std::uint64_t offset, std::uint32_t value) {
   if (offset / kEntryBytes >= rows_.size()) return;
   const VectorIndex index{static_cast<std::uint16_t>(offset / kEntryBytes)};
   x86::MsiMessage message = rows_[index].message;
-  switch (static_cast<EntryDword>(offset % kEntryBytes / sizeof(value))) {
+  switch (dword_of(offset)) {
     case EntryDword::LowerAddress:
       message.address = message.address >> 32 << 32 | value;
       return set_message(index, message);
@@ -34,6 +38,22 @@ void FunctionVectors::write_table(std::uint64_t offset, std::uint32_t value) {
     case EntryDword::VectorControl:
       return set_mask(index, (value & kMaskBit) != 0 ? Mask::On : Mask::Off);
   }
+}
+
+std::uint32_t FunctionVectors::read_table(std::uint64_t offset) const {
+  if (offset / kEntryBytes >= rows_.size()) return 0;
+  const Row& row = rows_[VectorIndex{static_cast<std::uint16_t>(offset / kEntryBytes)}];
+  switch (dword_of(offset)) {
+    case EntryDword::LowerAddress:
+      return static_cast<std::uint32_t>(row.message.address);
+    case EntryDword::UpperAddress:
+      return static_cast<std::uint32_t>(row.message.address >> 32);
+    case EntryDword::Data:
+      return row.message.data;
+    case EntryDword::VectorControl:
+      break;
+  }
+  return row.mask == Mask::On ? kMaskBit : 0;
 }
 
 void FunctionVectors::set_message(VectorIndex index, const x86::MsiMessage& message) {

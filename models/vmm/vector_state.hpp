@@ -60,6 +60,8 @@ class FunctionVectors {
   // What the guest does. An index beyond the last vector changes nothing.
   /// A dword of the MSI-X table; `offset` from its beginning, a multiple of 4.
   void write_table(std::uint64_t offset, std::uint32_t value);
+  /// The same as it reads; 0 beyond the last vector.
+  std::uint32_t read_table(std::uint64_t offset) const;
   void set_message(VectorIndex index, const x86::MsiMessage& message);
   void set_mask(VectorIndex index, Mask mask);
   void set_function_mask(Mask mask);

@@ -3,6 +3,9 @@
 namespace irqfab::vmm {
 namespace {
 
+constexpr std::uint64_t kIoapicPage = 0xFEC00000;
+constexpr std::uint64_t kIoapicBytes = 0x1000;
+
 host::HostMachine machine_of(const VmHost::Config& config) {
   host::HostMachine::Config of;
   of.cpus = config.host_cpus;
@@ -10,18 +13,17 @@ host::HostMachine machine_of(const VmHost::Config& config) {
   return host::HostMachine(of);
 }
 
-/// Programs: the vCPU threads' own, the layer's, the VMM's.
+/// The VMM's programs follow those of the vCPU threads and the layer.
 VmSoftware::Config software_of(const VmHost::Config& config) {
   VmSoftware::Config of;
   of.vcpus = config.vcpus;
   of.layer = config.layer;
   of.layer.eventfds = Vmm::eventfds_of(config.plan);
-  of.layer.first_program = host::ProgramId{kvm::VcpuThreads::kPrograms};
   of.vmm.plan = config.plan;
   of.vmm.irqchip = config.layer.irqchip.kind;
   of.vmm.mutants = config.layer.mutants;
   of.vmm.registers = VmHost::kRegisters;
-  of.vmm.first_program = host::ProgramId{kvm::VcpuThreads::kPrograms + kvm::kLayerCalls};
+  of.vmm.first_program = kvm::VcpuThreads::kFirstFree;
   of.vcpus.user_exit = Vmm::user_exit(of.vmm.first_program);
   return of;
 }
@@ -75,7 +77,8 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
       return change != nullptr && vmm_.on_line(edge_of(port), *change, here);
     }
     case spec_of(VmHost::kMmio):
-      return vmm_.on_access(vcpu_of(port, message), port, message, here);
+      on_access(port, message, here);
+      return true;
     case spec_of(VmHost::kRegisters):
       if (const auto* data = std::get_if<BusData>(&message)) vmm_.on_data(*data, here);
       return true;
@@ -84,10 +87,23 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
   }
 }
 
-/// Threads of vCPUs are the machine's first.
+/// The kernel's IOAPIC, or the VMM's models of devices; what neither knows is nobody's.
+void VmSoftware::on_access(PortId port, const Message& message, const Vmm::Here& here) {
+  const CpuId vcpu = vcpu_of(port, message);
+  const auto* read = std::get_if<BusRead>(&message);
+  const auto* write = std::get_if<BusWrite>(&message);
+  if (raw(vcpu) >= vcpus_.vcpus() || (read == nullptr && write == nullptr)) {
+    return here.env.guest_error(GuestFault::UnclaimedAddress);
+  }
+  const std::uint64_t address = read != nullptr ? read->address : write->address;
+  if (vcpus_.has_ioapic() && address - kIoapicPage < kIoapicBytes) {
+    return vcpus_.access_ioapic(vcpu, port, message, here.kernel, here.env);
+  }
+  vmm_.on_access(vcpu, port, message, here);
+}
+
 void VmSoftware::preempted(host::Task& task, host::HostKernel& kernel, Env& env) {
-  const bool is_vcpu = raw(kernel.self().slot) < vcpus_.layer().config().irqchip.ids.size();
-  if (is_vcpu) vcpus_.preempted(task, kernel, env);
+  vcpus_.preempted(task, kernel, env);
 }
 
 void VmSoftware::held_spans(std::vector<SpanId>& out) const {
@@ -102,15 +118,11 @@ VmHost::VmHost(const Config& config)
 
 LaneId VmHost::lane_of(PortId port, const Message& message) const {
   const auto vcpu = [this](CpuId cpu) { return LaneId{machine_.lanes() + raw(cpu)}; };
-  if (const auto* m = std::get_if<Inta>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<RegisterWrite>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<RegisterRead>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<CpuHalted>(&message)) return vcpu(m->cpu);
-  if (const auto* m = std::get_if<PostInterrupt>(&message)) {
-    const std::optional<CpuId> at = software_.vcpus().vcpu_at(m->address);
-    if (at) return vcpu(*at);
+  if (const auto at = software_.vcpus().vcpu_of(message)) return vcpu(*at);
+  if (spec_of(port) == spec_of(kMmio)) {
+    const CpuId by = vcpu_of(port, message);
+    if (raw(by) < software_.vcpus().vcpus()) return vcpu(by);
   }
-  if (spec_of(port) == spec_of(kMmio)) return vcpu(vcpu_of(port, message));
   if (const auto* m = std::get_if<BusWrite>(&message); m != nullptr && port == kMessages) {
     const auto cpu = kvm::VcpuThreads::target_of(*m, machine_.config().cpus);
     if (cpu) return LaneId{raw(*cpu)};

@@ -46,6 +46,8 @@ class VmSoftware final : public host::Software {
  private:
   bool is_for_vmm(PortId port, const Message& message, host::HostKernel& kernel, Env& env);
 
+  void on_access(PortId port, const Message& message, const Vmm::Here& here);
+
   kvm::VcpuThreads vcpus_;
   Vmm vmm_;
 };

@@ -180,6 +180,8 @@ Action Vmm::begin_exit(host::Task& task, Seat& seat) {
     if (seat.waiting.empty()) return host::finish(task);
     seat.job = seat.waiting.pop();
     task.span = std::get<Access>(seat.job).span;
+  } else if (reason == ExitReason::Hlt) {
+    seat.job = std::monostate{};
   } else if (config_.irqchip == kvm::IrqchipKind::Split) {
     seat.job = EndLevel{Vector(static_cast<std::uint8_t>(operand))};
   } else {

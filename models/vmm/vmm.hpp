@@ -90,7 +90,7 @@ class Vmm final {
   bool on_host_interrupt(const BusWrite& message, host::HostCpu cpu, const Here& here);
   bool on_line(std::uint32_t edge, const PinChange& change, const Here& here);
   /// A BusRead or BusWrite that vCPU `vcpu` makes; the answer leaves by `from`.
-  bool on_access(CpuId vcpu, PortId from, const Message& access, const Here& here);
+  void on_access(CpuId vcpu, PortId from, const Message& access, const Here& here);
   /// A function answered a read.
   void on_data(const BusData& data, const Here& here);
   bool on_call(const HostCall& call, const Here& here);
@@ -205,6 +205,7 @@ class Vmm final {
   void reach_directly(CpuId vcpu, const Access& access, const Place& place, const Here& here);
   void pass_on(const Access& access, const Place& place, Tag tag, const Here& here);
   host::Action model(host::Task& task, Seat& seat, const Access& access, const Here& here);
+  host::Action refuse(host::Task& task, const Access& access, const Here& here) const;
   host::Action access(host::Task& task, Seat& seat, const Here& here);
   void forward(const Access& access, const Place& place, const Here& here);
   host::Action await(host::Task& task, Seat& seat, const Here& here);

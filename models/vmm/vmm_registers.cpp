@@ -65,7 +65,8 @@ bool Vmm::is_assigned(const Place& place) const {
          config_.plan.functions[place.function].attach == Attach::Assigned;
 }
 
-bool Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here& here) {
+/// One that nothing claims is answered as a master abort is: all ones.
+void Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here& here) {
   Access access;
   access.from = from;
   if (const auto* write = std::get_if<BusWrite>(&message)) {
@@ -78,18 +79,12 @@ bool Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here&
     access.size = read->size;
     access.tag = read->tag;
     access.span = read->span;
-  } else {
-    return false;
   }
   const std::optional<Place> place = place_of(access.address);
-  if (!place) return false;
-  if (is_assigned(*place) && place->offset >= pci::kDeviceRegisterOffset) {
-    reach_directly(vcpu, access, *place, here);
-    return true;
-  }
+  const bool mapped = place && is_assigned(*place) && place->offset >= pci::kDeviceRegisterOffset;
+  if (mapped) return reach_directly(vcpu, access, *place, here);
   seats_[raw(vcpu)].waiting.push(access);
   here.vcpus.leave_for_user(vcpu, ExitReason::Mmio, access.address, here.kernel, here.env);
-  return true;
 }
 
 /// A vCPU has one read under way at a time.
@@ -125,13 +120,22 @@ void Vmm::pass_on(const Access& access, const Place& place, Tag tag, const Here&
 
 /// A function's own core says itself that it has read a device register.
 Action Vmm::model(host::Task& task, Seat& seat, const Access& access, const Here& here) {
-  const Place place = *place_of(access.address);
-  const bool says_itself = place.space == Place::Space::Window &&
+  const std::optional<Place> place = place_of(access.address);
+  if (!place) return refuse(task, access, here);
+  const bool says_itself = place->space == Place::Space::Window &&
                            access.kind == Access::Kind::Read &&
-                           place.offset >= pci::kDeviceRegisterOffset;
+                           place->offset >= pci::kDeviceRegisterOffset;
   if (says_itself) return this->access(task, seat, here);
   task.pc = step::kAccess;
-  return host::Charge{Event::DeviceModelled, place.offset};
+  return host::Charge{Event::DeviceModelled, place->offset};
+}
+
+Action Vmm::refuse(host::Task& task, const Access& access, const Here& here) const {
+  here.env.guest_error(GuestFault::UnclaimedAddress);
+  if (access.kind == Access::Kind::Write) return unlock(task);
+  BusData nothing{{}, access.tag, BusStatus::NoDecode, access.span};
+  nothing.data.fill(0xFF);
+  return answer(task, access, nothing, here);
 }
 
 Action Vmm::access(host::Task& task, Seat& seat, const Here& here) {

@@ -139,6 +139,15 @@ class VirtualApics final {
   /// Is there anything for it, seen or not, that ends a halt? What was posted counts where somebody
   /// was told, or where nobody is to be.
   bool has_event(CpuId vcpu) const;
+  /// The host has something for it that its local APIC does not know.
+  void kick(CpuId vcpu) {
+    signals_.push_back({VirtualSignal::Kind::Kick, vcpu, {}, {}, kNoSpan});
+  }
+  /// An 8259 is asked for the vector that the vCPU takes: its line is low.
+  void extint_asked(CpuId vcpu) {
+    vcpus_[vcpu].line = Level::Low;
+    bank_.extint_asked(vcpu);
+  }
   /// Vectors whose EOIs exit: those that an IOAPIC or somebody else waits for.
   void set_eoi_exits(CpuId vcpu, const VectorSet& vectors) { vcpus_[vcpu].eoi_exits = vectors; }
   /// The vCPU is on the CPU with this local APIC from now on; and no longer.

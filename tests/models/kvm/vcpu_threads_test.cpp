@@ -490,7 +490,7 @@ TEST(VcpuThreads, AHostAtAnyMomentIsAValue) {
   VmRig rig(halting());
   rig.start_all();
   rig.run_for(kLong);
-  const VmHost copy = rig.host;
+  const test::VcpuHost copy = rig.host;
   EXPECT_TRUE(copy == rig.host);
   rig.post(0, 0x41);
   EXPECT_FALSE(copy == rig.host);

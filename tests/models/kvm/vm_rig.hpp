@@ -1,5 +1,5 @@
-// A VmHost with its virtual CPUs and a device whose interrupts are posted: messages take no time
-// but the prices of what is noted, and a notification takes kFlight.
+// vCPU threads on a host of their own, with their virtual CPUs and a device whose interrupts are
+// posted: messages take no time but the prices of what is noted, and a notification takes kFlight.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,48 @@ constexpr Duration kFlight = 100;
 constexpr Duration kHandler = 1000;
 constexpr std::uint64_t kDescriptors = 0x10000;
 constexpr std::uint32_t kEoi = 0xB0;
+
+constexpr PortId kDescriptorPort = port_of(2);
+constexpr PortId kCallPort = port_of(3);
+
+/// The core: the host machine, and the software that is under test.
+class VcpuHost {
+ public:
+  struct Config {
+    VcpuThreads::Config software;
+    IrqLayer::Config layer;
+    host::HostMachine::Config machine;
+  };
+  explicit VcpuHost(const Config& config)
+      : machine_(config.machine), software_(config.software, config.layer, machine_) {}
+
+  LaneId lane_of(PortId port, const Message& message) const {
+    if (const auto vcpu = software_.vcpu_of(message)) return LaneId{machine_.lanes() + raw(*vcpu)};
+    const auto* write = std::get_if<BusWrite>(&message);
+    if (write != nullptr && port == VcpuThreads::kMessages) {
+      const auto cpu = VcpuThreads::target_of(*write, machine_.config().cpus);
+      if (cpu) return LaneId{raw(*cpu)};
+    }
+    return machine_.lane_of(message);
+  }
+  void receive(PortId port, const Message& message, Env& env) {
+    machine_.receive(port, message, software_, env);
+  }
+  VcpuThreads& software() { return software_; }
+  const VcpuThreads& software() const { return software_; }
+  const host::HostMachine& machine() const { return machine_; }
+  void held_spans(std::vector<SpanId>& out) const {
+    machine_.held_spans(out);
+    software_.held_spans(out);
+  }
+  friend bool operator==(const VcpuHost& a, const VcpuHost& b) {
+    return a.machine_ == b.machine_ && a.software_ == b.software_;
+  }
+
+ private:
+  host::HostMachine machine_;
+  VcpuThreads software_;
+};
 
 struct Happened {
   Time time;
@@ -44,7 +86,7 @@ class VmRig final : private Env {
 
   void start(std::uint32_t vcpu) {
     const auto run = static_cast<std::uint16_t>(VmCall::RunVcpu);
-    put(To::Host, VmHost::kCalls, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0},
+    put(To::Host, kCallPort, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0},
         now_);
   }
   void start_all() {
@@ -54,7 +96,7 @@ class VmRig final : private Env {
   /// A device's interrupt is posted now. Answers its span.
   SpanId post(std::uint32_t vcpu, unsigned vector, Urgency urgency = Urgency::Normal) {
     const SpanId span = make_span(SourceId{1}, posted_++);
-    put(To::Host, VmHost::kDescriptors,
+    put(To::Host, kDescriptorPort,
         PostInterrupt{kDescriptors + vcpu * 64, Tag{0}, span, {}, Vector(vector), urgency}, now_);
     run_for(0);
     return span;
@@ -62,20 +104,20 @@ class VmRig final : private Env {
   /// A message reaches a host CPU now.
   SpanId message(std::uint32_t cpu, Vector vector) {
     const SpanId span = make_span(SourceId{2}, messages_++);
-    put(To::Host, VmHost::kMessages, notification(cpu, vector, span), now_);
+    put(To::Host, VcpuThreads::kMessages, notification(cpu, vector, span), now_);
     run_for(0);
     return span;
   }
   void guest_writes(std::uint32_t vcpu, std::uint32_t offset, std::uint32_t value) {
-    put(To::Host, VmHost::kVcpus, RegisterWrite{CpuId{vcpu}, offset, value}, now_);
+    put(To::Host, VcpuThreads::kVcpus, RegisterWrite{CpuId{vcpu}, offset, value}, now_);
     run_for(0);
   }
   void guest_reads(std::uint32_t vcpu, std::uint32_t offset) {
-    put(To::Host, VmHost::kVcpus, RegisterRead{CpuId{vcpu}, offset, Tag{0}}, now_);
+    put(To::Host, VcpuThreads::kVcpus, RegisterRead{CpuId{vcpu}, offset, Tag{0}}, now_);
     run_for(0);
   }
   void calls(VmCall call, x86::Inhibit reason) {
-    put(To::Host, VmHost::kCalls,
+    put(To::Host, kCallPort,
         HostCall{static_cast<std::uint16_t>(call), host::kNoTask,
                  static_cast<std::uint64_t>(reason), 0},
         now_);
@@ -136,7 +178,7 @@ class VmRig final : private Env {
 
   std::vector<Happened> records;
   unsigned notifications = 0;  // that were sent for posts
-  VmHost host;
+  VcpuHost host;
   cpu::Cpus vcpus;
 
  private:
@@ -149,19 +191,18 @@ class VmRig final : private Env {
     Message message;
   };
 
-  static VmHost::Config config_of(const Options& options) {
-    VmHost::Config config;
+  static VcpuHost::Config config_of(const Options& options) {
+    VcpuHost::Config config;
     for (std::uint32_t n = 0; n < options.vcpus; ++n) {
-      config.software.apics.lapics.ids.push_back(ApicId{n});
+      config.layer.irqchip.ids.push_back(ApicId{n});
     }
-    config.software.apics.lapics.ioapics = 0;
-    config.software.apics.virtualization = options.virtualization;
-    config.software.apics.controls = options.controls;
+    config.layer.irqchip.virtualization = options.virtualization;
+    config.layer.irqchip.controls = options.controls;
     config.software.descriptors = kDescriptors;
     config.software.polling = options.polling;
     config.software.mutants = options.mutants;
-    config.host_cpus = options.host_cpus;
-    config.slice = options.slice;
+    config.machine.cpus = options.host_cpus;
+    config.machine.slice = options.slice;
     return config;
   }
   static cpu::Cpus::Config vcpus_of(const Options& options) {
@@ -189,8 +230,8 @@ class VmRig final : private Env {
     records.push_back({cursor_, event, span, detail});
   }
   void send(PortId port, const Message& message) override {
-    if (at_ == To::Vcpus) return put(To::Host, VmHost::kVcpus, message, cursor_);
-    if (port == VmHost::kVcpus) return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
+    if (at_ == To::Vcpus) return put(To::Host, VcpuThreads::kVcpus, message, cursor_);
+    if (port == VcpuThreads::kVcpus) return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
     const auto* answer = std::get_if<BusData>(&message);
     if (answer == nullptr) return;
     last_answer = *answer;
@@ -198,7 +239,7 @@ class VmRig final : private Env {
     if (answer->status != BusStatus::Ok || !posted.notify) return;
     ++notifications;
     const SpanId span = make_span(SourceId{3}, notifications);
-    put(To::Host, VmHost::kMessages,
+    put(To::Host, VcpuThreads::kMessages,
         notification(
             static_cast<std::uint32_t>(x86::DescriptorControl::NDST_XAPIC::get(posted.control)),
             Vector(x86::DescriptorControl::NV::get(posted.control)), span),
