@@ -9,7 +9,7 @@ extern const Table kMachine, kInterruptsOff, kPosted, kIoapic, kHpet, kHost, kHa
 
 constexpr Word kAttachments[] = {
     {"emulated"},
-    {"vhost", "the kernel worker of vhost"},
+    {"vhost"},
     {"assigned"},
 };
 constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
@@ -229,8 +229,10 @@ constexpr Key kDeviceKeys[] = {
              "has no more vectors than that has entries, and the driver takes MSI-X."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
     optional("attach", one_of(kAttachments), "as the path has it",
-             "Who raises its interrupts: a device model, or hardware that the guest was given. "
-             "Hardware delivers to vCPUs directly (`kvm-direct-inject`) what hardware raises."),
+             "Who raises its interrupts: a thread of the VMM (`emulated`, as most paths have it), a "
+             "worker of the host's kernel (`vhost`), or hardware that the guest was given "
+             "(`assigned`), which interrupts the host first. Hardware delivers to vCPUs directly "
+             "(`kvm-direct-inject`) what hardware raises."),
     optional("moderation", map_of(kModeration), "none",
              "Events of a vector are gathered into one interrupt. It is for messages: a device "
              "with `intx` has none.")

@@ -39,10 +39,11 @@ Diagnostics refuse_devices(const X86Plan& plan) {
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
       const std::string id = '\'' + device.device->id + '\'';
-      if (device.device->attach == scenario::Attach::Emulated) {
+      const auto& attach = device.device->attach;
+      if (attach && *attach != scenario::Attach::Assigned) {
         found.push_back(refuse(device.device->where,
-                               id + " is emulated, and 'kvm-direct-inject' does not have the VMM "
-                                    "that would raise its interrupts yet",
+                               id + " is " + std::string(name_of(*attach)) +
+                                   ", and a remapping unit can post only what hardware sends",
                                "'attach: assigned', or no 'attach'"));
       } else if (device.device->intx && !device.messages_on) {
         found.push_back(refuse(device.device->where,
