@@ -23,8 +23,9 @@ namespace irqfab::vmm::test {
 
 constexpr Duration kFlight = 100;
 constexpr std::uint64_t kWindow = 0xC0000000;
-constexpr std::uint8_t kFirstVector = 0x40;  // of the guest: vector v of function f has 0x40 + 16f + v
-constexpr std::uint8_t kHostVector = 0x30;   // of the host, for an assigned function's vector 0
+constexpr std::uint8_t kFirstVector =
+    0x40;  // of the guest: vector v of function f has 0x40 + 16f + v
+constexpr std::uint8_t kHostVector = 0x30;  // of the host, for an assigned function's vector 0
 
 /// Prices, in ps: different sums tell apart what a time consists of.
 inline const std::map<Event, Duration> kPrices = {
@@ -93,6 +94,10 @@ class VmmRig final : private Env {
         Raise{FunctionRow{function}, VectorIndex{0}, kind}, now_);
     return span;
   }
+  /// A message for vector 0 of function 0, or whose it is by the span, reaches the host.
+  void sends(PortId port, SpanId span) {
+    put(To::Host, port, BusWrite{message(0, 0).address, message(0, 0).data, span, {}, 4}, now_);
+  }
   /// The driver, on vCPU 0.
   void driver_writes(std::uint32_t function, std::uint64_t offset, std::uint64_t value,
                      std::uint8_t size = 4) {
@@ -112,10 +117,9 @@ class VmmRig final : private Env {
   void run_for(Duration length) {
     const Time end = now_ + length;
     for (;;) {
-      const auto next =
-          std::min_element(queue_.begin(), queue_.end(), [this](const Item& a, const Item& b) {
-            return order_of(a) < order_of(b);
-          });
+      const auto next = std::min_element(
+          queue_.begin(), queue_.end(),
+          [this](const Item& a, const Item& b) { return order_of(a) < order_of(b); });
       if (next == queue_.end() || start_of(*next) > end) break;
       const Item item = *next;
       queue_.erase(next);
@@ -378,8 +382,8 @@ class VmmRig final : private Env {
   }
   using Env::open;
   SpanId open(Cause cause, SpanId, std::uint32_t source) override {
-    const std::uint32_t of = at_ == To::Functions ? raw(lane_) * sources_of(options_) + source
-                                                  : kHostSource + source;
+    const std::uint32_t of =
+        at_ == To::Functions ? raw(lane_) * sources_of(options_) + source : kHostSource + source;
     const SpanId span = make_span(SourceId{of}, opened_[of]++);
     live_.insert(span);
     ++asserted;
