@@ -104,6 +104,21 @@ class VmmRig final : private Env {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusWrite{window(function) + offset, value, kNoSpan, {}, size}, now_);
   }
+  void driver_reads(std::uint32_t function, std::uint64_t offset, std::uint8_t size = 4) {
+    put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+        BusRead{window(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
+  }
+  void vcpu_reads(std::uint32_t vcpu, std::uint32_t function, std::uint64_t offset) {
+    const Requester by{HostBridgeId{}, RequesterId(static_cast<std::uint16_t>(vcpu))};
+    put(To::Host, VmHost::kMmio, BusRead{window(function) + offset, Tag{vcpu}, kNoSpan, by, 4},
+        now_);
+  }
+  /// What the driver's latest read was answered.
+  std::uint64_t read_value() const {
+    std::uint64_t value = 0;
+    std::memcpy(&value, answer_to_driver->data.data(), sizeof value);
+    return value;
+  }
   void mask(std::uint32_t function, std::uint16_t vector, Mask mask) {
     driver_writes(function, vector * 16u + 12, mask == Mask::On ? 1 : 0);
   }
@@ -187,6 +202,8 @@ class VmmRig final : private Env {
     to.vector = Vector(static_cast<std::uint8_t>(kFirstVector + 16 * function + vector));
     return x86::encode(to);
   }
+
+  static constexpr Tag kDriverTag{7};
 
   Options options_;
   std::vector<Happened> records;
