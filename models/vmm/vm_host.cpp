@@ -39,6 +39,12 @@ CpuId vcpu_of(PortId port, const Message& message) {
   return CpuId{raw(by.rid)};
 }
 
+/// Of no function that the VMM knows.
+void refuse(SpanId span, Env& env) {
+  if (span != kNoSpan) env.drop(span, DropReason::NoSuchTarget);
+  env.guest_error(GuestFault::UnclaimedAddress);
+}
+
 }  // namespace
 
 // ---- the software -----------------------------------------------------------------------------
@@ -71,10 +77,13 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
       return cpu && vmm_.on_host_interrupt(*write, *cpu, here);
     }
     case spec_of(VmHost::kDevices):
-      return write != nullptr && vmm_.on_message(*write, here);
+      if (write != nullptr && !vmm_.on_message(*write, here)) refuse(write->span, env);
+      return true;
     case spec_of(VmHost::kIntx): {
       const auto* change = std::get_if<PinChange>(&message);
-      return change != nullptr && vmm_.on_line(edge_of(port), *change, here);
+      const bool known = change != nullptr && vmm_.on_line(edge_of(port), *change, here);
+      if (change != nullptr && !known) refuse(change->span, env);
+      return true;
     }
     case spec_of(VmHost::kMmio):
       on_access(port, message, here);

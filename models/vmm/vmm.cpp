@@ -115,7 +115,8 @@ Action Vmm::run(host::Task& task, const Here& here) {
     case step::kSignalled:
       return signalled(task, seat, here);
     case step::kReading:
-      return read_eventfd(task, seat, here);
+      task.pc = step::kRead;
+      return host::Charge{Event::SyscallReturned};
     case step::kRead:
       return has_read(task);
     case step::kLocked:
@@ -164,16 +165,14 @@ Action Vmm::begin(host::Task& task, Seat& seat, const Here& here) {
   seat.job = seat.waiting.pop();
   task.span = span_waiting_in(seat.job);
   if (const auto* send = std::get_if<SendMessage>(&seat.job)) return raise(task, *send, here);
-  if (std::holds_alternative<ReadEventfd>(seat.job)) {
-    task.pc = step::kReading;
-    return host::Charge{Event::SyscallEntered};
+  if (const auto* read = std::get_if<ReadEventfd>(&seat.job)) {
+    return read_eventfd(task, seat, read->at, here);
   }
   return lock(task);
 }
 
 /// Arguments: vCPU, exit reason, and what the exit is about.
 Action Vmm::begin_exit(host::Task& task, Seat& seat) {
-  ++counters_.user_exits;
   const auto reason = static_cast<ExitReason>(task.locals[host::kFirstArgument + 1]);
   const std::uint64_t operand = task.locals[host::kFirstArgument + 2];
   if (reason == ExitReason::Mmio) {

@@ -96,13 +96,6 @@ class Vmm final {
   bool on_call(const HostCall& call, const Here& here);
 
   // ---- What there is to see
-  struct Counters {
-    std::uint64_t user_exits = 0;  // of vCPUs, to the VMM
-    friend bool operator==(const Counters& a, const Counters& b) {
-      return a.user_exits == b.user_exits;
-    }
-  };
-  const Counters& counters() const { return counters_; }
   const RouteTable& routes() const { return table_; }
   const DynamicRoutes& dynamic_routes() const { return dynamic_; }
   const FunctionVectors& vectors(std::uint32_t function) const {
@@ -183,7 +176,7 @@ class Vmm final {
   host::Action raise(host::Task& task, const SendMessage& send, const Here& here);
   host::Action signalled(host::Task& task, Seat& seat, const Here& here);
   void look_for_unread(VectorAt at, const Here& here);
-  host::Action read_eventfd(host::Task& task, Seat& seat, const Here& here);
+  host::Action read_eventfd(host::Task& task, Seat& seat, VectorAt at, const Here& here);
   host::Action has_read(host::Task& task) const;
   host::Action deliver(host::Task& task, const SendMessage& send, const Here& here);
   host::Action look_for_route(host::Task& task, const x86::MsiMessage& message) const;
@@ -241,7 +234,6 @@ class Vmm final {
   std::uint32_t first_device_ = 0;
   host::WaitQueueId answers_{};  // where vCPUs wait for functions
   host::LockId big_lock_{};
-  Counters counters_;
 };
 
 }  // namespace irqfab::vmm

@@ -50,14 +50,14 @@ void Vmm::look_for_unread(VectorAt at, const Here& here) {
   if (unread && !layer.bound(eventfd(at))) give(main_loop(), ReadEventfd{at}, here);
 }
 
-/// The main loop. What an irqfd that came meanwhile has injected is not there any more.
-Action Vmm::read_eventfd(host::Task& task, Seat& seat, const Here& here) {
-  const VectorAt at = std::get<ReadEventfd>(seat.job).at;
+/// The main loop. What rests in the eventfd is its own from here on; an irqfd that came meanwhile
+/// may have taken it.
+Action Vmm::read_eventfd(host::Task& task, Seat& seat, VectorAt at, const Here& here) {
   const auto taken = here.vcpus.layer().consume(eventfd(at), here.kernel);
   seat.job = SendMessage{taken.span, at, functions_[at.function].vectors.message(at.vector)};
   task.span = taken.span;
-  task.pc = step::kRead;
-  return host::Charge{Event::SyscallReturned, taken.count};
+  task.pc = step::kReading;
+  return host::Charge{Event::SyscallEntered};
 }
 
 Action Vmm::has_read(host::Task& task) const {

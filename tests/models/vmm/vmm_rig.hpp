@@ -23,8 +23,9 @@ namespace irqfab::vmm::test {
 
 constexpr Duration kFlight = 100;
 constexpr std::uint64_t kWindow = 0xC0000000;
-constexpr std::uint8_t kFirstVector = 0x40;  // of the guest: vector v of function f has 0x40 + 16f + v
-constexpr std::uint8_t kHostVector = 0x30;   // of the host, for an assigned function's vector 0
+constexpr std::uint8_t kFirstVector =
+    0x40;  // of the guest: vector v of function f has 0x40 + 16f + v
+constexpr std::uint8_t kHostVector = 0x30;  // of the host, for an assigned function's vector 0
 
 /// Prices, in ps: different sums tell apart what a time consists of.
 inline const std::map<Event, Duration> kPrices = {
@@ -93,11 +94,30 @@ class VmmRig final : private Env {
         Raise{FunctionRow{function}, VectorIndex{0}, kind}, now_);
     return span;
   }
+  /// A message for vector 0 of function 0, or whose it is by the span, reaches the host.
+  void sends(PortId port, SpanId span) {
+    put(To::Host, port, BusWrite{message(0, 0).address, message(0, 0).data, span, {}, 4}, now_);
+  }
   /// The driver, on vCPU 0.
   void driver_writes(std::uint32_t function, std::uint64_t offset, std::uint64_t value,
                      std::uint8_t size = 4) {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusWrite{window(function) + offset, value, kNoSpan, {}, size}, now_);
+  }
+  void driver_reads(std::uint32_t function, std::uint64_t offset, std::uint8_t size = 4) {
+    put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+        BusRead{window(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
+  }
+  void vcpu_reads(std::uint32_t vcpu, std::uint32_t function, std::uint64_t offset) {
+    const Requester by{HostBridgeId{}, RequesterId(static_cast<std::uint16_t>(vcpu))};
+    put(To::Host, VmHost::kMmio, BusRead{window(function) + offset, Tag{vcpu}, kNoSpan, by, 4},
+        now_);
+  }
+  /// What the driver's latest read was answered.
+  std::uint64_t read_value() const {
+    std::uint64_t value = 0;
+    std::memcpy(&value, answer_to_driver->data.data(), sizeof value);
+    return value;
   }
   void mask(std::uint32_t function, std::uint16_t vector, Mask mask) {
     driver_writes(function, vector * 16u + 12, mask == Mask::On ? 1 : 0);
@@ -112,10 +132,9 @@ class VmmRig final : private Env {
   void run_for(Duration length) {
     const Time end = now_ + length;
     for (;;) {
-      const auto next =
-          std::min_element(queue_.begin(), queue_.end(), [this](const Item& a, const Item& b) {
-            return order_of(a) < order_of(b);
-          });
+      const auto next = std::min_element(
+          queue_.begin(), queue_.end(),
+          [this](const Item& a, const Item& b) { return order_of(a) < order_of(b); });
       if (next == queue_.end() || start_of(*next) > end) break;
       const Item item = *next;
       queue_.erase(next);
@@ -183,6 +202,8 @@ class VmmRig final : private Env {
     to.vector = Vector(static_cast<std::uint8_t>(kFirstVector + 16 * function + vector));
     return x86::encode(to);
   }
+
+  static constexpr Tag kDriverTag{7};
 
   Options options_;
   std::vector<Happened> records;
@@ -378,8 +399,8 @@ class VmmRig final : private Env {
   }
   using Env::open;
   SpanId open(Cause cause, SpanId, std::uint32_t source) override {
-    const std::uint32_t of = at_ == To::Functions ? raw(lane_) * sources_of(options_) + source
-                                                  : kHostSource + source;
+    const std::uint32_t of =
+        at_ == To::Functions ? raw(lane_) * sources_of(options_) + source : kHostSource + source;
     const SpanId span = make_span(SourceId{of}, opened_[of]++);
     live_.insert(span);
     ++asserted;
