@@ -53,7 +53,7 @@ const std::array<ModelRow, kModelCount>& rows() {
                         R::Route, T::SetPending, Event::MsiInjected),
       row<x86::Hpet>("hpet", "high precision event timers (IA-PC HPET 1.0a)", R::Source, T::Device,
                      Event::ComparatorSent),
-      row<kvm::VmHost>("vm-host", "a host that runs vCPUs, and takes what was posted for them",
+      row<vmm::VmHost>("vm-host", "a host that runs vCPUs, KVM, and the VMM with its models of devices",
                        R::Host, T::SetPending, Event::HostInterrupted),
   }};
   return all;

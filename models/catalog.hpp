@@ -10,7 +10,6 @@
 #include "models/cpu/cpus.hpp"
 #include "models/cpu/driver.hpp"
 #include "models/kvm/kvm_host.hpp"
-#include "models/kvm/vm_host.hpp"
 #include "models/mem/memory.hpp"
 #include "models/mem/system_bus.hpp"
 #include "models/pci/bridge.hpp"
@@ -18,6 +17,7 @@
 #include "models/pci/host_bridge.hpp"
 #include "models/pci/traffic.hpp"
 #include "models/sim/key.hpp"
+#include "models/vmm/vm_host.hpp"
 #include "models/x86/amdvi_unit.hpp"
 #include "models/x86/apic_bus.hpp"
 #include "models/x86/hpet.hpp"
@@ -38,7 +38,7 @@ using ModelConfig =
                  x86::AmdViUnit::Config, x86::IoApic::Config, x86::Pic::Config,
                  x86::PirqRouter::Config, x86::ApicBus::Config, x86::LapicBank::Config,
                  cpu::Cpus::Config, kvm::KvmHost::Config, x86::Hpet::Config,
-                 kvm::VmHost::Config>;
+                 vmm::VmHost::Config>;
 
 /// The core that a configuration makes.
 template <class Config>
@@ -113,8 +113,8 @@ struct CoreOf<kvm::KvmHost::Config> {
   using type = kvm::KvmHost;
 };
 template <>
-struct CoreOf<kvm::VmHost::Config> {
-  using type = kvm::VmHost;
+struct CoreOf<vmm::VmHost::Config> {
+  using type = vmm::VmHost;
 };
 
 template <>

@@ -58,6 +58,10 @@ Result<std::vector<scenario::Expectation>> bounds_of(const Options& options) {
       wrong.expected = "such as p99 < 5us, nvme0.lost == 0 or handler.max < 10us";
       return wrong;
     }
+    if (scenario::kind_of_metric(bound->metric) == scenario::MetricKind::Software) {
+      return wrong_bound(text, "not-in-traces",
+                         '\'' + bound->metric + "' is counted in a run, and is not in its trace");
+    }
     bounds.push_back(*bound);
   }
   return bounds;

@@ -75,6 +75,21 @@ void run_options(CLI::App& app, Options& o) {
   app.add_option("--trace", o.trace, "Write the trace of every hop to this file");
 }
 
+void compare_options(CLI::App& app, Options& o) {
+  app.add_option("SCENARIO", o.input, "Scenario file")->required();
+  app.add_option("--arch", o.arch, "Interrupt fabrics, between commas: see 'list archs'");
+  app.add_option("--path", o.path, "Paths, between commas: see 'list paths'");
+  app.add_option("--behaviour", o.behaviour,
+                 "spec, kvm or qemu, and single quirks: see 'list behaviours'");
+  app.add_option("--profile", o.profile, "Prices: see 'list profiles'");
+  app.add_option("--seed", o.seed, "Seed of every random choice")->check(fault_of_number);
+  app.add_option("--mutant", o.mutants, "Switch a known defect on: see 'list mutants'")
+      ->allow_extra_args(false);
+  app.add_option("--html", o.output, "The comparison as one page");
+  app.add_flag("--json", o.json, "One JSON document on standard output");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+}
+
 void import_options(CLI::App& app, Options& o) {
   app.add_option("TRACE", o.input,
                  "A trace.dat of trace-cmd, or the text of 'trace-cmd report' or 'perf script', "
@@ -140,6 +155,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "Run a scenario: latency per path and per hop, and its expectations", run_options,
      run_scenario},
+    {"compare", "A scenario on several fabrics and paths, side by side", compare_options,
+     compare_machines},
     {"check", "What is wrong with a scenario and its machine, without running it", check_options,
      check_scenario},
     {"explain", "The path of one interrupt, hop by hop, and where each price comes from",
@@ -154,7 +171,6 @@ constexpr Command kCommands[] = {
      run_conformance},
     {"list", "What there is: fabrics, paths, events, prices, models, mutants", list_options,
      list_things},
-    {"compare", "A scenario on several fabrics and paths, side by side", nullptr, nullptr},
     {"report", "Traces as one page", nullptr, nullptr},
     {"replay", "Hardware in the loop", nullptr, nullptr},
     {"calibrate", "Fit a profile to a host or a recorded trace", nullptr, nullptr},

@@ -54,6 +54,7 @@ int run_command_line(int argc, char** argv);
 
 // The commands.
 int run_scenario(const Options& options);
+int compare_machines(const Options& options);
 int check_scenario(const Options& options);
 int explain_source(const Options& options);
 int draw_scenario(const Options& options);

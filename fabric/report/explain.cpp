@@ -5,6 +5,7 @@
 
 #include "fabric/report/format.hpp"
 #include "fabric/report/vocabulary.hpp"
+#include "fabric/scenario/path_check.hpp"
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
 
@@ -300,9 +301,10 @@ std::string_view name_of(Caches caches) { return caches == Caches::Warm ? "warm"
 
 Result<Explanation> explain(const run::Prepared& prepared, const std::string& source,
                             Caches caches) {
-  if (prepared.path != "bare-metal" && prepared.path != "kvm-direct-inject") {
-    return refuse("not-yet", "explaining the path '" + prepared.path + "' is not supported yet",
-                  "--path bare-metal, or kvm-direct-inject on x86-pi");
+  const auto kind = machine_kind(prepared.scenario, prepared.path);
+  if (kind == scenario::MachineKind::Calls) {
+    return refuse("not-yet", "explaining recordings and calls of KVM is not supported yet",
+                  "a scenario with devices and a load for them");
   }
   // The whole scenario, of which most is left out below: what 'run' refuses is not explained.
   if (const auto whole = run::topology_of(prepared); !whole) return whole.errors();
@@ -310,7 +312,7 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
   if (!found) return found.errors();
   run::Prepared quiet = prepared;
   // vCPUs first have to enter their guest, to halt and to fall asleep.
-  const Time settled = prepared.path == "bare-metal" ? 0 : kApart;
+  const Time settled = kind == scenario::MachineKind::BareMetal ? 0 : kApart;
   quiet.scenario = alone(prepared.scenario, *found, caches, settled);
 
   SpanSink sink;

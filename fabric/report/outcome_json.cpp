@@ -39,6 +39,20 @@ Json hop_json(const HopRow& hop) {
           {"price_kind", hop.price_kind}};
 }
 
+void add_software(Json& document, const run::SoftwareCounts& counts) {
+  if (const auto& routes = counts.routes) {
+    document["routes"] = {{"hits", routes->hits},
+                          {"misses", routes->misses},
+                          {"flushes", routes->flushes},
+                          {"commits", routes->commits},
+                          {"peak", routes->peak}};
+  }
+  if (const auto& exits = counts.exits) {
+    document["exits"] = {{"kernel", exits->kernel}, {"user", exits->user}};
+    document["faults"] = counts.faults;
+  }
+}
+
 }  // namespace
 
 Json summary_json(const std::string& name, const Summary& s) {
@@ -76,6 +90,18 @@ Json outcome_json(const std::string& schema, const Outcome& outcome) {
           {"expect", std::move(expect)},
           {"simulated_ps", outcome.simulated},
           {"stuck", outcome.stuck}};
+}
+
+Json run_document(const Outcome& outcome) {
+  Json document = outcome_json("irqfab.run/1", outcome);
+  Json& invalidations = document["invalidations"] = Json::array();
+  for (const run::InvalidationRow& row : outcome.invalidations) {
+    Json times = summary_json(row.component, row.waits);
+    times["invalidated"] = row.count;
+    invalidations.push_back(std::move(times));
+  }
+  add_software(document, outcome.software);
+  return document;
 }
 
 }  // namespace irqfab::report

@@ -22,21 +22,12 @@ std::string run_text(const Outcome& outcome) {
   text += machine_of(outcome) + ", seed " + std::to_string(outcome.seed) + ", " +
           duration(outcome.simulated) + " simulated\n\n";
   text += path_table(outcome) + '\n' + hop_table(outcome) + '\n' + invalidation_table(outcome) +
-          account(outcome);
+          account(outcome) + software_lines(outcome);
   text += assumed_line(outcome);
   if (!outcome.expect.empty() || outcome.stuck) text += '\n' + verdicts(outcome);
   return text;
 }
 
-std::string run_json(const Outcome& outcome) {
-  nlohmann::ordered_json document = outcome_json("irqfab.run/1", outcome);
-  auto& invalidations = document["invalidations"] = nlohmann::ordered_json::array();
-  for (const run::InvalidationRow& row : outcome.invalidations) {
-    auto times = summary_json(row.component, row.waits);
-    times["invalidated"] = row.count;
-    invalidations.push_back(std::move(times));
-  }
-  return document.dump(2) + '\n';
-}
+std::string run_json(const Outcome& outcome) { return run_document(outcome).dump(2) + '\n'; }
 
 }  // namespace irqfab::report

@@ -97,6 +97,25 @@ std::string account(const Outcome& outcome) {
   return line + '\n';
 }
 
+std::string software_lines(const Outcome& outcome) {
+  std::string text;
+  if (const auto& exits = outcome.software.exits) {
+    text += "exits: " + std::to_string(exits->kernel) + " to the kernel, " +
+            std::to_string(exits->user) + " to the VMM\n";
+  }
+  if (const auto& routes = outcome.software.routes) {
+    text += "routes: " + std::to_string(routes->hits) + " hits, " + std::to_string(routes->misses) +
+            " misses, " + std::to_string(routes->flushes) + " flushes, " +
+            std::to_string(routes->commits) + " commits, " + std::to_string(routes->peak) +
+            " entries at most\n";
+  }
+  if (outcome.software.faults > 0) {
+    text += "faults: " + std::to_string(outcome.software.faults) +
+            " times the host's software broke a rule of lifetime or of locks\n";
+  }
+  return text;
+}
+
 std::string expectations(const Outcome& outcome) {
   std::string text;
   for (const auto& e : outcome.expect) {

@@ -21,6 +21,8 @@ std::string hop_table(const run::Outcome& outcome);
 /// How long software waited at the remapping unit for each interrupt that it moved; with an empty
 /// line behind it, or nothing.
 std::string invalidation_table(const run::Outcome& outcome);
+/// What the host's software counted, a line each; nothing where there is none.
+std::string software_lines(const run::Outcome& outcome);
 /// "a asserted = ...", then the reasons of drops and cancellations.
 std::string account(const run::Outcome& outcome);
 /// A line each, "held" or "FAILED" with what was found.

@@ -22,7 +22,23 @@ Pool pool_of(const std::string& device, const Ledger& ledger, const topology::To
   return pool;
 }
 
-std::optional<std::uint64_t> count_named(const std::string& metric, const Accounting& a) {
+std::optional<std::uint64_t> count_of_software(const std::string& metric,
+                                               const SoftwareCounts& counts) {
+  const RouteCounts routes = counts.routes.value_or(RouteCounts{});
+  const ExitCounts exits = counts.exits.value_or(ExitCounts{});
+  if (metric == "routes.hits") return routes.hits;
+  if (metric == "routes.misses") return routes.misses;
+  if (metric == "routes.flushes") return routes.flushes;
+  if (metric == "routes.commits") return routes.commits;
+  if (metric == "routes.peak") return routes.peak;
+  if (metric == "exits.kernel") return exits.kernel;
+  if (metric == "exits.user") return exits.user;
+  if (metric == "faults") return counts.faults;
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> count_named(const std::string& metric, const Pool& pool) {
+  const Accounting& a = pool.accounting;
   if (metric == "asserted") return a.asserted;
   if (metric == "handled") return a.handled;
   if (metric == "coalesced") return a.coalesced;
@@ -32,7 +48,7 @@ std::optional<std::uint64_t> count_named(const std::string& metric, const Accoun
   if (metric == "in_flight") return a.asserted - a.ended();
   if (metric == "spurious") return a.spurious;
   if (metric == "duplicated") return a.duplicated;
-  return std::nullopt;
+  return count_of_software(metric, pool.software);
 }
 
 Duration time_named(const std::string& metric, const Summary& s) {
@@ -79,7 +95,7 @@ bool is_path_of(const std::string& path, const std::string& device) {
 
 ExpectationRow judge(const Expectation& expectation, const Pool& pool) {
   ExpectationRow row{expectation.text, false, ""};
-  if (const auto count = count_named(expectation.metric, pool.accounting)) {
+  if (const auto count = count_named(expectation.metric, pool)) {
     row.held = compare(*count, expectation.compare, expectation.bound);
     row.found = std::to_string(*count);
     return row;
@@ -96,10 +112,13 @@ ExpectationRow judge(const Expectation& expectation, const Pool& pool) {
 }
 
 std::vector<ExpectationRow> evaluate(const scenario::Scenario& scenario, const Ledger& ledger,
-                                     const topology::Topology& topology) {
+                                     const topology::Topology& topology,
+                                     const SoftwareCounts& software) {
   std::vector<ExpectationRow> rows;
   for (const Expectation& expectation : scenario.expect) {
-    rows.push_back(judge(expectation, pool_of(expectation.device, ledger, topology)));
+    Pool pool = pool_of(expectation.device, ledger, topology);
+    pool.software = software;
+    rows.push_back(judge(expectation, pool));
   }
   return rows;
 }

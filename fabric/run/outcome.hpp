@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,24 @@ struct InvalidationRow {
   Summary waits;            // from the write of the queue's tail to the wait's completion
 };
 
+/// What the software of a guest's host counted, where there is such software.
+struct RouteCounts {
+  std::uint64_t hits = 0;     // messages that found a route made on demand
+  std::uint64_t misses = 0;   // that needed a new one
+  std::uint64_t flushes = 0;  // of all routes made on demand
+  std::uint64_t commits = 0;  // calls of KVM_SET_GSI_ROUTING
+  std::uint64_t peak = 0;     // most entries of the routing table
+};
+struct ExitCounts {
+  std::uint64_t kernel = 0;  // dealt with by the host's kernel
+  std::uint64_t user = 0;    // by the VMM
+};
+struct SoftwareCounts {
+  std::optional<RouteCounts> routes;
+  std::optional<ExitCounts> exits;
+  std::uint64_t faults = 0;  // rules of lifetime and of locks that were broken: only mutants do
+};
+
 /// Where the length of an event comes from, as hops show it.
 struct PriceLabel {
   std::string source;
@@ -72,6 +91,7 @@ struct Outcome {
   std::vector<InvalidationRow> invalidations;  // of moves under traffic
   Duration hop_total = 0;                      // sum over the hops
   Duration assumed = 0;                        // of that, prices that are assumed (not waiting)
+  SoftwareCounts software;
   std::vector<ExpectationRow> expect;
   Time simulated = 0;
   bool stuck = false;  // a chain of zero-price hops never ended
@@ -92,6 +112,7 @@ struct Pool {
   Histogram to_end;
   Histogram to_handler;
   Accounting accounting;
+  SoftwareCounts software;
 };
 /// Adds what accounts for interrupts; reasons, and what stands beside the account, are left.
 void add(Accounting& to, const Accounting& from);
@@ -101,6 +122,7 @@ ExpectationRow judge(const scenario::Expectation& expectation, const Pool& pool)
 
 /// Compares every expectation of the scenario.
 std::vector<ExpectationRow> evaluate(const scenario::Scenario& scenario, const Ledger& ledger,
-                                     const topology::Topology& topology);
+                                     const topology::Topology& topology,
+                                     const SoftwareCounts& software = {});
 
 }  // namespace irqfab::run

@@ -3,10 +3,13 @@
 #include "fabric/run/kvm_session.hpp"
 #include "fabric/run/vm_session.hpp"
 #include "fabric/run/x86_session.hpp"
+#include "fabric/scenario/path_check.hpp"
 #include "fabric/scenario/paths.hpp"
 
 namespace irqfab::run {
 namespace {
+
+using scenario::MachineKind;
 
 Diagnostic refuse(SourceRange where, const char* code, std::string message, std::string expected) {
   return {Severity::Error, code, std::move(where), std::move(message), std::move(expected), ""};
@@ -67,14 +70,28 @@ void describe(const Prepared& prepared, Outcome& outcome) {
 }
 
 Result<topology::Topology> topology_of(const Prepared& prepared) {
-  if (prepared.path == "kvm-direct-inject") return vm_topology(prepared);
-  if (prepared.path != "bare-metal") return kvm_topology(prepared);
+  switch (machine_kind(prepared.scenario, prepared.path)) {
+    case MachineKind::DirectGuest:
+    case MachineKind::Guest:
+      return vm_topology(prepared);
+    case MachineKind::Calls:
+      return kvm_topology(prepared);
+    case MachineKind::BareMetal:
+      break;
+  }
   return x86_topology(prepared);
 }
 
 Result<std::unique_ptr<Session>> Session::create(const Prepared& prepared, RecordSink* sink) {
-  if (prepared.path == "kvm-direct-inject") return create_vm(prepared, sink);
-  if (prepared.path != "bare-metal") return create_kvm(prepared, sink);
+  switch (machine_kind(prepared.scenario, prepared.path)) {
+    case MachineKind::DirectGuest:
+    case MachineKind::Guest:
+      return create_vm(prepared, sink);
+    case MachineKind::Calls:
+      return create_kvm(prepared, sink);
+    case MachineKind::BareMetal:
+      break;
+  }
   return create_x86(prepared, sink);
 }
 

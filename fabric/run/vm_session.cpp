@@ -3,40 +3,52 @@
 #include <algorithm>
 
 #include "fabric/run/cpu_steps.hpp"
+#include "fabric/run/guest_firmware.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/run/vm_steps.hpp"
 #include "fabric/run/workload_start.hpp"
 #include "fabric/run/x86_firmware.hpp"
+#include "fabric/scenario/path_check.hpp"
+#include "fabric/topology/guest_build.hpp"
 #include "fabric/topology/vm_build.hpp"
+#include "fabric/topology/vmm_changes.hpp"
 #include "fabric/topology/workload.hpp"
 
 namespace irqfab::run {
 namespace {
 
-using kvm::VmHost;
 using scenario::Scenario;
+using vmm::VmHost;
+
+bool has_vmm(const Prepared& prepared) {
+  return machine_kind(prepared.scenario, prepared.path) == scenario::MachineKind::Guest;
+}
 
 Result<topology::X86Machine> build(const Prepared& prepared) {
+  if (has_vmm(prepared)) {
+    return topology::build_guest(prepared.scenario, prepared.path, prepared.mutants,
+                                 prepared.quirks);
+  }
   return topology::build_vm(prepared.scenario, prepared.mutants, prepared.quirks);
 }
 
 class VmSession final : public Session {
  public:
-  VmSession(const Prepared& prepared, topology::X86Machine x86, const Prices& prices,
-            RecordSink* sink)
+  VmSession(const Prepared& prepared, topology::X86Machine x86,
+            std::vector<topology::VmmChange> changes, const Prices& prices, RecordSink* sink)
       : prepared_(prepared),
+        changes_(std::move(changes)),
         x86_(std::move(x86)),
         host_(topology::index_of<VmHost::Config>(x86_.topology)),
         log_(make_log(sink)),
         machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
                  prepared.engine) {
-    SetupEnv env;
-    x86::LapicBank& lapics = machine_.core<VmHost>(host_).software().apics().lapics();
-    for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
-      lapics.write(CpuId{vcpu}, x86::LapicRegister::kSvr, 0x1FF, env);
+    if (has_vmm(prepared_)) {
+      program_guest(machine_, x86_, prepared_.scenario);
+    } else {
+      program_direct_guest();
     }
-    program_devices(machine_, x86_);
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
       const auto thread = TaskId(static_cast<std::uint16_t>(vcpu));
       const auto run_vcpu = static_cast<std::uint16_t>(kvm::VmCall::RunVcpu);
@@ -58,6 +70,7 @@ class VmSession final : public Session {
     // Times of the workload count from where the steps ended.
     const Time start = machine_.engine().now();
     start_workload(machine_, x86_.topology, start);
+    start_changes(start);
     if (scenario.until != 0) {
       machine_.run(start + scenario.until);
     } else {
@@ -74,6 +87,29 @@ class VmSession final : public Session {
   const topology::Topology& topology() const override { return x86_.topology; }
 
  private:
+  /// The host's remapping unit posts, and the chip is the guest's own.
+  void program_direct_guest() {
+    SetupEnv env;
+    x86::LapicBank& lapics = machine_.core<VmHost>(host_).vcpus().apics().lapics();
+    for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
+      lapics.write(CpuId{vcpu}, x86::LapicRegister::kSvr, 0x1FF, env);
+    }
+    program_devices(machine_, x86_);
+  }
+
+  /// What the VMM is told to do under traffic.
+  void start_changes(Time start) {
+    using topology::VmmChangeKind;
+    for (const topology::VmmChange& change : changes_) {
+      vmm::VmmCall call = vmm::VmmCall::UpdateRoutes;
+      if (change.kind == VmmChangeKind::ReleaseIrqfd) call = vmm::VmmCall::ReleaseIrqfd;
+      if (change.kind == VmmChangeKind::AssignIrqfd) call = vmm::VmmCall::BindIrqfd;
+      machine_.put(host_, VmHost::kCalls,
+                   HostCall{static_cast<std::uint16_t>(call), {}, change.source, 0},
+                   start + change.at);
+    }
+  }
+
   /// Only where an order is expected: it keeps all of it.
   std::optional<HandlerLog> make_log(RecordSink* sink) const {
     if (!expects_order(prepared_.scenario)) return std::nullopt;
@@ -116,13 +152,35 @@ class VmSession final : public Session {
   void fill(Outcome& outcome) {
     describe(prepared_, outcome);
     collect(machine_.ledger(), x86_.topology, prepared_.profile, outcome);
-    const auto expected = evaluate(prepared_.scenario, machine_.ledger(), x86_.topology);
+    outcome.software = counts();
+    const auto expected =
+        evaluate(prepared_.scenario, machine_.ledger(), x86_.topology, outcome.software);
     outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
     outcome.stuck = machine_.engine().stuck();
   }
 
+  SoftwareCounts counts() {
+    const VmHost& host = machine_.core<VmHost>(host_);
+    SoftwareCounts counts;
+    ExitCounts& exits = counts.exits.emplace();
+    for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
+      for (std::size_t reason = 0; reason < kExitReasonNames.size(); ++reason) {
+        exits.kernel += host.vcpus().exits(CpuId{vcpu}, static_cast<ExitReason>(reason));
+      }
+    }
+    exits.user = host.vmm().counters().user_exits;
+    exits.kernel -= exits.user;
+    counts.faults = host.vcpus().layer().faults().size() + host.machine().violations().size();
+    if (!has_vmm(prepared_)) return counts;
+    const auto& found = host.vmm().dynamic_routes().counters();
+    const auto& table = host.vmm().routes().counters();
+    counts.routes = {found.hits, found.misses, found.flushes, table.commits, table.peak};
+    return counts;
+  }
+
   const Prepared& prepared_;
+  std::vector<topology::VmmChange> changes_;
   topology::X86Machine x86_;
   std::size_t host_;
   std::optional<HandlerLog> log_;
@@ -140,10 +198,12 @@ Result<topology::Topology> vm_topology(const Prepared& prepared) {
 Result<std::unique_ptr<Session>> create_vm(const Prepared& prepared, RecordSink* sink) {
   auto built = build(prepared);
   if (!built) return built.errors();
+  auto changes = topology::vmm_changes(prepared.scenario, built->plan);
+  if (!changes) return changes.errors();
   const auto prices = prices_of(prepared.scenario, prepared.profile, built->topology);
   if (!prices) return prices.errors();
   return std::unique_ptr<Session>(
-      std::make_unique<VmSession>(prepared, std::move(*built), *prices, sink));
+      std::make_unique<VmSession>(prepared, std::move(*built), std::move(*changes), *prices, sink));
 }
 
 }  // namespace irqfab::run

@@ -1,4 +1,5 @@
-// Runs of guests with assigned devices, whose interrupts hardware posts to their vCPUs.
+// Runs of guests whose vCPUs are threads of a modelled host: with assigned devices, whose interrupts
+// hardware posts, or with a VMM.
 #pragma once
 
 #include "fabric/run/session.hpp"

@@ -12,7 +12,7 @@ namespace irqfab::run {
 namespace {
 
 using kvm::VcpuPlace;
-using kvm::VmHost;
+using vmm::VmHost;
 using scenario::Step;
 using scenario::ValueMap;
 
@@ -64,7 +64,7 @@ VmSteps::VmSteps(Machine& machine, const topology::X86Machine& x86, std::size_t 
       host_(host),
       cpus_(topology::index_of<cpu::Cpus::Config>(x86.topology)) {}
 
-const kvm::VcpuThreads& VmSteps::software() { return machine_.core<VmHost>(host_).software(); }
+const kvm::VcpuThreads& VmSteps::software() { return machine_.core<VmHost>(host_).vcpus(); }
 
 std::optional<ExpectationRow> VmSteps::perform(const Step& step) {
   auto row = do_step(step);

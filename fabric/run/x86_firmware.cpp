@@ -137,12 +137,6 @@ void program_legacy(Machine& machine, const X86Machine& x86, Env& env) {
           env);
 }
 
-void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry) {
-  const std::uint64_t at = topology::kRemapTable + index * x86::Irte::kBytes;
-  memory.write(at, &entry.low, sizeof entry.low);
-  memory.write(at + 8, &entry.high, sizeof entry.high);
-}
-
 /// In xAPIC mode the destination is in bits 15:8 of NDST (VT-d, "Posted Interrupt Descriptor").
 void program_descriptors(Machine& machine, const X86Machine& x86) {
   auto& bank = machine.core<x86::PostedDescriptors>(
@@ -155,8 +149,7 @@ void program_descriptors(Machine& machine, const X86Machine& x86) {
   }
 }
 
-void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
-  namespace vtd = x86::vtd;
+void program_remapping(Machine& machine, const X86Machine& x86) {
   using x86::TriggerMode;
   auto& memory = machine.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86.topology));
   for_each_function(x86.plan, [&](const FunctionPlan& function) {
@@ -171,16 +164,7 @@ void program_remapping(Machine& machine, const X86Machine& x86, Env& env) {
                topology::irte_for(x86.plan, pin.slot, topology::ioapic_requester(pin.ioapic),
                                   TriggerMode::Level));
   }
-  auto& unit =
-      machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
-  const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, x86.plan.apic);
-  unit.write_register(vtd::IRTA_REG, static_cast<std::uint32_t>(table), env);
-  unit.write_register(vtd::IRTA_REG + 4, static_cast<std::uint32_t>(table >> 32), env);
-  unit.write_register(vtd::IQA_REG, topology::kRemapQueue | topology::kQueueSize, env);
-  unit.write_register(vtd::IQA_REG + 4, 0, env);
-  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);
-  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask, env);
-  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask | vtd::Gcmd::IRE::kMask, env);
+  enable_vtd(machine, x86);
 }
 
 /// Clears what an earlier owner may have left in the entries of pins that nothing drives.
@@ -253,6 +237,27 @@ void enable_msix(Machine& machine, const X86Machine& x86, Env& env) {
 
 }  // namespace
 
+void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry) {
+  const std::uint64_t at = topology::kRemapTable + index * x86::Irte::kBytes;
+  memory.write(at, &entry.low, sizeof entry.low);
+  memory.write(at + 8, &entry.high, sizeof entry.high);
+}
+
+void enable_vtd(Machine& machine, const X86Machine& x86) {
+  namespace vtd = x86::vtd;
+  SetupEnv env;
+  auto& unit =
+      machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
+  const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, x86.plan.apic);
+  unit.write_register(vtd::IRTA_REG, static_cast<std::uint32_t>(table), env);
+  unit.write_register(vtd::IRTA_REG + 4, static_cast<std::uint32_t>(table >> 32), env);
+  unit.write_register(vtd::IQA_REG, topology::kRemapQueue | topology::kQueueSize, env);
+  unit.write_register(vtd::IQA_REG + 4, 0, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::SIRTP::kMask, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask, env);
+  unit.write_register(vtd::GCMD_REG, vtd::Gcmd::QIE::kMask | vtd::Gcmd::IRE::kMask, env);
+}
+
 void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants) {
   SetupEnv env;
   program_lapics(machine, x86, env);
@@ -271,7 +276,7 @@ void program_devices(Machine& machine, const X86Machine& x86) {
   if (x86.plan.has_amdvi()) {
     program_amdvi(machine, x86, env);
   } else if (x86.plan.remapped) {
-    program_remapping(machine, x86, env);
+    program_remapping(machine, x86);
   }
   program_functions(machine, x86, env);
   program_msi(machine, x86, env);

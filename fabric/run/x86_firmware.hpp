@@ -14,6 +14,11 @@ void program_everything(Machine& machine, const topology::X86Machine& x86, Mutan
 /// Of that, what concerns devices: remapping table, messages.
 void program_devices(Machine& machine, const topology::X86Machine& x86);
 
+/// Entry `index` of the table at kRemapTable.
+void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry);
+/// The VT-d unit learns where its table and its queue are, and remaps from now on.
+void enable_vtd(Machine& machine, const topology::X86Machine& x86);
+
 /// For scenarios made of architectural steps: only what lets functions send at all (MSI-X enabled);
 /// the rest is in its reset state, and CPUs take nothing.
 void program_reset_state(Machine& machine, const topology::X86Machine& x86);

@@ -74,6 +74,36 @@ void build_cpus(const Node& map, Building& to) {
   }
 }
 
+/// The place of `key`'s word in `words`, which are in the order of an enumeration; nothing without
+/// the key.
+template <class Enum, std::size_t N>
+void build_word(const Node& map, std::string_view key, const std::string_view (&words)[N],
+                Enum& value) {
+  const Node* found = map.find(key);
+  if (found == nullptr) return;
+  const auto at = std::find(std::begin(words), std::end(words), found->text);
+  value = static_cast<Enum>(at - std::begin(words));
+}
+
+/// How the host's software works, where the path has such software.
+void build_host_software(const Node& given, Host& host, Building& to) {
+  build_word(given, "arch", {"x86", "x86-ir"}, host.fabric);
+  build_word(given, "irqfd", {"copy", "pointer"}, host.irqfd);
+  build_word(given, "grace", {"srcu", "rcu"}, host.grace);
+  build_word(given, "routes", {"eager", "on-unmask", "on-demand"}, host.routes);
+  if (given.find("virtualization") != nullptr) {
+    build_word(given, "virtualization", {"none", "apicv", "avic"}, host.virtualization.emplace());
+  }
+  if (given.find("gsis") != nullptr) host.gsis = static_cast<unsigned>(number_at(given, "gsis"));
+  if (given.find("kworkers") != nullptr) {
+    host.kworkers = static_cast<unsigned>(number_at(given, "kworkers"));
+  }
+  for (const char* key : {"arch", "virtualization", "ipi_virtualization", "irqfd", "grace", "gsis",
+                          "routes", "kworkers"}) {
+    if (given.find(key) != nullptr) host.own_keys.emplace_back(key, place_of_key(given, key, to));
+  }
+}
+
 /// The machine under the vCPUs.
 void build_host(const Node& map, Building& to) {
   const Node* given = map.find("host");
@@ -94,13 +124,16 @@ void build_host(const Node& map, Building& to) {
     host.poll_grow = static_cast<unsigned>(number_at(*poll, "grow"));
     host.poll_shrink = static_cast<unsigned>(number_at(*poll, "shrink"));
   }
-  if (text_at(*given, "virtualization") == "avic") host.virtualization = Virtualization::Avic;
+  build_host_software(*given, host, to);
   if (const Node* ipis = given->find("ipi_virtualization")) {
     host.ipi_virtualization = ipis->text == "on";
-    if (host.virtualization == Virtualization::Avic) {
-      to.findings.error(ipis->place, "two-choices",
-                        "'ipi_virtualization' is a control of APICv, and AVIC has none for IPIs",
-                        "'virtualization: apicv', or no 'ipi_virtualization'");
+    if (host.virtualization.value_or(Virtualization::Apicv) != Virtualization::Apicv) {
+      to.findings.error(
+          ipis->place, "two-choices",
+          "'ipi_virtualization' is a control of APICv, and " +
+              std::string(host.virtualization == Virtualization::Avic ? "AVIC has none for IPIs"
+                                                                      : "there is no APICv"),
+          "'virtualization: apicv', or no 'ipi_virtualization'");
     }
   }
   if (host.cpus > 0 && host.overcommit > 1) {

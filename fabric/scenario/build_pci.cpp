@@ -150,7 +150,10 @@ void build_device(const Node& map, const Bus& bus, HostBridge& host, Taken& take
   device.count = static_cast<unsigned>(number_at(map, "count"));
   take_place(*map.find("bdf"), device.id, device.count, host, bus, taken, to);
   if (map.find("attach") != nullptr) {
-    device.attach = text_at(map, "attach") == "assigned" ? Attach::Assigned : Attach::Emulated;
+    const std::string& attach = text_at(map, "attach");
+    device.attach = attach == "assigned" ? Attach::Assigned
+                    : attach == "vhost"  ? Attach::Vhost
+                                         : Attach::Emulated;
   }
   build_interrupts(map, device, to);
   if (!count_sources(map, device, taken, to)) return;

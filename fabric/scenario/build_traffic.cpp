@@ -227,11 +227,14 @@ void build_change(const Node& map, Building& to) {
   change.where = to.lines.range(map.place);
   change.at = duration_or_zero(map, "at");
   change.every = duration_or_zero(map, "every");
+  change.length = duration_or_zero(map, "for");
   const Node* subject = nullptr;
   for (const auto& [key, kind] :
        {std::pair("mask", ChangeKind::Mask), std::pair("unmask", ChangeKind::Unmask),
         std::pair("retarget", ChangeKind::Retarget),
-        std::pair("host-affinity", ChangeKind::HostAffinity)}) {
+        std::pair("host-affinity", ChangeKind::HostAffinity),
+        std::pair("route-update", ChangeKind::RouteUpdate),
+        std::pair("irqfd-release", ChangeKind::IrqfdRelease)}) {
     const Node* found = map.find(key);
     if (found == nullptr) continue;
     subject = found;

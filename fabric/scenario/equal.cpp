@@ -54,7 +54,8 @@ struct Same {
     if (!a || !b) return a.has_value() == b.has_value();
     const auto all = [](const Host& h) {
       return std::tie(h.cpus, h.overcommit, h.slice, h.poll_most, h.poll_start, h.poll_grow,
-                      h.poll_shrink, h.virtualization, h.ipi_virtualization);
+                      h.poll_shrink, h.virtualization, h.ipi_virtualization, h.fabric, h.irqfd,
+                      h.grace, h.gsis, h.routes, h.kworkers);
     };
     return all(*a) == all(*b);
   }
@@ -97,8 +98,9 @@ struct Same {
   }
 
   static bool same(const Change& a, const Change& b) {
-    return same(a.sources, b.sources) && std::tie(a.kind, a.at, a.every, a.to_random, a.to) ==
-                                             std::tie(b.kind, b.at, b.every, b.to_random, b.to);
+    return same(a.sources, b.sources) &&
+           std::tie(a.kind, a.at, a.every, a.length, a.to_random, a.to) ==
+               std::tie(b.kind, b.at, b.every, b.length, b.to_random, b.to);
   }
 
   static bool same(const Value& a, const Value& b) {

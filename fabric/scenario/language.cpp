@@ -9,14 +9,18 @@ extern const Table kMachine, kInterruptsOff, kPosted, kIoapic, kHpet, kHost, kHa
 
 constexpr Word kAttachments[] = {
     {"emulated"},
-    {"vhost", "the kernel worker of vhost"},
+    {"vhost"},
     {"assigned"},
 };
 constexpr Word kApicModes[] = {{"xapic"}, {"x2apic"}};
 constexpr Word kIdles[] = {{"poll"}, {"halt"}};
 constexpr Word kPins[] = {{"A"}, {"B"}, {"C"}, {"D"}};
 constexpr Word kControllers[] = {{"ioapic"}, {"pic"}};
-constexpr Word kVirtualizations[] = {{"apicv"}, {"avic"}};
+constexpr Word kVirtualizations[] = {{"none"}, {"apicv"}, {"avic"}};
+constexpr Word kHostFabrics[] = {{"x86"}, {"x86-ir"}};
+constexpr Word kIrqfdLookups[] = {{"copy"}, {"pointer"}};
+constexpr Word kGraceKinds[] = {{"srcu"}, {"rcu"}};
+constexpr Word kRoutesWhen[] = {{"eager"}, {"on-unmask"}, {"on-demand"}};
 constexpr Word kSwitches[] = {{"on"}, {"off"}};
 constexpr Word kRemappingUnits[] = {{"vt-d"}, {"amd-vi"}};
 constexpr Word kIoapicVersions[] = {{"0x11"}, {"0x20"}};
@@ -126,20 +130,37 @@ constexpr Key kMachineKeys[] = {
 };
 
 constexpr Key kHostKeys[] = {
-    later("arch", "other guests than those of `kvm-direct-inject`, whose host posts"),
+    optional("arch", one_of(kHostFabrics), "`x86`",
+             "The fabric of the host under `attach: assigned`: with `x86-ir` messages go through "
+             "the remapping unit of the host."),
     optional("cpus", number(1, 255), "as many as `overcommit` says", "CPUs of the host."),
     defaulted("overcommit", number(1, 64), "1", "vCPUs that share a CPU of the host."),
     defaulted("slice", duration(1), "3ms",
               "How long a vCPU runs while another waits for its CPU; at least 1us."),
     optional("halt_poll", map_of(kHaltPoll), "as its keys' defaults",
              "How long the host polls for a vCPU that has halted, before its thread sleeps."),
-    defaulted(
-        "virtualization", one_of(kVirtualizations), "apicv",
-        "Whose processors virtualize the local APICs of the vCPUs. `avic` is for IPIs: it has "
-        "nothing that a VT-d unit could post to."),
+    optional("virtualization", one_of(kVirtualizations),
+             "`apicv`; `none` on `kvm-dynamic-route` and `vmm-userspace`",
+             "Whose processors virtualize the local APICs of the vCPUs. A VT-d unit can post to "
+             "`apicv` only; on `vmm-userspace` there is nothing to virtualize."),
     optional("ipi_virtualization", one_of(kSwitches), "`on` with `apicv`",
              "Whether the processor carries out IPIs to single vCPUs without an exit, as Intel's "
              "do from Sapphire Rapids on. AVIC always does."),
+    optional("irqfd", one_of(kIrqfdLookups), "`copy`",
+             "How the fast path of an irqfd finds its route: `pointer`, published under RCU "
+             "(Linux 2.6.39), or a `copy` of it under a sequence count (3.15)."),
+    optional("grace", one_of(kGraceKinds), "`srcu`",
+             "What KVM_SET_GSI_ROUTING waits for: `rcu`, a grace period of the whole host, or "
+             "`srcu`, an expedited one of the VM alone."),
+    optional("gsis", number(32, 4096), "4096; 1024 on `kvm-dynamic-route`",
+             "How many GSIs there are, the 24 pins of the IOAPIC among them."),
+    optional("routes", one_of(kRoutesWhen), "`eager`",
+             "When a vector gets a GSI with a route: all vectors of a function when its messages "
+             "are enabled, one `on-unmask` when it is unmasked first, or one `on-demand` when it "
+             "is signalled, from a table that is flushed when it is full."),
+    optional("kworkers", number(1, 64), "1",
+             "Threads of the host for the injections that irqfds leave to a workqueue, each on a "
+             "CPU of its own if there are so many."),
 };
 
 constexpr Key kHaltPollKeys[] = {
@@ -208,8 +229,10 @@ constexpr Key kDeviceKeys[] = {
              "has no more vectors than that has entries, and the driver takes MSI-X."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
     optional("attach", one_of(kAttachments), "as the path has it",
-             "Who raises its interrupts: a device model, or hardware that the guest was given. "
-             "Hardware delivers to vCPUs directly (`kvm-direct-inject`) what hardware raises."),
+             "Who raises its interrupts: a thread of the VMM (`emulated`, as most paths have it), a "
+             "worker of the host's kernel (`vhost`), or hardware that the guest was given "
+             "(`assigned`), which interrupts the host first. Hardware delivers to vCPUs directly "
+             "(`kvm-direct-inject`) what hardware raises."),
     optional("moderation", map_of(kModeration), "none",
              "Events of a vector are gathered into one interrupt. It is for messages: a device "
              "with `intx` has none.")
@@ -278,11 +301,16 @@ constexpr Key kChangeKeys[] = {
     choice("host-affinity", of(Kind::Sources),
            "The host moves its own interrupts of these assigned sources to another of its CPUs.")
         .needing("to"),
-    later("route-update", "changes of the GSI routing table under traffic"),
+    choice("route-update", of(Kind::Sources),
+           "The VMM gives KVM the routes anew, with the messages of these sources."),
+    choice("irqfd-release", of(Kind::Sources),
+           "The VMM takes the irqfds of these sources away, and assigns them again after `for`.")
+        .needing("for"),
     later("move-vcpu", "vCPUs on a modelled host"),
     later("migrate-vm", "migration"),
     optional("to", either(kRandomWord, kCpu), "none", "The CPU, or `random`.")
         .beside("retarget host-affinity"),
+    optional("for", duration(1), "none", "How long the irqfds are away.").beside("irqfd-release"),
 };
 
 constexpr Table kMachine = {"machine", "in 'machine'", "The hardware.", rows(kMachineKeys)};

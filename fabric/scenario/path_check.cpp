@@ -4,19 +4,12 @@
 #include <array>
 
 #include "fabric/scenario/document.hpp"
+#include "fabric/scenario/guest_check.hpp"
 #include "fabric/scenario/paths.hpp"
 #include "fabric/scenario/quantities.hpp"
 
 namespace irqfab::scenario {
 namespace {
-
-constexpr std::uint64_t kLapicInitialCount = 0x380;
-
-std::uint64_t number_of(const Step& step, std::string_view name) {
-  const Value* value = step.find(name);
-  const auto* number = value == nullptr ? nullptr : std::get_if<std::uint64_t>(&value->held);
-  return number == nullptr ? 0 : *number;
-}
 
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
@@ -104,9 +97,9 @@ void check_unit(const Machine& machine, std::string_view arch, std::string_view 
                              "'remapping: vt-d', or 'arch: x86-ir'"));
 }
 
-/// KVM brings its own board.
+/// A virtual machine brings its own board.
 void check_board(const Scenario& scenario, std::string_view path, Diagnostics& found) {
-  if (!starts_with(path, "kvm-")) return;
+  if (path == "bare-metal") return;
   const Machine& machine = scenario.machine;
   const auto is_usual = [](const Ioapic& ioapic) {
     return ioapic.pins == 24 && ioapic.version == IoapicVersion::V20 &&
@@ -117,7 +110,7 @@ void check_board(const Scenario& scenario, std::string_view path, Diagnostics& f
   if (!usual || machine.interrupts == Interrupts::Pic || machine.hpet) {
     found.push_back(diagnostic(machine.where, "not-yet",
                                "the board of the path '" + std::string(path) +
-                                   "' is KVM's: one IOAPIC, no 8259s and no HPET yet",
+                                   "' is the VM's: one IOAPIC, no 8259s and no HPET yet",
                                "neither 'ioapics' nor 'interrupts' nor 'hpet' on this path"));
   }
   for (const auto* steps : {&scenario.setup, &scenario.steps}) {
@@ -131,91 +124,18 @@ void check_board(const Scenario& scenario, std::string_view path, Diagnostics& f
   }
 }
 
-/// What vCPUs do in their guest, and what is seen of them; the rest of the machine was programmed
-/// before.
-void check_guest_steps(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
-  constexpr std::array<std::string_view, 8> kSteps = {"lapic.write", "lapic.read", "msr.write",
-                                                      "cpu.execute", "raise",      "vm.inhibit",
-                                                      "wait",        "expect"};
-  constexpr std::array<std::string_view, 9> kObserved = {
-      "lapic.IRR",    "lapic.ISR",     "lapic.TMR", "lapic.reg", "cpu.state",
-      "cpu.handlers", "vm.descriptor", "vm.vcpu",   "vm.exits"};
-  const auto is_among = [](const auto& names, std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  const auto refuse = [&](const SourceRange& where, const std::string& what, const char* expected) {
-    found.push_back(diagnostic(
-        where, "not-yet", what + " on the path '" + std::string(path) + "' is not supported yet",
-        expected));
-  };
-  for (const Step& step : steps) {
-    if (!is_among(kSteps, step.op)) {
-      refuse(step.where, quote(step.op), "what a vCPU does: 'lapic.write', 'msr.write', ...");
-    }
-    if (step.op == "lapic.write" && number_of(step, "reg") == kLapicInitialCount) {
-      refuse(step.where, "the timer of a vCPU", "a device, or an IPI");
-    }
-    if (step.op != "expect") continue;
-    for (const auto& [name, value] : step.args) {
-      if (!is_among(kObserved, name)) {
-        refuse(value.where, quote(name), "what a vCPU has: 'lapic.IRR', 'vm.exits', ...");
-      }
-    }
+/// A VM that is called has no devices that raise, and no VMM that changes anything.
+void check_calls_alone(const Scenario& scenario, std::string_view path, Diagnostics& found) {
+  for (const Change& change : scenario.during) {
+    found.push_back(diagnostic(change.where, "not-yet",
+                               "'during' beside recordings and calls of KVM on the path '" +
+                                   std::string(path) + "' is not supported yet",
+                               "a generated load, or 'steps'"));
   }
 }
 
-/// With AVIC there are no descriptors, and no way for what VT-d posts.
-void check_avic(const Scenario& scenario, Diagnostics& found) {
-  const auto& host = scenario.machine.host;
-  if (!host || host->virtualization != Virtualization::Avic) return;
-  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
-    for (const Step& step : *steps) {
-      const Value* descriptor = step.op == "expect" ? step.find("vm.descriptor") : nullptr;
-      if (descriptor == nullptr) continue;
-      found.push_back(diagnostic(descriptor->where, "no-descriptor",
-                                 "the vCPUs of 'virtualization: avic' have no descriptors",
-                                 "'virtualization: apicv', or another observation"));
-    }
-  }
-}
-
-/// What speaks of a virtual machine needs one.
-void check_vm_steps(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
-  const auto check = [&](const SourceRange& where, const std::string& name) {
-    if (!starts_with(name, "vm.") && name != "lapic.read") return;
-    found.push_back(diagnostic(where, "no-vm",
-                               quote(name) +
-                                   " is about vCPUs on a modelled host, and the path is '" +
-                                   std::string(path) + "'",
-                               "'path: kvm-direct-inject' in 'machine'"));
-  };
-  for (const Step& step : steps) {
-    check(step.where, step.op);
-    if (step.op != "expect") continue;
-    for (const auto& [name, value] : step.args) check(value.where, name);
-  }
-}
-
-void check_direct(const Scenario& scenario, std::string_view path, Diagnostics& found) {
-  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
-    if (path == "kvm-direct-inject") {
-      check_guest_steps(*steps, path, found);
-    } else {
-      check_vm_steps(*steps, path, found);
-    }
-  }
-  if (path != "kvm-direct-inject") return;
-  check_avic(scenario, found);
-  for (const Load& load : scenario.workload) {
-    if (load.kind != LoadKind::Replay) continue;
-    found.push_back(
-        diagnostic(load.where, "not-yet",
-                   "'replay' on the path '" + std::string(path) + "' is not supported yet",
-                   "a generated load on this path"));
-  }
-}
-
-void check_cpus(const Machine& machine, std::string_view path, Diagnostics& found) {
+void check_cpus(const Machine& machine, MachineKind kind, std::string_view path,
+                Diagnostics& found) {
   const auto refuse = [&](const char* key) {
     found.push_back(diagnostic(
         machine.where, "not-yet",
@@ -223,12 +143,36 @@ void check_cpus(const Machine& machine, std::string_view path, Diagnostics& foun
         "'path: bare-metal'"));
   };
   if (machine.apic != ApicMode::Xapic) refuse("apic: x2apic");
-  if (machine.idle != Idle::Poll && path != "kvm-direct-inject") refuse("idle: halt");
+  if (machine.idle != Idle::Poll && kind == MachineKind::Calls) refuse("idle: halt");
   if (machine.tick > 0) refuse("tick");
   if (machine.off_every > 0) refuse("interrupts_off");
 }
 
+bool has_calls(const std::vector<Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+    return starts_with(step.op, "kvm.") || starts_with(step.op, "eventfd.");
+  });
+}
+
+bool is_replay(const Load& load) { return load.kind == LoadKind::Replay; }
+
 }  // namespace
+
+MachineKind machine_kind(const Scenario& scenario, std::string_view path) {
+  if (path == "bare-metal") return MachineKind::BareMetal;
+  if (path == "kvm-direct-inject") return MachineKind::DirectGuest;
+  const bool can_replay =
+      path == "kvm-irqfd" || path == "kvm-irqfd-workqueue" || path == "kvm-signal-msi";
+  if (!can_replay) return MachineKind::Guest;
+  const auto& loads = scenario.workload;
+  if (!std::all_of(loads.begin(), loads.end(), is_replay)) return MachineKind::Guest;
+  const auto& bridges = scenario.machine.host_bridges;
+  const bool has_devices = std::any_of(bridges.begin(), bridges.end(),
+                                       [](const HostBridge& b) { return !b.devices.empty(); });
+  const bool is_called = !loads.empty() || has_calls(scenario.setup) || has_calls(scenario.steps) ||
+                         has_calls(scenario.afterwards);
+  return has_devices && !is_called ? MachineKind::Guest : MachineKind::Calls;
+}
 
 Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::string_view path) {
   const Machine& machine = scenario.machine;
@@ -243,23 +187,10 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
                        "a pair that 'irqfab list paths' marks as supported")};
   }
   Diagnostics found;
-  if (row->support == Support::RecordingsOnly) {
-    for (const Load& load : scenario.workload) {
-      if (load.kind == LoadKind::Replay) continue;
-      found.push_back(diagnostic(
-          load.where, "not-yet",
-          "a generated load on the path '" + std::string(row->path) + "' is not supported yet",
-          "'replay' or 'steps' on this path"));
-    }
-    for (const Change& change : scenario.during) {
-      found.push_back(
-          diagnostic(change.where, "not-yet",
-                     "'during' on the path '" + std::string(row->path) + "' is not supported yet",
-                     "'steps' on this path"));
-    }
-  }
-  if (row->path != "bare-metal") check_cpus(machine, row->path, found);
-  if (row->path != "bare-metal" && row->path != "kvm-direct-inject") {
+  const MachineKind kind = machine_kind(scenario, row->path);
+  if (kind == MachineKind::Calls) check_calls_alone(scenario, row->path, found);
+  if (kind != MachineKind::BareMetal) check_cpus(machine, kind, row->path, found);
+  if (kind == MachineKind::Calls) {
     check_bare_metal(scenario.setup, row->path, found);
     check_bare_metal(scenario.steps, row->path, found);
     check_bare_metal(scenario.afterwards, row->path, found);
@@ -269,7 +200,7 @@ Diagnostics check_path(const Scenario& scenario, std::string_view arch, std::str
   }
   check_unit(machine, row->arch, row->path, found);
   check_board(scenario, row->path, found);
-  check_direct(scenario, row->path, found);
+  check_guest(scenario, kind, row->path, found);
   check_calls(scenario.setup, row->path, found);
   check_calls(scenario.steps, row->path, found);
   check_calls(scenario.afterwards, row->path, found);

@@ -7,8 +7,7 @@
 namespace irqfab::scenario {
 namespace {
 
-constexpr Support kNow = Support::Now, kRecordings = Support::RecordingsOnly,
-                  kLater = Support::Later;
+constexpr Support kNow = Support::Now, kLater = Support::Later;
 
 template <class Row>
 std::vector<std::string_view> names_of(const std::vector<Row>& rows) {
@@ -54,8 +53,6 @@ std::string_view name_of(Support support) {
   switch (support) {
     case Support::Now:
       return "now";
-    case Support::RecordingsOnly:
-      return "recordings-only";
     case Support::Later:
       break;
   }
@@ -99,27 +96,27 @@ const std::vector<PathOnArch>& paths_on_archs() {
       {"bare-metal", "arm-gicv2m", kLater, true},
       {"bare-metal", "arm-gicv3-its", kLater, true},
       {"bare-metal", "power-xics", kLater, true},
-      {"kvm-irqfd", "x86", kRecordings},
+      {"kvm-irqfd", "x86", kNow},
       {"kvm-irqfd", "arm-gicv2m", kLater},
       {"kvm-irqfd", "arm-gicv3-its", kLater},
       {"kvm-irqfd", "power-xics", kLater},
       {"kvm-irqfd", "xen-pirq", kLater},
-      {"kvm-irqfd-workqueue", "x86", kRecordings},
+      {"kvm-irqfd-workqueue", "x86", kNow},
       {"kvm-irqfd-workqueue", "arm-gicv2m", kLater},
       {"kvm-irqfd-workqueue", "arm-gicv3-its", kLater},
       {"kvm-irqfd-workqueue", "power-xics", kLater},
-      {"kvm-signal-msi", "x86", kRecordings},
+      {"kvm-signal-msi", "x86", kNow},
       {"kvm-signal-msi", "arm-gicv2m", kLater},
       {"kvm-signal-msi", "arm-gicv3-its", kLater},
-      {"kvm-dynamic-route", "x86", kLater},
+      {"kvm-dynamic-route", "x86", kNow},
       {"kvm-direct-map", "arm-gicv2m", kLater},
       {"kvm-direct-map", "power-xics", kLater},
-      {"kvm-split-irqchip", "x86", kLater},
+      {"kvm-split-irqchip", "x86", kNow},
       {"kvm-split-irqchip", "x86-ir", kLater},
       {"kvm-direct-inject", "x86-pi", kNow},
       {"kvm-direct-inject", "arm-gicv3-its", kLater},
       {"kvm-direct-inject", "power-xics", kLater},
-      {"vmm-userspace", "x86", kLater},
+      {"vmm-userspace", "x86", kNow},
       {"vmm-userspace", "x86-ir", kLater},
       {"vmm-userspace", "x86-pi", kLater},
       {"vmm-userspace", "arm-gicv2m", kLater},

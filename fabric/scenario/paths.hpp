@@ -21,8 +21,7 @@ struct PathRow {
 };
 
 enum class Support : std::uint8_t {
-  Now,             // runs every portable scenario
-  RecordingsOnly,  // runs scenarios whose load is steps or `replay`
+  Now,  // runs every portable scenario
   Later,
 };
 std::string_view name_of(Support support);

@@ -104,10 +104,14 @@ std::optional<Fault> read_subject(std::string_view subject, Expectation& expecta
     expectation.to_handler = true;
     prefix.remove_suffix(kHandler.size());
   }
-  if (expectation.to_handler && metric->kind == MetricKind::Count) {
+  if (expectation.to_handler && metric->kind != MetricKind::Latency) {
     return Fault{"bad-expectation", "'handler' goes with a latency, not with a count"};
   }
   if (prefix.empty()) return std::nullopt;
+  if (metric->kind == MetricKind::Software) {
+    return Fault{"bad-expectation", quote(metric->name) + " is counted for all devices together",
+                 prefix};
+  }
   prefix.remove_suffix(1);
   if (!is_id(prefix)) {
     return Fault{"bad-expectation", quote(prefix) + " is not a device's id", prefix};
@@ -154,7 +158,8 @@ std::string write_handler_step(const HandlerStep& step) {
 }
 
 const std::vector<Metric>& metrics() {
-  constexpr MetricKind kCount = MetricKind::Count, kLatency = MetricKind::Latency;
+  constexpr MetricKind kCount = MetricKind::Count, kLatency = MetricKind::Latency,
+                       kSoftware = MetricKind::Software;
   static const std::vector<Metric> rows = {
       {"asserted", kCount, "interrupts that sources asked for"},
       {"handled", kCount, "ended by their handler"},
@@ -172,9 +177,19 @@ const std::vector<Metric>& metrics() {
       {"p99.9", kLatency, "percentile"},
       {"max", kLatency, "longest"},
       {"mean", kLatency, "mean"},
+      {"routes.hits", kSoftware, "messages of the VMM that found a route made on demand"},
+      {"routes.misses", kSoftware, "those that needed a new one"},
+      {"routes.flushes", kSoftware, "times that the VMM gave up all routes made on demand"},
+      {"routes.commits", kSoftware, "calls of KVM_SET_GSI_ROUTING"},
+      {"routes.peak", kSoftware, "most entries that the routing table has had"},
+      {"exits.kernel", kSoftware, "exits of vCPUs that the host's kernel dealt with"},
+      {"faults", kSoftware, "rules of lifetime and of locks that the host's software broke"},
+      {"exits.user", kSoftware, "exits of vCPUs that went on to the VMM"},
   };
   return rows;
 }
+
+MetricKind kind_of_metric(std::string_view name) { return metric_named(name)->kind; }
 
 Parsed<Expectation> parse_expectation(std::string_view text) {
   const std::size_t at = text.find_first_of("=!<>");

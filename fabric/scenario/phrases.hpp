@@ -19,13 +19,19 @@ std::string write_handler_step(const HandlerStep& step);
 Parsed<Expectation> parse_expectation(std::string_view text);
 
 /// What the bound of a metric is.
-enum class MetricKind : std::uint8_t { Count, Latency };
+enum class MetricKind : std::uint8_t {
+  Count,
+  Latency,
+  Software,  // a count of a host's software, all devices together
+};
 struct Metric {
   std::string_view name;
   MetricKind kind;
   std::string_view meaning;
 };
 const std::vector<Metric>& metrics();
+/// Its name must be one of metrics().
+MetricKind kind_of_metric(std::string_view name);
 
 /// A number, or an error such as `-EINVAL`, which gives the negative errno of Linux.
 Parsed<std::int64_t> parse_answer(std::string_view text);

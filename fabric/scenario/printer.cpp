@@ -63,18 +63,34 @@ std::string write_device(const Device& device) {
   return text + " }";
 }
 
+/// What only some paths have, where the scenario says it.
+std::string write_host_software(const Host& host) {
+  constexpr const char* kVirtualizations[] = {"none", "apicv", "avic"};
+  constexpr const char* kRoutes[] = {"eager", "on-unmask", "on-demand"};
+  const auto word_of = [&](std::string_view key) -> std::string {
+    if (key == "arch") return host.fabric == HostFabric::X86 ? "x86" : "x86-ir";
+    if (key == "virtualization") {
+      return kVirtualizations[static_cast<std::size_t>(*host.virtualization)];
+    }
+    if (key == "ipi_virtualization") return host.ipi_virtualization ? "on" : "off";
+    if (key == "irqfd") return host.irqfd == IrqfdLookup::Copy ? "copy" : "pointer";
+    if (key == "grace") return host.grace == GraceKind::Srcu ? "srcu" : "rcu";
+    if (key == "gsis") return number(host.gsis);
+    if (key == "routes") return kRoutes[static_cast<std::size_t>(host.routes)];
+    return number(host.kworkers);
+  };
+  std::string text;
+  for (const auto& [key, where] : host.own_keys) text += ", " + key + ": " + word_of(key);
+  return text;
+}
+
 std::string write_host(const Host& host) {
   const std::string share =
       host.cpus > 0 ? "cpus: " + number(host.cpus) : "overcommit: " + number(host.overcommit);
-  std::string virtualization = "virtualization: avic";
-  if (host.virtualization == Virtualization::Apicv) {
-    virtualization = std::string("virtualization: apicv, ipi_virtualization: ") +
-                     (host.ipi_virtualization ? "on" : "off");
-  }
   return "  host: { " + share + ", slice: " + write_duration(host.slice) +
          ", halt_poll: { most: " + write_duration(host.poll_most) +
          ", start: " + write_duration(host.poll_start) + ", grow: " + number(host.poll_grow) +
-         ", shrink: " + number(host.poll_shrink) + " }, " + virtualization + " }\n";
+         ", shrink: " + number(host.poll_shrink) + " }" + write_host_software(host) + " }\n";
 }
 
 std::string write_cpus(const Machine& machine) {
@@ -222,6 +238,8 @@ std::string_view key_of(ChangeKind kind) {
       return "host-affinity";
     case ChangeKind::RouteUpdate:
       return "route-update";
+    case ChangeKind::IrqfdRelease:
+      return "irqfd-release";
     case ChangeKind::MoveVcpu:
       return "move-vcpu";
     case ChangeKind::MigrateVm:
@@ -237,6 +255,7 @@ std::string write_change(const Change& change) {
   if (change.kind == ChangeKind::Retarget || change.kind == ChangeKind::HostAffinity) {
     text += ", to: " + (change.to_random ? "random" : number(raw(change.to)));
   }
+  if (change.length > 0) text += ", for: " + write_duration(change.length);
   return text + " }\n";
 }
 

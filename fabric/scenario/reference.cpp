@@ -130,7 +130,6 @@ std::string write_paths() {
       exists += (exists.empty() ? "" : ", ") + std::string(pair.arch);
       if (pair.support == Support::Later) continue;
       now += (now.empty() ? "" : ", ") + std::string(pair.arch);
-      if (pair.support == Support::RecordingsOnly) now += " (`replay` and `steps`)";
     }
     text += "| " + code(row.name) + " | " + std::string(row.meaning) + " | " + exists + " | " +
             now + " |\n";

@@ -84,8 +84,16 @@ struct HostBridge {
   SourceRange where;
 };
 
-/// Whose processors virtualize the local APICs of the vCPUs.
-enum class Virtualization : std::uint8_t { Apicv, Avic };
+/// Whose processors virtualize the local APICs of the vCPUs, if any.
+enum class Virtualization : std::uint8_t { None, Apicv, Avic };
+/// The fabric of the host, under the functions that a guest was given.
+enum class HostFabric : std::uint8_t { X86, X86Ir };
+/// How an irqfd finds its route.
+enum class IrqfdLookup : std::uint8_t { Copy, Pointer };
+/// What an update of the routes waits for.
+enum class GraceKind : std::uint8_t { Srcu, Rcu };
+/// When a vector gets a GSI and its route.
+enum class RoutesWhen : std::uint8_t { Eager, OnUnmask, OnDemand };
 
 /// The machine underneath, when the path is not bare metal.
 struct Host {
@@ -96,9 +104,16 @@ struct Host {
   Duration poll_start = 10 * kPsPerUs;
   unsigned poll_grow = 2;
   unsigned poll_shrink = 2;
-  Virtualization virtualization = Virtualization::Apicv;
-  bool ipi_virtualization = true;  // of Apicv
+  std::optional<Virtualization> virtualization;  // nothing: as the path has it
+  bool ipi_virtualization = true;                // of Apicv
+  HostFabric fabric = HostFabric::X86;
+  IrqfdLookup irqfd = IrqfdLookup::Copy;
+  GraceKind grace = GraceKind::Srcu;
+  unsigned gsis = 0;  // 0: as the path has it
+  RoutesWhen routes = RoutesWhen::Eager;
+  unsigned kworkers = 1;  // of the injections that irqfds defer, a host CPU each
   SourceRange where;
+  std::vector<std::pair<std::string, SourceRange>> own_keys;  // given, of those that need a path
 };
 
 enum class ApicMode : std::uint8_t { Xapic, X2apic };
@@ -221,13 +236,15 @@ enum class ChangeKind : std::uint8_t {
   Retarget,
   HostAffinity,
   RouteUpdate,
+  IrqfdRelease,
   MoveVcpu,
   MigrateVm,
 };
 struct Change {
   ChangeKind kind = ChangeKind::Mask;
   Time at = 0;
-  Duration every = 0;  // 0: once
+  Duration every = 0;   // 0: once
+  Duration length = 0;  // IrqfdRelease
   Sources sources;
   bool to_random = false;
   CpuId to{};

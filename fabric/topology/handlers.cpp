@@ -129,4 +129,19 @@ cpu::Cpus::Config HandlerTable::config() const {
   return config;
 }
 
+HandlerTable handlers_of(const scenario::Scenario& scenario, const X86Plan& plan) {
+  HandlerTable handlers(scenario, plan.cpus);
+  for_each_function(plan, [&](const FunctionPlan& function) {
+    for (unsigned v = 0; v < function.device->vectors(); ++v) {
+      handlers.serve_message(plan, function, v, plan.slot_of(function, v));
+    }
+  });
+  for (const PinPlan& pin : plan.pins) {
+    for (const FunctionPlan& function : pin.functions) {
+      handlers.serve_intx(plan, function, pin.slot);
+    }
+  }
+  return handlers;
+}
+
 }  // namespace irqfab::topology

@@ -40,4 +40,7 @@ class HandlerTable {
   std::vector<Served> served_;  // in the order in which they came
 };
 
+/// What serves every source of the plan.
+HandlerTable handlers_of(const scenario::Scenario& scenario, const X86Plan& plan);
+
 }  // namespace irqfab::topology

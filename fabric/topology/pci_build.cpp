@@ -56,6 +56,28 @@ void give_quirks(x86::Quirks quirks, pci::PciFunctions::Config& config) {
   }
 }
 
+void add_device_sources(const X86Plan& plan, Topology& topology) {
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const DevicePlan& row : bridge.devices) {
+      const scenario::Device& device = *row.device;
+      const std::size_t messages = topology.paths.size();
+      if (device.vectors() > 0) {
+        topology.paths.push_back(device.id + (row.by_msi() ? ":msi" : ":msix"));
+      }
+      const std::size_t wire = topology.paths.size();
+      const std::string pin = device.intx ? ':' + scenario::write_intx(*device.intx) : "";
+      if (device.intx) topology.paths.push_back(device.id + pin);
+      for (unsigned f = 0; f < device.count; ++f) {
+        const std::string function = scenario::write_function(device, f);
+        for (unsigned v = 0; v < device.vectors(); ++v) {
+          topology.sources.add(function + ':' + std::to_string(v), messages);
+        }
+        if (device.intx) topology.sources.add(function + pin, wire);
+      }
+    }
+  }
+}
+
 Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus,
                        x86::Quirks quirks) {
   pci::PciFunctions::Config config;

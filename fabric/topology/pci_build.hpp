@@ -17,6 +17,9 @@ pci::Bridge::Config config_of_bridge(const BridgePlan& host, std::size_t place);
 Component functions_on(const BridgePlan& host, std::size_t index, std::size_t bus,
                        x86::Quirks quirks);
 
+/// The sources of all devices, in canonical order, and their paths: of messages and of INTx.
+void add_device_sources(const X86Plan& plan, Topology& topology);
+
 /// What functions do that have these quirks.
 void give_quirks(x86::Quirks quirks, pci::PciFunctions::Config& config);
 

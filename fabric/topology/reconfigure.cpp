@@ -261,6 +261,9 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
   std::vector<Occurrence> all;
   std::uint64_t changes = 0;
   for (const Change& change : scenario.during) {
+    const bool of_vmm =
+        change.kind == ChangeKind::RouteUpdate || change.kind == ChangeKind::IrqfdRelease;
+    if (of_vmm) continue;
     if (change.sources.intx) return no_messages(change);
     if (change.kind == ChangeKind::HostAffinity && !plan.for_guest) return no_host(change);
     if (const auto refused = refuse_change(change, plan)) return *refused;

@@ -6,7 +6,7 @@
 namespace irqfab::topology {
 namespace {
 
-using kvm::VmHost;
+using vmm::VmHost;
 using scenario::Scenario;
 using x86::LapicBank;
 
@@ -39,10 +39,11 @@ Diagnostics refuse_devices(const X86Plan& plan) {
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
       const std::string id = '\'' + device.device->id + '\'';
-      if (device.device->attach == scenario::Attach::Emulated) {
+      const auto& attach = device.device->attach;
+      if (attach && *attach != scenario::Attach::Assigned) {
         found.push_back(refuse(device.device->where,
-                               id + " is emulated, and 'kvm-direct-inject' does not have the VMM "
-                                    "that would raise its interrupts yet",
+                               id + " is " + std::string(name_of(*attach)) +
+                                   ", and a remapping unit can post only what hardware sends",
                                "'attach: assigned', or no 'attach'"));
       } else if (device.device->intx && !device.messages_on) {
         found.push_back(refuse(device.device->where,
@@ -94,7 +95,6 @@ class Exchange {
     chip.destination = bank.msi_destination;
     chip.quirks = quirks;
     chip.mutants = mutants;
-    config.layer.mutants = mutants;
     const scenario::Host host = scenario_.machine.host.value_or(scenario::Host{});
     const bool avic = host.virtualization == scenario::Virtualization::Avic;
     chip.virtualization = avic ? x86::Virtualization::Avic : x86::Virtualization::Apicv;
@@ -102,10 +102,11 @@ class Exchange {
     if (!host.ipi_virtualization) {
       chip.controls = chip.controls.without(x86::ApicvControl::IpiVirtualization);
     }
-    config.software.descriptors = kVcpuDescriptors;
-    config.software.mutants = mutants;
+    config.layer.mutants = mutants;
+    config.vcpus.descriptors = kVcpuDescriptors;
+    config.vcpus.mutants = mutants;
+    config.vcpus.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
     config.slice = host.slice;
-    config.software.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
     const std::uint32_t shared = lapics.first_source.front();
     Component kvm;
     kvm.name = "kvm";

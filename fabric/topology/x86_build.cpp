@@ -35,7 +35,7 @@ class Builder {
   }
 
   Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver) {
-    add_device_sources();
+    add_device_sources(plan_, topology_);
     set_habits(cpus);
     cpus_ = add("cpus", std::move(cpus), lanes("cpu", plan_.cpus, {}), 0);
     lapics_ = add("lapics", lapics(), lanes("lapic", plan_.cpus, "lapics"), 1);
@@ -93,29 +93,6 @@ class Builder {
     if (!first.empty()) names.add(first);
     for (std::uint32_t i = 0; i < count; ++i) names.add(numbered(each, i));
     return names;
-  }
-
-  /// The functions of a device share its paths.
-  void add_device_sources() {
-    for (const BridgePlan& bridge : plan_.bridges) {
-      for (const DevicePlan& row : bridge.devices) {
-        const scenario::Device& device = *row.device;
-        const std::size_t messages = topology_.paths.size();
-        if (device.vectors() > 0) {
-          topology_.paths.push_back(device.id + (row.by_msi() ? ":msi" : ":msix"));
-        }
-        const std::size_t wire = topology_.paths.size();
-        const std::string pin = device.intx ? ':' + scenario::write_intx(*device.intx) : "";
-        if (device.intx) topology_.paths.push_back(device.id + pin);
-        for (unsigned f = 0; f < device.count; ++f) {
-          const std::string function = scenario::write_function(device, f);
-          for (unsigned v = 0; v < device.vectors(); ++v) {
-            topology_.sources.add(function + ':' + std::to_string(v), messages);
-          }
-          if (device.intx) topology_.sources.add(function + pin, wire);
-        }
-      }
-    }
   }
 
   /// What the CPUs do apart from handling interrupts, and how they acknowledge them.
@@ -472,17 +449,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   machine.plan = plan_x86(scenario, remapping);
   const Diagnostics refused = refuse_plan(scenario, machine.plan);
   if (!refused.empty()) return refused;
-  HandlerTable handlers(scenario, machine.plan.cpus);
-  for_each_function(machine.plan, [&](const FunctionPlan& function) {
-    for (unsigned v = 0; v < function.device->vectors(); ++v) {
-      handlers.serve_message(machine.plan, function, v, machine.plan.slot_of(function, v));
-    }
-  });
-  for (const PinPlan& pin : machine.plan.pins) {
-    for (const FunctionPlan& function : pin.functions) {
-      handlers.serve_intx(machine.plan, function, pin.slot);
-    }
-  }
+  HandlerTable handlers = handlers_of(scenario, machine.plan);
   auto driver = driver_of(scenario, machine.plan, handlers, mutants);
   if (!driver) return driver.errors();
   Builder builder(scenario, machine.plan, mutants, quirks);

@@ -8,6 +8,9 @@
 namespace irqfab::cpu {
 namespace {
 
+/// A CPU's accesses name it: whoever runs it as a virtual one has to know.
+Requester requester_of(CpuId id) { return {HostBridgeId{}, RequesterId(raw(id))}; }
+
 /// The step on top, or what is left of it, passes.
 void let_pass(CpuState& cpu, Env& env) {
   const Duration left = cpu.top().left;
@@ -125,12 +128,12 @@ bool Cpus::reach_source(StepKind kind, CpuId id, Env& env) {
   if (kind == StepKind::ReadDevice) {
     if (source->device_register == 0) return false;
     const Tag tag = read_tag(id, row(id).generation);
-    env.send(kBus, BusRead{source->device_register, tag, frame.span, {}, 4});
+    env.send(kBus, BusRead{source->device_register, tag, frame.span, requester_of(id), 4});
     return true;
   }
   if (source->vector_control == 0) return false;
   const std::uint64_t mask = kind == StepKind::MaskSource ? 1 : 0;
-  env.send(kBus, BusWrite{source->vector_control, mask, kNoSpan, {}, 4});
+  env.send(kBus, BusWrite{source->vector_control, mask, kNoSpan, requester_of(id), 4});
   return false;
 }
 

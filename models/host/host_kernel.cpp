@@ -30,6 +30,10 @@ bool HostKernel::start(TaskHandle thread, const Start& start) {
   row.task.program = start.program;
   row.task.span = start.span;
   row.task.locals = start.locals;
+  if (start.before == Before::Sleep) {
+    row.slept = true;
+    env_.note(Event::TaskWoken, start.span, raw(task));
+  }
   machine_.make_ready(task, env_);
   return true;
 }

@@ -47,11 +47,18 @@ struct ThreadConfig {
   Priority priority = Priority::Normal;
 };
 
+/// What a parked thread was doing until it begins a program.
+enum class Before : std::uint8_t {
+  UserSpace,  // it was running there: to begin is no wake-up
+  Sleep,      // it waited for this, so it is woken
+};
+
 /// A program to run, from its first step.
 struct Start {
   ProgramId program{};
   SpanId span = kNoSpan;
   Locals locals{};
+  Before before = Before::UserSpace;  // of threads
 };
 
 /// What software does within one step, or on a message: nothing here waits. Valid during the call
@@ -71,8 +78,7 @@ class HostKernel {
   TaskHandle create_thread(const ThreadConfig& config);
   /// Ends a parked thread; false if it is not parked.
   bool end_thread(TaskHandle thread);
-  /// A parked thread begins a program and becomes ready. It comes from user space, where it was
-  /// running, so this is no wake-up. False if it is not parked.
+  /// A parked thread begins a program and becomes ready. False if it is not parked.
   bool start(TaskHandle thread, const Start& start);
   /// A hard or soft interrupt becomes pending on a CPU, behind those that are. False if there are
   /// too many tasks already.

@@ -168,17 +168,21 @@ void VcpuThreads::arrive(HostCpu cpu, Vector vector, SpanId span, host::HostKern
   }
 }
 
-/// The host's handler begins as soon as it may. A guest on the CPU is left for it.
 void VcpuThreads::interrupt(HostCpu cpu, Vector vector, SpanId span, host::HostKernel& kernel,
+                            Env& env) {
+  host::Start handler;
+  handler.program = vector == config_.wakeup ? kWakeBlocked : kNotified;
+  handler.span = span;
+  handler.locals = {raw(vector)};
+  interrupt(cpu, handler, kernel, env);
+}
+
+void VcpuThreads::interrupt(HostCpu cpu, const host::Start& handler, host::HostKernel& kernel,
                             Env& env) {
   const std::optional<CpuId> inside = cpus_[raw(cpu)].vcpu;
   if (inside && row(*inside).place == VcpuPlace::Guest) {
     leave_guest(*inside, cpu, ExitReason::ExternalInterrupt, env);
   }
-  host::Start handler;
-  handler.program = vector == config_.wakeup ? kWakeBlocked : kNotified;
-  handler.span = span;
-  handler.locals = {raw(vector)};
   kernel.raise_hard(cpu, handler);
 }
 

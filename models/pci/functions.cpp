@@ -125,7 +125,7 @@ void PciFunctions::transmit(FunctionRow row, std::uint64_t address, std::uint32_
   // PCI 3.0, 6.2.2: without Bus Master Enable the function may write nothing, messages included.
   // Nor is it remembered: the function believes that it has sent it.
   if ((function.command & kBusMaster) == 0) return env.drop(span, DropReason::BusMasterOff);
-  env.note(Event::MsiSent, span, data);
+  env.note(event_of(Event::MsiSent, Event::MsiNotified), span, data);
   env.send(kLink, BusWrite{address, data, span,
                            Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
 }
@@ -157,10 +157,10 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
   const std::uint32_t driver = config_.first_driver + raw(row);
   if (wanted) {
     const SpanId span = env.open(Cause::Device, kNoSpan, description.message_sources());
-    env.note(Event::IntxAsserted, span, pin);
+    env.note(event_of(Event::IntxAsserted, Event::MsiNotified), span, pin);
     env.send(kIntx, PinChange{Pin{pin}, Level::High, driver, span});
   } else {
-    env.note(Event::IntxDeasserted, kNoSpan, pin);
+    env.note(event_of(Event::IntxDeasserted, Event::MsiNotified), kNoSpan, pin);
     env.send(kIntx, PinChange{Pin{pin}, Level::Low, driver, kNoSpan});
   }
 }

@@ -46,6 +46,11 @@ struct MsixEntry {
   Mask mask = Mask::On;  // set at reset (PCI 3.0, 6.8.2.9)
 };
 
+/// Who is the function? Its events are named after that.
+enum class FunctionKind : std::uint8_t {
+  Physical,  // hardware on a link
+  Modelled,  // a VMM's model: its messages and registers are calls within the VMM
+};
 /// Whether a function that wants its INTx has it again once messages are disabled.
 enum class IntxAfterMessages : std::uint8_t { Returns, Forgotten };
 /// What becomes of pending bits when messages are disabled. PCI does not say.
@@ -74,6 +79,7 @@ class PciFunctions final {
     std::vector<Moderation::Rule> moderation;  // ascending; functions that no row names have none
     IntxAfterMessages intx_after_messages = IntxAfterMessages::Returns;
     PendingWhenOff pending_when_off = PendingWhenOff::Cleared;
+    FunctionKind kind = FunctionKind::Physical;
   };
 
   static constexpr PortId kStimulus = port_of(0);
@@ -169,6 +175,9 @@ class PciFunctions final {
   void on_write(const BusWrite& write, Env& env);
   void on_read(PortId port, const BusRead& read, Env& env);
   void signal_batch(FunctionRow row, VectorIndex index, const Moderation::Batch& batch, Env& env);
+  Event event_of(Event physical, Event modelled) const {
+    return config_.kind == FunctionKind::Physical ? physical : modelled;
+  }
   void transmit(FunctionRow row, std::uint64_t address, std::uint32_t data, SpanId span, Env& env);
   void cancel_pending(FunctionRow row, unsigned first, unsigned count, Env& env);
   void drive_intx(FunctionRow row, Env& env);

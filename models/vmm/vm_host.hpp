@@ -1,11 +1,11 @@
 // A virtual machine on a modelled host: the host's CPUs and kernel, KVM with its routing layer, the
 // threads of the vCPUs, and the VMM with its threads, locks and models of devices.
 //
-// Software on one HostMachine, in four parts, each with a range of programs of its own: vCPU
-// threads (models/kvm/vcpu_threads.hpp), the routing layer (models/kvm/irq_layer.hpp), and the VMM
-// (vmm.hpp). What a device has to say arrives as it leaves the device: the message of an emulated
-// function or of one that vhost serves at kDevices, that of an assigned one as an interrupt of the
-// host at kMessages.
+// Software on one HostMachine, in three parts, each with a range of programs of its own: vCPU
+// threads (models/kvm/vcpu_threads.hpp) with the routing layer (models/kvm/irq_layer.hpp), and the
+// VMM (vmm.hpp). What a device has to say arrives as it leaves the device: the message of an
+// emulated function or of one that vhost serves at kDevices, that of an assigned one as an
+// interrupt of the host at kMessages.
 #pragma once
 
 #include <array>
@@ -17,14 +17,47 @@
 #include "models/kvm/irq_layer.hpp"
 #include "models/kvm/vcpu_threads.hpp"
 #include "models/vmm/vm_plan.hpp"
+#include "models/vmm/vmm.hpp"
 
 namespace irqfab::vmm {
+
+/// Everything that runs on the machine.
+class VmSoftware final : public host::Software {
+ public:
+  struct Config {
+    kvm::VcpuThreads::Config vcpus;
+    kvm::IrqLayer::Config layer;
+    Vmm::Config vmm;
+  };
+  VmSoftware(const Config& config, host::HostMachine& machine);
+
+  host::Action run(host::Task& task, host::HostKernel& kernel, Env& env) override;
+  host::Reception receive(PortId port, const Message& message, host::HostKernel& kernel,
+                          Env& env) override;
+  void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override;
+
+  kvm::VcpuThreads& vcpus() { return vcpus_; }
+  const kvm::VcpuThreads& vcpus() const { return vcpus_; }
+  Vmm& vmm() { return vmm_; }
+  const Vmm& vmm() const { return vmm_; }
+
+  void held_spans(std::vector<SpanId>& out) const;
+
+ private:
+  bool is_for_vmm(PortId port, const Message& message, host::HostKernel& kernel, Env& env);
+
+  void on_access(PortId port, const Message& message, const Vmm::Here& here);
+
+  kvm::VcpuThreads vcpus_;
+  Vmm vmm_;
+};
 
 class VmHost final {
  public:
   struct Config {
     kvm::VcpuThreads::Config vcpus;
-    kvm::IrqLayer::Config layer;  // its chip's local APICs are the vCPUs'
+    kvm::IrqLayer::Config
+        layer;  // its chip's local APICs are the vCPUs'; eventfds follow from plan
     VmPlan plan;
     unsigned host_cpus = 1;  // 1 to 255: messages have 8 bits for a destination
     Duration slice = 3 * kPsPerMs;
@@ -42,13 +75,16 @@ class VmHost final {
   static constexpr PortId kCalls = port_of(7);  // called by the machine, no edge
   static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
   static constexpr unsigned kMostEdges = 1u << kEdgeBits;
+  /// Edges of kMmio.
+  static constexpr unsigned kByVcpus = 0;
+  static constexpr unsigned kByDriver = 1;  // vCPU 0 makes the accesses
   static constexpr std::array<PortSpec, 7> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
       {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
       {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
       {"devices", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
       {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, kMostEdges},
-      {"mmio", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},  // 0: vCPUs, 1: the driver
+      {"mmio", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},
       {"registers", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
   }};
 
@@ -61,7 +97,21 @@ class VmHost final {
   LaneId lane_of(PortId port, const Message& message) const;
   void receive(PortId port, const Message& message, Env& env);
 
+  kvm::VcpuThreads& vcpus() { return software_.vcpus(); }
+  const kvm::VcpuThreads& vcpus() const { return software_.vcpus(); }
+  Vmm& vmm() { return software_.vmm(); }
+  const Vmm& vmm() const { return software_.vmm(); }
+  const host::HostMachine& machine() const { return machine_; }
+
+  /// A redirection entry of the guest's IOAPIC, wherever that is, as the guest would write it;
+  /// before the run.
+  void program_pin(Pin pin, std::uint64_t entry, Env& env);
+
   void held_spans(std::vector<SpanId>& out) const;
+
+ private:
+  host::HostMachine machine_;
+  VmSoftware software_;
 };
 
 }  // namespace irqfab::vmm

@@ -52,6 +52,7 @@ struct FunctionPlan {
   std::uint32_t device = 0;          // functions of one device share a thread
   std::uint32_t first_source = 0;    // of the span of vector 0; INTx is behind the last vector
   std::uint64_t window = 0;          // its registers; the MSI-X table begins there
+  std::uint64_t config_space = 0;    // its configuration space; 0 if the VMM sees nothing of it
   std::uint32_t registers_edge = 0;  // of VmHost::kRegisters, behind which it is
   std::uint32_t intx_edge = 0;       // of VmHost::kIntx, and its driver number there
   std::uint32_t intx_driver = 0;

@@ -117,6 +117,7 @@ class Parsing(CliTest):
             "check": common + ["--explain", "--json"],
             "explain": common + ["--source", "--cold", "--sensitivity", "--json"],
             "graph": common + ["--format", "-o"],
+            "compare": common + ["--profile", "--seed", "--mutant", "--json", "--quiet"],
             "list": ["WHAT", "--json"],
             "analyze": ["TRACE", "--by", "--worst", "--partial", "--json", "--quiet"],
             "export": ["TRACE", "--format", "-o"],
@@ -130,7 +131,7 @@ class Parsing(CliTest):
             self.assertIn(command, everything)
 
     def test_what_is_not_there_yet_is_refused_by_name(self):
-        for command in ("compare report replay calibrate explore museum "
+        for command in ("report replay calibrate explore museum "
                         "predict sweep").split():
             self.refused(command, "x.yaml", "--arch", "a,b", "-o", "y",
                          saying=f"'{command}' is not supported yet")

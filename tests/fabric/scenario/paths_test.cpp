@@ -48,7 +48,7 @@ TEST(Paths, AGuestThatSeesRemappingHasNoFullInKernelIrqchip) {
 TEST(Paths, SupportIsPerPair) {
   EXPECT_EQ(find_path("x86", "bare-metal")->support, Support::Now);
   EXPECT_EQ(find_path("x86-ir", "bare-metal")->support, Support::Now);
-  EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::RecordingsOnly);
+  EXPECT_EQ(find_path("x86", "kvm-irqfd")->support, Support::Now);
   EXPECT_EQ(find_path("x86-pi", "kvm-direct-inject")->support, Support::Now);
   EXPECT_EQ(find_path("arm-gicv3-its", "bare-metal")->support, Support::Later);
 }
@@ -56,17 +56,6 @@ TEST(Paths, SupportIsPerPair) {
 TEST(Paths, UnknownNamesGetASuggestion) {
   EXPECT_NE(find_path("x68", "").fault().message.find("'x86'"), std::string::npos);
   EXPECT_NE(find_path("x86", "bare_metal").fault().message.find("'bare-metal'"), std::string::npos);
-}
-
-TEST(PathCheck, AGeneratedLoadDoesNotRunOnAPathForRecordings) {
-  Scenario scenario;
-  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
-  scenario.workload.resize(1);
-  scenario.workload[0].kind = LoadKind::Replay;
-  EXPECT_TRUE(check_path(scenario, "x86", "kvm-irqfd").empty());
-  scenario.workload[0].kind = LoadKind::Poisson;
-  EXPECT_EQ(check_path(scenario, "x86", "kvm-irqfd").size(), 1u);
-  EXPECT_TRUE(check_path(scenario, "x86", "bare-metal").empty());
 }
 
 TEST(PathCheck, CallsNeedAPathThroughKvm) {

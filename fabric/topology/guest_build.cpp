@@ -1,0 +1,273 @@
+#include "fabric/topology/guest_build.hpp"
+
+#include <string>
+#include <utility>
+
+#include "fabric/topology/guest_plan.hpp"
+#include "fabric/topology/handlers.hpp"
+#include "fabric/topology/pci_build.hpp"
+#include "fabric/topology/pci_plan.hpp"
+#include "fabric/topology/reconfigure.hpp"
+#include "fabric/topology/vm_build.hpp"
+#include "fabric/topology/workload.hpp"
+#include "fabric/topology/x86_refusals.hpp"
+
+namespace irqfab::topology {
+namespace {
+
+using scenario::Scenario;
+using vmm::VmHost;
+
+std::string numbered(const char* what, std::size_t number) { return what + std::to_string(number); }
+
+PortId edge_of(PortId port, std::size_t edge) {
+  return port_of(spec_of(port), static_cast<unsigned>(edge));
+}
+
+x86::Virtualization virtualization_on(std::string_view path, const scenario::Host& host) {
+  const bool plain = path == "vmm-userspace" || path == "kvm-dynamic-route";
+  const auto usual = plain ? scenario::Virtualization::None : scenario::Virtualization::Apicv;
+  switch (host.virtualization.value_or(usual)) {
+    case scenario::Virtualization::None:
+      return x86::Virtualization::None;
+    case scenario::Virtualization::Avic:
+      return x86::Virtualization::Avic;
+    case scenario::Virtualization::Apicv:
+      break;
+  }
+  return x86::Virtualization::Apicv;
+}
+
+kvm::IrqfdForm form_of(std::string_view path, const scenario::Host& host) {
+  if (path == "kvm-irqfd-workqueue") return kvm::IrqfdForm::Workqueue;
+  return host.irqfd == scenario::IrqfdLookup::Copy ? kvm::IrqfdForm::Copy : kvm::IrqfdForm::Pointer;
+}
+
+/// What the scenario says of the host, as its software is configured.
+VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::string_view path,
+                       Mutants mutants, x86::Quirks quirks) {
+  const scenario::Host host = scenario.machine.host.value_or(scenario::Host{});
+  VmHost::Config config;
+  config.host_cpus = host_cpus_of(scenario.machine);
+  config.slice = host.slice;
+  config.vcpus.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
+  config.vcpus.mutants = mutants;
+  if (path == "vmm-userspace") config.vcpus.home = kvm::ApicHome::User;
+  kvm::IrqLayer::Config& layer = config.layer;
+  layer.form = form_of(path, host);
+  layer.grace =
+      host.grace == scenario::GraceKind::Rcu ? kvm::GraceForm::Rcu : kvm::GraceForm::SrcuExpedited;
+  layer.kworkers = static_cast<std::uint16_t>(host.kworkers);
+  layer.mutants = mutants;
+  layer.irqchip.kind =
+      path == "kvm-split-irqchip" ? kvm::IrqchipKind::Split : kvm::IrqchipKind::Full;
+  layer.irqchip.virtualization = virtualization_on(path, host);
+  layer.irqchip.controls = x86::ApicvControls::all();
+  if (!host.ipi_virtualization) {
+    layer.irqchip.controls = layer.irqchip.controls.without(x86::ApicvControl::IpiVirtualization);
+  }
+  layer.irqchip.quirks = quirks;
+  layer.irqchip.mutants = mutants;
+  for (std::uint32_t n = 0; n < plan.cpus; ++n) {
+    layer.irqchip.ids.push_back(apic_id_of(CpuId{n}));
+  }
+  config.plan = vm_plan_of(scenario, plan, path, config.host_cpus);
+  return config;
+}
+
+class GuestBuilder {
+ public:
+  GuestBuilder(const Scenario& scenario, const X86Plan& plan, Mutants mutants, x86::Quirks quirks)
+      : scenario_(scenario), plan_(plan), mutants_(mutants), quirks_(quirks) {}
+
+  Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver, VmHost::Config host) {
+    add_device_sources(plan_, topology_);
+    add_vcpus(std::move(cpus));
+    add_host(std::move(host));
+    for (const BridgePlan& bridge : plan_.bridges) has_assigned_ |= is_assigned(bridge);
+    if (has_assigned_) add_host_fabric();
+    for (std::size_t b = 0; b < plan_.bridges.size(); ++b) {
+      is_assigned(plan_.bridges[b]) ? add_assigned(b) : add_modelled(b);
+    }
+    traffic_ = add("traffic", traffic(), load_names());
+    const std::size_t driver_at = add("driver", std::move(driver), {});
+    join(driver_at, cpu::Driver::kBus, host_, edge_of(VmHost::kMmio, VmHost::kByDriver));
+    join(vcpus_, cpu::Cpus::kCompletions, traffic_, pci::Traffic::kCompletions);
+    for (std::size_t group = 0; group < functions_.size(); ++group) {
+      join(traffic_, edge_of(pci::Traffic::kRaise, group), functions_[group],
+           pci::PciFunctions::kStimulus);
+      join(host_, edge_of(VmHost::kRegisters, group), functions_[group],
+           pci::PciFunctions::kRegisters);
+    }
+    return std::move(topology_);
+  }
+
+ private:
+  std::size_t add(std::string name, ModelConfig config, Names lanes) {
+    Component component;
+    component.name = std::move(name);
+    component.lanes = lanes.empty() ? Names{component.name} : std::move(lanes);
+    component.config = std::move(config);
+    topology_.components.push_back(std::move(component));
+    return topology_.components.size() - 1;
+  }
+
+  void join(std::size_t from, PortId from_port, std::size_t to, PortId to_port) {
+    topology_.edges.push_back({from, from_port, to, to_port});
+  }
+
+  void add_vcpus(cpu::Cpus::Config cpus) {
+    cpus.kind = cpu::Kind::Virtual;
+    if (scenario_.machine.idle == scenario::Idle::Halt) cpus.idle = cpu::Idle::Halt;
+    cpus.eoi_register = place_of_register(plan_.apic, x86::LapicRegister::kEoi);
+    Names names;
+    for (std::uint32_t n = 0; n < plan_.cpus; ++n) names.add(numbered("vcpu", n));
+    vcpus_ = add("vcpus", std::move(cpus), std::move(names));
+  }
+
+  /// Its sources: one of whatever the host's software begins by itself, and one a vCPU for what
+  /// that sends.
+  void add_host(VmHost::Config config) {
+    Names names;
+    for (unsigned n = 0; n < config.host_cpus; ++n) names.add(numbered("host-cpu", n));
+    names.add("kvm");
+    for (std::uint32_t n = 0; n < plan_.cpus; ++n) names.add(numbered("vcpu-exits", n));
+    const unsigned shared_lanes = config.host_cpus + 1;
+    host_ = add("kvm", std::move(config), std::move(names));
+    const auto shared = static_cast<std::uint32_t>(topology_.sources.size());
+    const std::size_t path = topology_.paths.size();
+    topology_.paths.emplace_back("lapics");
+    topology_.sources.add("lapics", path);
+    for (std::uint32_t n = 0; n < plan_.cpus; ++n) {
+      topology_.sources.add(numbered("lapic", n), path);
+    }
+    Component& host = topology_.components[host_];
+    host.first_source.assign(shared_lanes, shared);
+    for (std::uint32_t n = 0; n < plan_.cpus; ++n) host.first_source.push_back(shared + 1 + n);
+    host.sources = 1 + plan_.cpus;
+    join(vcpus_, cpu::Cpus::kController, host_, VmHost::kVcpus);
+    join(vcpus_, cpu::Cpus::kBus, host_, edge_of(VmHost::kMmio, VmHost::kByVcpus));
+  }
+
+  /// From the host's bridges to its CPUs.
+  void add_host_fabric() {
+    apic_bus_ = add("apic_bus", x86::ApicBus::Config{}, {});
+    join(apic_bus_, x86::ApicBus::kOutput, host_, VmHost::kMessages);
+    messages_ = apic_bus_;
+    messages_port_ = x86::ApicBus::kInputs;
+    const auto& host = scenario_.machine.host;
+    if (!host || host->fabric != scenario::HostFabric::X86Ir) return;
+    x86::VtdRemapper::Config unit;
+    unit.register_base = kVtdPage;
+    unit.quirks = quirks_;
+    unit.mutants = mutants_;
+    const std::size_t vtd = add("vtd0", unit, {});
+    give_sources(vtd, x86::VtdRemapper::kSources);
+    const std::size_t memory = add("memory", mem::Memory::Config{0, kMemoryBytes}, {});
+    join(vtd, x86::VtdRemapper::kMemory, memory, port_of(0, 0));
+    join(vtd, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
+    messages_ = vtd;
+    messages_port_ = x86::VtdRemapper::kInput;
+  }
+
+  void give_sources(std::size_t at, std::uint32_t count) {
+    Component& component = topology_.components[at];
+    component.first_source = {static_cast<std::uint32_t>(topology_.sources.size())};
+    component.sources = count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      topology_.sources.add(component.name, topology_.paths.size());
+    }
+    topology_.paths.push_back(component.name);
+  }
+
+  std::size_t add_functions(std::size_t b, std::size_t bus, pci::FunctionKind kind) {
+    Component component = functions_on(plan_.bridges[b], b, bus, quirks_);
+    std::get<pci::PciFunctions::Config>(component.config).kind = kind;
+    topology_.components.push_back(std::move(component));
+    functions_.push_back(topology_.components.size() - 1);
+    return functions_.back();
+  }
+
+  /// Functions of the VMM: what they have to say is said within it.
+  void add_modelled(std::size_t b) {
+    const BridgePlan& bridge = plan_.bridges[b];
+    for (std::size_t bus = 0; bus <= bridge.bridges.size(); ++bus) {
+      if (bus > 0 && bridge.bridges[bus - 1].on_secondary.count == 0) continue;
+      const std::size_t group = functions_.size();
+      const std::size_t at = add_functions(b, bus, pci::FunctionKind::Modelled);
+      join(at, pci::PciFunctions::kLink, host_, edge_of(VmHost::kDevices, group));
+      join(at, pci::PciFunctions::kIntx, host_, edge_of(VmHost::kIntx, group));
+    }
+  }
+
+  /// Functions of the host, on their links.
+  void add_assigned(std::size_t b) {
+    const BridgePlan& bridge = plan_.bridges[b];
+    pci::HostBridge::Config config;
+    config.intx_pins = bridge.pins;
+    config.below = devices_on(bridge, 0);
+    config.routes = routes_on(bridge, 0);
+    const std::size_t top = add(bridge.bridge->id, std::move(config), {});
+    topology_.components[top].where = bridge.bridge->where;
+    give_sources(top, 1);
+    join(top, pci::HostBridge::kInterrupts, messages_, edge_of(messages_port_, host_bridges_++));
+    const std::size_t functions = add_functions(b, 0, pci::FunctionKind::Physical);
+    join(functions, pci::PciFunctions::kLink, top, pci::HostBridge::kSecondary);
+    std::vector<std::size_t> below;
+    for (std::size_t p = 0; p < bridge.bridges.size(); ++p) {
+      const PciBridgePlan& plan = bridge.bridges[p];
+      below.push_back(add(plan.bridge->id, config_of_bridge(bridge, p), {}));
+      topology_.components.back().where = plan.bridge->where;
+      const bool on_top = plan.bus == 0;
+      join(below[p], pci::Bridge::kUpstream, on_top ? top : below[plan.bus - 1],
+           edge_of(on_top ? pci::HostBridge::kSecondary : pci::Bridge::kSecondary, plan.edge));
+      if (plan.on_secondary.count == 0) continue;
+      const std::size_t on_secondary = add_functions(b, p + 1, pci::FunctionKind::Physical);
+      join(on_secondary, pci::PciFunctions::kLink, below[p], pci::Bridge::kSecondary);
+    }
+  }
+
+  pci::Traffic::Config traffic() const { return traffic_of(scenario_, plan_); }
+  Names load_names() const {
+    Names names;
+    for (const auto& generator : traffic().generators) {
+      names.add("load." + std::string(topology_.sources.names[raw(generator.source)]));
+    }
+    return names;
+  }
+
+  const Scenario& scenario_;
+  const X86Plan& plan_;
+  Mutants mutants_;
+  x86::Quirks quirks_;
+  Topology topology_;
+  std::size_t vcpus_ = 0, host_ = 0, apic_bus_ = 0, messages_ = 0, traffic_ = 0;
+  PortId messages_port_{};
+  bool has_assigned_ = false;
+  std::size_t host_bridges_ = 0;
+  std::vector<std::size_t> functions_;  // by group
+};
+
+}  // namespace
+
+Result<X86Machine> build_guest(const Scenario& scenario, std::string_view path, Mutants mutants,
+                               x86::Quirks quirks) {
+  if (auto refused = refuse_machine(scenario, Remapping::Off)) return *refused;
+  X86Machine machine;
+  machine.plan = plan_x86(scenario, Remapping::Off);
+  Diagnostics refused = refuse_plan(scenario, machine.plan);
+  if (refused.empty()) {
+    refused = refuse_guest(machine.plan, host_cpus_of(scenario.machine));
+  }
+  if (!refused.empty()) return refused;
+  HandlerTable handlers = handlers_of(scenario, machine.plan);
+  auto driver = driver_of(scenario, machine.plan, handlers, mutants);
+  if (!driver) return driver.errors();
+  quirks.remove(x86::Quirk::InitLatched);  // nobody here looks at what a vCPU was sent
+  GuestBuilder builder(scenario, machine.plan, mutants, quirks);
+  machine.topology = builder.build(handlers.config(), std::move(*driver),
+                                   host_of(scenario, machine.plan, path, mutants, quirks));
+  return machine;
+}
+
+}  // namespace irqfab::topology

@@ -1,0 +1,30 @@
+// What the VMM of a guest is told of its machine: who raises the interrupts of each function, and
+// how they are to reach the vCPUs. And what such a machine cannot have yet.
+#pragma once
+
+#include <string_view>
+
+#include "fabric/topology/x86_plan.hpp"
+#include "models/vmm/vm_plan.hpp"
+
+namespace irqfab::topology {
+
+/// Vectors of the host's own interrupts on each of its CPUs.
+constexpr unsigned kFirstHostVector = 0x30, kLastHostVector = 0xEE;
+
+/// `path` is one of those of paths.hpp with a VMM; `plan` the guest's own.
+vmm::VmPlan vm_plan_of(const scenario::Scenario& scenario, const X86Plan& plan,
+                       std::string_view path, unsigned host_cpus);
+
+/// The devices behind a host bridge are physical functions that the guest was given.
+bool is_assigned(const BridgePlan& bridge);
+
+/// Of the plan of a guest whose host has so many CPUs.
+Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus);
+
+/// The message that an assigned function holds: it interrupts a CPU of the host, by way of the
+/// host's remapping unit, if there is one, under entry `index` of its table.
+pci::MsixEntry host_message(const vmm::HostInterrupt& interrupt, scenario::HostFabric fabric,
+                            std::uint32_t index);
+
+}  // namespace irqfab::topology

@@ -1,0 +1,121 @@
+// What a VMM has done before the run: its threads, its lock, and the routes and irqfds of vectors.
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "models/pci/config_space.hpp"
+#include "models/vmm/vmm.hpp"
+
+namespace irqfab::vmm {
+namespace {
+
+RouteTable::Config routes_of(const Vmm::Config& config) {
+  RouteTable::Config out;
+  out.gsis = config.plan.gsis;
+  out.mutants = config.mutants;
+  if (config.irqchip == kvm::IrqchipKind::Full) out.fixed = pc_routes();
+  if (config.irqchip == kvm::IrqchipKind::Split) out.fixed = mirror_routes();
+  return out;
+}
+
+x86::IoApic::Config ioapic_of(const Vmm::Config& config) {
+  x86::IoApic::Config out;
+  out.mutants = config.mutants;
+  return out;
+}
+
+}  // namespace
+
+Vmm::Vmm(const Config& config, std::uint32_t vcpus, kvm::IrqLayer& layer,
+         host::HostMachine& machine)
+    : config_(config),
+      table_(routes_of(config)),
+      dynamic_(config.mutants),
+      pins_(kPinGsis),
+      first_device_(vcpus) {
+  assert(std::is_sorted(config.plan.functions.begin(), config.plan.functions.end(),
+                        [](const FunctionPlan& a, const FunctionPlan& b) {
+                          return a.first_source < b.first_source;
+                        }));
+  if (config.irqchip == kvm::IrqchipKind::Split) ioapic_.emplace(ioapic_of(config));
+  add_seats(machine);
+  add_functions();
+  answers_ = machine.add_wait_queue();
+  big_lock_ = machine.add_lock(host::LockKind::Mutex, machine.add_lock_class("BQL"));
+  if (config.irqchip == kvm::IrqchipKind::Split) layer.set_routes_now(mirror_routes());
+  for (std::uint32_t n = 0; n < functions_.size(); ++n) settle_now(n, layer, machine);
+}
+
+/// vCPUs, whose threads the machine has already, then the VMM's own: one a device, the main loop,
+/// and one that makes calls on demand.
+void Vmm::add_seats(host::HostMachine& machine) {
+  seats_.resize(first_device_ + config_.plan.devices + 2);
+  const auto everywhere = host::CpuMask::first(machine.config().cpus);
+  for (std::uint32_t n = 0; n < seats_.size(); ++n) {
+    const bool is_vcpu = n < first_device_;
+    seats_[n].thread = is_vcpu ? machine.thread(TaskId(static_cast<std::uint16_t>(n)))
+                               : machine.add_thread({everywhere, host::Priority::Normal});
+  }
+}
+
+void Vmm::add_functions() {
+  const bool by_irqfd = config_.plan.delivery == Delivery::Irqfd;
+  std::uint32_t eventfds = 0;
+  for (std::uint32_t n = 0; n < config_.plan.functions.size(); ++n) {
+    const FunctionPlan& plan = config_.plan.functions[n];
+    FunctionVectors::Config vectors;
+    vectors.attach = plan.attach;
+    vectors.policy = by_irqfd ? config_.plan.policy : RoutePolicy::OnDemand;
+    vectors.vectors = static_cast<std::uint16_t>(plan.vectors.size());
+    Function function{FunctionVectors(vectors), eventfds};
+    for (std::uint32_t v = 0; v < plan.vectors.size(); ++v) {
+      const VectorIndex index{static_cast<std::uint16_t>(v)};
+      function.vectors.set_message(index, plan.vectors[v].message);
+      function.vectors.set_mask(index, plan.vectors[v].mask);
+      function.vectors.use(index);
+    }
+    if (plan.enabled) {
+      function.vectors.enable();
+      function.msix_control = pci::kMsixEnable << 16;
+    }
+    eventfds += static_cast<std::uint32_t>(plan.vectors.size());
+    functions_.push_back(std::move(function));
+    windows_.emplace_back(plan.window, n);
+    if (plan.config_space != 0) configs_.emplace_back(plan.config_space, n);
+  }
+  std::sort(windows_.begin(), windows_.end());
+  std::sort(configs_.begin(), configs_.end());
+}
+
+/// As settle() does with calls, at no time.
+void Vmm::settle_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMachine& machine) {
+  FunctionVectors& vectors = functions_[function].vectors;
+  while (const std::optional<VectorDuty> duty = vectors.next(table_)) {
+    kvm::Answer answer = 0;
+    if (duty->duty == Duty::Commit) answer = layer.set_routes_now(table_.commit());
+    if (duty->duty == Duty::Assign) {
+      answer =
+          layer.assign_now(eventfd({function, duty->vector}), duty->gsi, std::nullopt, machine);
+    }
+    vectors.done(*duty, answer, table_);
+  }
+}
+
+void Vmm::program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env) {
+  if (!ioapic_ || raw(pin) >= ioapic_->pins()) return;
+  ioapic_->restore(pin, x86::Rte{entry}, env);
+  table_.set(Gsi{raw(pin)}, ioapic_->rte(pin).message());
+  table_.answered(layer.set_routes_now(table_.commit()));
+}
+
+std::vector<std::uint64_t> Vmm::eventfds_of(const VmPlan& plan) {
+  std::vector<std::uint64_t> numbers;
+  for (const FunctionPlan& function : plan.functions) {
+    for (std::uint32_t v = 0; v < function.vectors.size(); ++v) {
+      numbers.push_back(function.first_source + v);
+    }
+  }
+  return numbers;
+}
+
+}  // namespace irqfab::vmm

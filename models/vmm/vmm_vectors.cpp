@@ -1,0 +1,91 @@
+// What the vectors of a function need of routes and irqfds, call by call, until all is as they want
+// it (vector_state.hpp).
+#include "models/vmm/vmm.hpp"
+#include "models/vmm/vmm_steps.hpp"
+
+namespace irqfab::vmm {
+
+using host::Action;
+using kvm::LayerCall;
+
+/// Until all is as the vectors want it.
+Action Vmm::settle(host::Task& task, Seat& seat, const Here& here) {
+  FunctionVectors& vectors = functions_[seat.function].vectors;
+  const std::optional<VectorDuty> duty = vectors.next(table_);
+  if (!duty) return settled_all(task, seat, here);
+  seat.duty = *duty;
+  const VectorAt at{seat.function, duty->vector};
+  const auto deassign = static_cast<std::uint64_t>(kvm::IrqfdFlag::Deassign);
+  switch (duty->duty) {
+    case Duty::Deassign:
+      return call(task, here, LayerCall::Irqfd, step::kSettled,
+                  {eventfd(at), raw(duty->gsi), deassign});
+    case Duty::Assign:
+      return call(task, here, LayerCall::Irqfd, step::kSettled, {eventfd(at), raw(duty->gsi), 0});
+    case Duty::Commit:
+      return commit(task, here, step::kSettled);
+    case Duty::Signal:
+      return signal_pending(task, *duty, at, here);
+    case Duty::Cancel:
+      here.env.cancel(vectors.take_pending(duty->vector), CancelOp::PbaCleared);
+      break;
+    case Duty::ToHandler:
+    case Duty::ToIrqfd:
+      break;
+  }
+  vectors.done(*duty, 0, table_);
+  task.pc = step::kSettle;
+  return host::go_on();
+}
+
+Action Vmm::settled(host::Task& task, Seat& seat, const Here& here) {
+  functions_[seat.function].vectors.done(seat.duty, answer_of(task), table_);
+  const bool unbound = seat.duty.duty == Duty::Deassign;
+  if (unbound) look_for_unread({seat.function, seat.duty.vector}, here);
+  return settle(task, seat, here);
+}
+
+Action Vmm::settled_all(host::Task& task, Seat& seat, const Here& here) {
+  if (seat.then == Then::Forward) {
+    const Access& access = std::get<Access>(seat.job);
+    forward(access, *place_of(access.address), here);
+  }
+  return unlock(task);
+}
+
+/// What came while the vector was masked, to whoever carries it now.
+Action Vmm::signal_pending(host::Task& task, const VectorDuty& duty, VectorAt at,
+                           const Here& here) {
+  FunctionVectors& vectors = functions_[at.function].vectors;
+  const SpanId span = vectors.take_pending(at.vector);
+  const bool by_irqfd = vectors.carrier(at.vector) == Carrier::Irqfd;
+  vectors.done(duty, 0, table_);
+  if (!by_irqfd) {
+    give(main_loop(), SendMessage{span, at, vectors.message(at.vector)}, here);
+    task.pc = step::kSettle;
+    return host::go_on();
+  }
+  task.span = span;
+  return call(task, here, LayerCall::EventfdWrite, step::kSettle, {eventfd(at), 1});
+}
+
+/// On demand, by nobody's access.
+Action Vmm::change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
+                         const Here& here) {
+  FunctionVectors& vectors = functions_[change.at.function].vectors;
+  seat.function = change.at.function;
+  seat.then = Then::Finish;
+  switch (change.kind) {
+    case ChangeRoute::Kind::Update:
+      return commit(task, here, step::kUpdated);
+    case ChangeRoute::Kind::Release:
+      vectors.release(change.at.vector);
+      break;
+    case ChangeRoute::Kind::Bind:
+      vectors.use(change.at.vector);
+      break;
+  }
+  return settle(task, seat, here);
+}
+
+}  // namespace irqfab::vmm
