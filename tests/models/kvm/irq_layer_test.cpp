@@ -163,6 +163,14 @@ TEST(IrqLayer, WithoutAnIrqfdTheInterruptRestsInTheCounter) {
   EXPECT_EQ(rig.resting(), 0u);
 }
 
+TEST(IrqLayer, AWriteThatComesAfterTheCloseEndsItsInterrupt) {
+  LayerRig rig;
+  rig.close(kFd);
+  EXPECT_EQ(rig.write(kFd), kEBADF);
+  EXPECT_EQ(rig.env.count(Event::Cancelled), 1u);
+  EXPECT_EQ(rig.resting(), 0u);
+}
+
 TEST(IrqLayer, ASignalledEventfdInjectsWhenItIsBoundAndKeepsItsCounter) {
   LayerRig rig;
   rig.write(kFd);
