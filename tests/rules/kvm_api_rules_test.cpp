@@ -2,8 +2,8 @@
 // accept and answer. Where the document is silent the rule is what a real /dev/kvm answers.
 #include <vector>
 
-#include "tests/models/kvm/layer_rig.hpp"
 #include "tests/rules/rule.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::rules {
 namespace {

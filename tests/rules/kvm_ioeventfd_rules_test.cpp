@@ -2,8 +2,8 @@
 // real /dev/kvm answers.
 #include <optional>
 
-#include "tests/models/kvm/layer_rig.hpp"
 #include "tests/rules/rule.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::rules {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/kvm/irq_layer.hpp"
-#include "tests/models/kvm/layer_rig.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::kvm::test {
 namespace {

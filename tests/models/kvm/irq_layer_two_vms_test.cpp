@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "models/kvm/irq_layer.hpp"
-#include "tests/models/kvm/layer_rig.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::kvm::test {
 namespace {
