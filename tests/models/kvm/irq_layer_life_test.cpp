@@ -44,6 +44,35 @@ TEST(IrqLayerRoutes, MoreRoutesThanThereMayBeAreNotEvenCopied) {
   EXPECT_EQ(rig.env.count(Event::RoutesCopied), 0u);
 }
 
+TEST(IrqLayerRoutes, CallsOfSeveralThreadsHaveTablesOfTheirOwn) {
+  LayerRig rig;
+  const std::uint32_t first = rig.layer.stage({message_route(Gsi{1}, kFirst)});
+  const std::uint32_t second = rig.layer.stage({message_route(Gsi{2}, kFirst)});
+  EXPECT_NE(first, second);
+  EXPECT_EQ(rig.call(LayerCall::SetGsiRouting, {first}), 0);
+  EXPECT_FALSE(rig.layer.chip().routing().of(Gsi{1}).empty());
+  EXPECT_EQ(rig.layer.stage({}), first);
+  EXPECT_EQ(rig.call(LayerCall::SetGsiRouting, {second}), 0);
+  EXPECT_TRUE(rig.layer.chip().routing().of(Gsi{1}).empty());
+  EXPECT_FALSE(rig.layer.chip().routing().of(Gsi{2}).empty());
+}
+
+TEST(IrqLayerRoutes, AnEntryThatStaysAsItIsIsNotWritten) {
+  LayerRig rig;
+  rig.assign(kFd, kMsiGsi);
+  rig.assign(kOtherFd, Gsi{100});
+  const auto steps = [&rig](const x86::MsiMessage& message) {
+    rig.begin(1, LayerCall::SetGsiRouting, {rig.layer.stage({message_route(kMsiGsi, message)})});
+    EXPECT_TRUE(rig.until(1, [&] { return rig.held(rig.layer.locks().irqfds); }));
+    unsigned count = 0;
+    for (; rig.held(rig.layer.locks().irqfds); ++count) rig.step(1);
+    rig.settle();
+    return count;
+  };
+  EXPECT_EQ(steps(kFirst), 1u);   // to find that there is nothing to do
+  EXPECT_EQ(steps(kSecond), 5u);  // begin, address, data, end
+}
+
 TEST(IrqLayerRoutes, AnUpdateRefreshesIrqfdsUnderBothLocks) {
   LayerRig rig;
   rig.assign(kFd, kMsiGsi);

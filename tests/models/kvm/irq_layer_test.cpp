@@ -203,11 +203,14 @@ TEST(IrqLayer, WhoPollsAnEventfdIsWokenUnlessAnIrqfdTakesTheSignal) {
   LayerRig rig;
   const host::WaitQueueId queue = rig.machine.add_wait_queue();
   rig.layer.poll(kFd, queue, rig.machine);
+  rig.begin_sleep(1, queue);
   rig.write(kFd);
+  EXPECT_TRUE(rig.parked(1));
   EXPECT_EQ(rig.counter(kFd), 1u);
   rig.assign(kFd, kMsiGsi);
+  rig.begin_sleep(1, queue);
   rig.write(kFd);
-  EXPECT_EQ(rig.counter(kFd), 0u);
+  EXPECT_FALSE(rig.parked(1));
 }
 
 // ---- calls that inject ------------------------------------------------------------------------
