@@ -115,8 +115,8 @@ host::Reception KvmSoftware::receive(PortId port, const Message& message, host::
   return reception;
 }
 
-/// The thread makes its call, unless it is still in an earlier one. A recording may write to eventfds
-/// that are not this VM's.
+/// The thread makes its call, unless it is still in an earlier one. A recording may write to
+/// eventfds that are not this VM's.
 bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env) {
   const host::TaskHandle thread = kernel.machine().thread(call.task);
   if (kernel.machine().state(thread) != host::TaskState::Parked) return false;
