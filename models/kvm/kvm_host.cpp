@@ -18,6 +18,7 @@ constexpr std::uint64_t kKickDue = 1, kKicked = 2;
 IrqLayer::Config layer_of(const KvmSoftware::Config& config) {
   IrqLayer::Config layer;
   layer.irqchip = config.irqchip;
+  layer.form = config.form;
   layer.mutants = config.irqchip.mutants;
   for (const Irqfd& irqfd : config.irqfds) layer.eventfds.push_back(irqfd.number);
   return layer;
