@@ -23,6 +23,9 @@ kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& ne
   config.software.irqfds = needs.irqfds;
   config.software.lines = needs.lines;
   config.software.vcpus_look = kvm::VcpusLook::AtOnce;
+  if (scenario.machine.path == "kvm-irqfd-workqueue") {
+    config.software.form = kvm::IrqfdForm::Workqueue;
+  }
   config.software.irqchip.quirks = quirks;
   config.software.irqchip.mutants = mutants;
   for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
@@ -76,9 +79,12 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
 Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& needs,
                            Mutants mutants, x86::Quirks quirks) {
   if (scenario.machine.cpus > kMostXapicCpus) {
-    return Diagnostic{Severity::Error, "too-many-cpus", scenario.machine.keys.cpus,
+    return Diagnostic{Severity::Error,
+                      "too-many-cpus",
+                      scenario.machine.keys.cpus,
                       std::to_string(scenario.machine.cpus) + " vCPUs: xAPIC ids have 8 bits",
-                      "at most 255 vCPUs on this path", ""};
+                      "at most 255 vCPUs on this path",
+                      ""};
   }
   return join_kvm(vcpus(scenario), host(scenario, needs, mutants, quirks));
 }

@@ -18,6 +18,7 @@ constexpr std::uint64_t kKickDue = 1, kKicked = 2;
 IrqLayer::Config layer_of(const KvmSoftware::Config& config) {
   IrqLayer::Config layer;
   layer.irqchip = config.irqchip;
+  layer.form = config.form;
   layer.mutants = config.irqchip.mutants;
   for (const Irqfd& irqfd : config.irqfds) layer.eventfds.push_back(irqfd.number);
   return layer;
@@ -117,8 +118,8 @@ host::Reception KvmSoftware::receive(PortId port, const Message& message, host::
   return reception;
 }
 
-/// The thread makes its call, unless it is still in an earlier one. A recording may write to eventfds
-/// that are not this VM's.
+/// The thread makes its call, unless it is still in an earlier one. A recording may write to
+/// eventfds that are not this VM's.
 bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env) {
   const host::TaskHandle thread = kernel.machine().thread(call.task);
   if (kernel.machine().state(thread) != host::TaskState::Parked) return false;

@@ -49,6 +49,7 @@ class KvmSoftware final : public host::Software {
   struct Config {
     Irqchip::Config irqchip;
     VcpusLook vcpus_look = VcpusLook::WhenTold;
+    IrqfdForm form = IrqfdForm::Copy;
     std::vector<Irqfd> irqfds;
     std::vector<Gsi> lines;  // GSIs that are driven by calls, ascending: each a source of spans
   };
