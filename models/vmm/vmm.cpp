@@ -84,8 +84,6 @@ bool Vmm::on_line(std::uint32_t edge, const PinChange& change, const Here& here)
 }
 
 bool Vmm::on_call(const HostCall& call, const Here& here) {
-  const std::optional<VectorAt> at = vector_of(make_span(SourceId(call.a), 0));
-  if (!at) return false;
   const auto kind = [&call]() -> std::optional<ChangeRoute::Kind> {
     switch (static_cast<VmmCall>(call.call)) {
       case VmmCall::UpdateRoutes:
@@ -97,8 +95,14 @@ bool Vmm::on_call(const HostCall& call, const Here& here) {
     }
     return std::nullopt;
   }();
-  if (kind) give(caller(), ChangeRoute{*kind, *at}, here);
-  return kind.has_value();
+  if (!kind) return false;
+  const std::optional<VectorAt> at = vector_of(make_span(SourceId(call.a), 0));
+  if (at) {
+    give(caller(), ChangeRoute{*kind, *at}, here);
+  } else {
+    here.env.guest_error(GuestFault::TableIndexOutOfRange);
+  }
+  return true;
 }
 
 // ---- programs ---------------------------------------------------------------------------------

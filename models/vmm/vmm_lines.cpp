@@ -3,6 +3,8 @@
 // Models: PCI Local Bus 3.0, 2.2.6 (lines that functions share), api.rst KVM_CAP_SPLIT_IRQCHIP: the
 // routes of GSIs 0..23 say what the IOAPIC's entries say, its messages go by them, and a vCPU that
 // ends a level interrupt exits to here.
+#include <utility>
+
 #include "models/vmm/vmm.hpp"
 #include "models/vmm/vmm_steps.hpp"
 #include "models/x86/register_data.hpp"
@@ -50,6 +52,12 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
     return send_pins(task, seat, here);
   }
   if (pin.level() == before && task.span == kNoSpan) return unlock(task);
+  if (config_.plan.delivery == Delivery::Userspace) {
+    here.vcpus.layer().chip().set_line(gsi, kvm::kUserspaceSource, pin.level(),
+                                       std::exchange(task.span, kNoSpan), here.env);
+    here.vcpus.pass_signals(here.kernel, here.env);
+    return unlock(task);
+  }
   return call(task, here, LayerCall::IrqLine, step::kReady,
               {raw(gsi), kvm::kUserspaceSource, raw(pin.level())});
 }

@@ -246,6 +246,7 @@ TEST(VmmRegisters, CallsForWhatDoesNotExistAreNobodys) {
   VmmRig rig(VmmRig::Options{});
   rig.call(VmmCall::UpdateRoutes, 5, 0);
   rig.run_for(100'000);
+  EXPECT_EQ(rig.count(E::GuestError), 1u);
   EXPECT_EQ(rig.host.vmm().routes().counters().commits, 1u);
 }
 

@@ -47,6 +47,8 @@ struct Happened {
 
 class VmmRig final : private Env {
  public:
+  /// Which functions does the handler of a line look at?
+  enum class Reads : std::uint8_t { All, First };
   struct Options {
     Delivery delivery = Delivery::Irqfd;
     Attach attach = Attach::Emulated;
@@ -61,6 +63,7 @@ class VmmRig final : private Env {
     std::uint16_t vectors = 2;    // of each
     std::uint32_t gsis = 4096;
     std::optional<Gsi> intx{};  // all functions', on one pin
+    Reads reads = Reads::All;
     Duration handler = 1000;
     Mutants mutants{};
   };
@@ -107,6 +110,12 @@ class VmmRig final : private Env {
   void driver_reads(std::uint32_t function, std::uint64_t offset, std::uint8_t size = 4) {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusRead{window(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
+  }
+  /// A register of the guest's IOAPIC.
+  void driver_selects_and_writes(std::uint32_t index, std::uint32_t value) {
+    const PortId driver = port_of(spec_of(VmHost::kMmio), VmHost::kByDriver);
+    put(To::Host, driver, BusWrite{0xFEC00000, index, kNoSpan, {}, 4}, now_);
+    put(To::Host, driver, BusWrite{0xFEC00010, value, kNoSpan, {}, 4}, now_);
   }
   void vcpu_reads(std::uint32_t vcpu, std::uint32_t function, std::uint64_t offset) {
     const Requester by{HostBridgeId{}, RequesterId(static_cast<std::uint16_t>(vcpu))};
@@ -197,6 +206,8 @@ class VmmRig final : private Env {
   static std::uint64_t window(std::uint32_t function) {
     return kWindow + function * pci::kFunctionWindowBytes;
   }
+  /// The vector of its function that a span is of.
+  std::uint32_t vector_of(SpanId span) const { return raw(source_of(span)) % sources_of(options_); }
   static x86::MsiMessage message(std::uint32_t function, std::uint16_t vector) {
     x86::ApicMessage to;
     to.vector = Vector(static_cast<std::uint8_t>(kFirstVector + 16 * function + vector));
@@ -284,12 +295,13 @@ class VmmRig final : private Env {
     }
     return config;
   }
-  /// Every vector of every CPU visits every function.
+  /// Every vector of every CPU visits the functions.
   static void serve_all(const Options& options, cpu::Cpus::Config& config) {
     for (std::uint32_t f = 0; f < options.functions; ++f) {
       config.sources.push_back({window(f) + pci::kDeviceRegisterOffset, 0, 0});
     }
-    config.served.assign(256u * options.vcpus, cpu::Served{0, options.functions});
+    const std::uint32_t count = options.reads == Reads::All ? options.functions : 1;
+    config.served.assign(256u * options.vcpus, cpu::Served{0, count});
   }
   static pci::PciFunctions::Config functions_of(const Options& options) {
     pci::PciFunctions::Config config;
