@@ -81,10 +81,13 @@ class Irqchip {
   /// A guest's accesses to the IOAPIC's page, 32 bits. There is one in IrqchipKind::Full.
   void write_ioapic(std::uint32_t offset, std::uint32_t value, Env& env);
   std::uint32_t read_ioapic(std::uint32_t offset, Env& env);
-  /// A routing table took effect: vCPUs have to learn which EOIs are waited for.
-  void routes_changed() { request_scan(); }
-  /// Do vCPUs have to enter anew, since the last call, to learn that?
+  /// A routing table took effect: with a split irqchip it says which EOIs are waited for.
+  void routes_changed() {
+    if (config_.kind == IrqchipKind::Split) request_scan();
+  }
+  /// May there be vCPUs, since the last call, that have to enter anew to learn that?
   bool take_scan_request() { return std::exchange(scan_requested_, false); }
+  bool has_to_scan(CpuId cpu) const { return shadows_[raw(cpu)].scan_requested; }
 
   /// A vCPU's write to its LAPIC page; an EOI reaches the IOAPIC before this returns.
   void write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);

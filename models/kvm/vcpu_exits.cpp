@@ -1,5 +1,5 @@
-// What guests do, which of it makes their vCPUs exit, and what the host does then: in its kernel, or
-// in user space.
+// What guests do, which of it makes their vCPUs exit, and what the host does then: in its kernel,
+// or in user space.
 #include <utility>
 
 #include "models/kvm/vcpu_steps.hpp"
@@ -15,6 +15,9 @@ using host::HostCpu;
 using x86::VirtualExit;
 
 constexpr std::uint32_t kPageOffsets = 0xFFF;
+constexpr std::size_t kReasonArgument = host::kFirstArgument + 1;
+
+constexpr std::uint64_t raw_of(ExitReason reason) { return static_cast<std::uint64_t>(reason); }
 
 }  // namespace
 
@@ -56,7 +59,7 @@ void VcpuThreads::say(CpuId vcpu, const Said& said, host::HostKernel& kernel, En
 
 void VcpuThreads::do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env) {
   if (std::holds_alternative<Inta>(said)) {
-    env.send(kVcpus, chip().on_inta(vcpu, env));
+    answer(vcpu, env);
   } else if (const auto* write = std::get_if<RegisterWrite>(&said)) {
     after_access(vcpu, chip().on_write(*write, env), kernel, env);
   } else if (const auto* read = std::get_if<RegisterRead>(&said)) {
@@ -68,6 +71,13 @@ void VcpuThreads::do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel,
   } else {
     leave(vcpu, ExitReason::Mmio, std::get<IoapicAccess>(said), kernel, env);
   }
+}
+
+/// Of an 8259's interrupt the processor knows nothing: it looks for its own again.
+void VcpuThreads::answer(CpuId vcpu, Env& env) {
+  const bool external = apics().lapics().extint_requested(vcpu);
+  env.send(kVcpus, chip().on_inta(vcpu, env));
+  if (external && apics().delivers()) apics().doorbell(vcpu, env);
 }
 
 /// Until something of it makes the vCPU leave.
@@ -117,7 +127,7 @@ void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, Env& e
   ++v.exits[static_cast<std::size_t>(reason)];
   cpus_[raw(cpu)].vcpu.reset();
   env.send(kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::Low, kNoSpan});
-  env.note(Event::VmExited, span_of(v.left), static_cast<std::uint64_t>(reason));
+  env.note(Event::VmExited, span_of(v.left), raw_of(reason));
 }
 
 /// The thread goes on with what is left to do.
@@ -150,21 +160,23 @@ Action VcpuThreads::handle_exit(CpuId vcpu, host::Task& task) {
   const auto* exit = std::get_if<VirtualExit>(&left);
   const ExitReason reason = exit == nullptr ? ExitReason::Mmio : exit->reason;
   if (config_.home == ApicHome::User) {
-    return go_to_user(vcpu, reason, exit == nullptr ? 0 : exit->where, task);
+    const Action gone = go_to_user(vcpu, reason, exit == nullptr ? 0 : exit->where, task);
+    // A chip's registers are the VMM's like those of the local APIC, and not a device's.
+    if (exit == nullptr) task.locals[kReasonArgument] = raw_of(ExitReason::ApicAccess);
+    return gone;
   }
   task.pc = step::kComplete;
-  return Charge{Event::ExitHandled, static_cast<std::uint64_t>(reason)};
+  return Charge{Event::ExitHandled, raw_of(reason)};
 }
 
 Action VcpuThreads::go_to_user(CpuId vcpu, ExitReason reason, std::uint64_t operand,
                                host::Task& task) {
   ++row(vcpu).user_exits[static_cast<std::size_t>(reason)];
-  const auto argument = task.locals.begin() + host::kFirstArgument;
-  argument[0] = raw(vcpu);
-  argument[1] = static_cast<std::uint64_t>(reason);
-  argument[2] = operand;
+  task.locals[host::kFirstArgument] = raw(vcpu);
+  task.locals[kReasonArgument] = raw_of(reason);
+  task.locals[kReasonArgument + 1] = operand;
   task.pc = step::kCallUser;
-  return Charge{Event::UserExited, static_cast<std::uint64_t>(reason)};
+  return Charge{Event::UserExited, raw_of(reason)};
 }
 
 /// The vCPU is on no CPU meanwhile: its descriptor stays as it is.

@@ -23,7 +23,9 @@ void VcpuThreads::pass_signals(host::HostKernel& kernel, Env& env) {
     }
   });
   if (!chip().take_scan_request()) return;
-  for (std::uint32_t n = 0; n < vcpus_.size(); ++n) kick_out(CpuId{n}, kNoSpan, kernel, env);
+  for (std::uint32_t n = 0; n < vcpus_.size(); ++n) {
+    if (chip().has_to_scan(CpuId{n})) kick_out(CpuId{n}, kNoSpan, kernel, env);
+  }
 }
 
 /// NMI, INIT, SIPI or SMI. The vCPU takes it up as it enters; one that waits for a SIPI is as one

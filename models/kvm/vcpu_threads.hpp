@@ -1,5 +1,5 @@
-// The threads that run a VM's vCPUs on a modelled host, what the host's kernel does for the exits of
-// their guests, and how interrupts get to a vCPU by where its thread is.
+// The threads that run a VM's vCPUs on a modelled host, what the host's kernel does for the exits
+// of their guests, and how interrupts get to a vCPU by where its thread is.
 //
 // Models: SDM vol. 3, "Posted-Interrupt Processing": the notification vector that reaches a CPU
 // which is in the guest is taken by the processor, without an exit. And what KVM does around it, as
@@ -18,9 +18,9 @@
 // With AVIC (APM vol. 2, 15.29) nothing is posted. load and preempt, and the sleep after HLT, write
 // the vCPU's entry of the physical APIC ID table instead: which CPU runs it, and whether one does.
 // An IPI rings that CPU; one for a vCPU that does not run exits, and the host wakes it.
-// Without either the host injects at VM entries (SDM vol. 3, 26.6 "Event Injection"). Whoever has an
-// interrupt for a vCPU kicks it: in the guest it exits, asleep it is woken, otherwise it will look.
-// If the guest cannot take it at the entry, it exits when it can (24.6.2, "Interrupt-window
+// Without either the host injects at VM entries (SDM vol. 3, 26.6 "Event Injection"). Whoever has
+// an interrupt for a vCPU kicks it: in the guest it exits, asleep it is woken, otherwise it will
+// look. If the guest cannot take it at the entry, it exits when it can (24.6.2, "Interrupt-window
 // exiting"). Each access to the local APIC exits, but for CR8.
 //
 // The local APICs, IOAPIC and 8259s are the host's (ApicHome::Kernel), or the VMM's: then every
@@ -227,6 +227,7 @@ class VcpuThreads final : public host::Software {
   void say(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
   void do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel, Env& env);
   void go_on_saying(CpuId vcpu, host::HostKernel& kernel, Env& env);
+  void answer(CpuId vcpu, Env& env);
   void on_inta(CpuId vcpu, host::HostKernel& kernel, Env& env);
   void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
                     Env& env);

@@ -1,5 +1,5 @@
-// A host whose threads run vCPUs, the guest's side of it, and the descriptors: the core of a machine
-// without a VMM.
+// A host whose threads run vCPUs, the guest's side of it, and the descriptors: the core of a
+// machine without a VMM.
 #pragma once
 
 #include <array>

@@ -140,9 +140,7 @@ class VirtualApics final {
   /// was told, or where nobody is to be.
   bool has_event(CpuId vcpu) const;
   /// The host has something for it that its local APIC does not know.
-  void kick(CpuId vcpu) {
-    signals_.push_back({VirtualSignal::Kind::Kick, vcpu, {}, {}, kNoSpan});
-  }
+  void kick(CpuId vcpu) { signals_.push_back({VirtualSignal::Kind::Kick, vcpu, {}, {}, kNoSpan}); }
   /// An 8259 is asked for the vector that the vCPU takes: its line is low.
   void extint_asked(CpuId vcpu) {
     vcpus_[vcpu].line = Level::Low;

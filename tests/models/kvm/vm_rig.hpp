@@ -3,10 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
+#include <ostream>
 #include <vector>
 
 #include "models/cpu/cpus.hpp"
+#include "models/host/subroutine.hpp"
 #include "models/kvm/vcpu_threads.hpp"
 #include "tests/support/recording_env.hpp"
 
@@ -19,6 +22,53 @@ constexpr std::uint32_t kEoi = 0xB0;
 
 constexpr PortId kDescriptorPort = port_of(2);
 constexpr PortId kCallPort = port_of(3);
+constexpr PortId kIoapicPort = port_of(5);
+
+/// What the VMM's program was called with.
+struct UserCall {
+  std::uint32_t vcpu;
+  ExitReason reason;
+  std::uint64_t operand;
+  friend bool operator==(const UserCall& a, const UserCall& b) {
+    return a.vcpu == b.vcpu && a.reason == b.reason && a.operand == b.operand;
+  }
+};
+inline std::ostream& operator<<(std::ostream& out, const UserCall& call) {
+  return out << "vCPU " << call.vcpu << ' ' << name_of(call.reason) << ' ' << call.operand;
+}
+constexpr Duration kUserTime = 300;  // that it takes
+
+/// What a message to the host stands for: a device, or the VMM, does something to the chip.
+using Doing = std::function<void(VcpuThreads&, host::HostKernel&, Env&)>;
+
+/// The software under test, and a VMM that only counts.
+class WithVmm final : public host::Software {
+ public:
+  WithVmm(VcpuThreads& vcpus, std::vector<UserCall>& calls) : vcpus_(vcpus), calls_(calls) {}
+  host::Action run(host::Task& task, host::HostKernel& kernel, Env& env) override {
+    if (vcpus_.owns(task.program)) return vcpus_.run(task, kernel, env);
+    if (task.pc++ > 0) return host::finish(task);
+    const auto argument = task.locals.begin() + host::kFirstArgument;
+    calls_.push_back({static_cast<std::uint32_t>(argument[0]), static_cast<ExitReason>(argument[1]),
+                      argument[2]});
+    return host::Compute{kUserTime};
+  }
+  host::Reception receive(PortId port, const Message& message, host::HostKernel& kernel,
+                          Env& env) override {
+    if (doing == nullptr) return vcpus_.receive(port, message, kernel, env);
+    (*doing)(vcpus_, kernel, env);
+    return host::Reception::Taken;
+  }
+  void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override {
+    vcpus_.preempted(task, kernel, env);
+  }
+
+  const Doing* doing = nullptr;
+
+ private:
+  VcpuThreads& vcpus_;
+  std::vector<UserCall>& calls_;
+};
 
 /// The core: the host machine, and the software that is under test.
 class VcpuHost {
@@ -41,8 +91,16 @@ class VcpuHost {
     return machine_.lane_of(message);
   }
   void receive(PortId port, const Message& message, Env& env) {
-    machine_.receive(port, message, software_, env);
+    WithVmm all(software_, user_calls);
+    machine_.receive(port, message, all, env);
   }
+  void act(const Doing& doing, Env& env) {
+    WithVmm all(software_, user_calls);
+    all.doing = &doing;
+    machine_.receive(kCallPort, Marker{Tag{0}}, all, env);
+  }
+  std::vector<UserCall> user_calls;  // of the VMM, no state
+  host::HostMachine& machine() { return machine_; }
   VcpuThreads& software() { return software_; }
   const VcpuThreads& software() const { return software_; }
   const host::HostMachine& machine() const { return machine_; }
@@ -77,6 +135,11 @@ class VmRig final : private Env {
     Mutants mutants{};
     x86::ApicvControls controls = x86::ApicvControls::all();
     x86::Virtualization virtualization = x86::Virtualization::Apicv;
+    IrqchipKind kind = IrqchipKind::Full;
+    ApicHome home = ApicHome::Kernel;
+    x86::ExternalPic pic = x86::ExternalPic::Absent;
+    std::uint32_t eoi_register = kEoi;
+    std::vector<cpu::HandlerStep> handler = {{cpu::StepKind::Busy, kHandler}};
   };
   explicit VmRig(const Options& options) : host(config_of(options)), vcpus(vcpus_of(options)) {
     for (std::uint32_t n = 0; n < options.vcpus; ++n) {
@@ -86,8 +149,7 @@ class VmRig final : private Env {
 
   void start(std::uint32_t vcpu) {
     const auto run = static_cast<std::uint16_t>(VmCall::RunVcpu);
-    put(To::Host, kCallPort, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0},
-        now_);
+    put(To::Host, kCallPort, HostCall{run, TaskId(static_cast<std::uint16_t>(vcpu)), 0, 0}, now_);
   }
   void start_all() {
     for (std::uint32_t n = 0; n < vcpus.size(); ++n) start(n);
@@ -96,6 +158,7 @@ class VmRig final : private Env {
   /// A device's interrupt is posted now. Answers its span.
   SpanId post(std::uint32_t vcpu, unsigned vector, Urgency urgency = Urgency::Normal) {
     const SpanId span = make_span(SourceId{1}, posted_++);
+    records.push_back({now_, Event::Asserted, span, 0});
     put(To::Host, kDescriptorPort,
         PostInterrupt{kDescriptors + vcpu * 64, Tag{0}, span, {}, Vector(vector), urgency}, now_);
     run_for(0);
@@ -104,9 +167,72 @@ class VmRig final : private Env {
   /// A message reaches a host CPU now.
   SpanId message(std::uint32_t cpu, Vector vector) {
     const SpanId span = make_span(SourceId{2}, messages_++);
+    records.push_back({now_, Event::Asserted, span, 0});
     put(To::Host, VcpuThreads::kMessages, notification(cpu, vector, span), now_);
     run_for(0);
     return span;
+  }
+  /// Somebody in user space or in the host's kernel does something to the chip now, at no time.
+  void act(const Doing& doing) {
+    doings_.push_back(doing);
+    put(To::Act, PortId{}, Marker{Tag{static_cast<std::uint32_t>(doings_.size() - 1)}}, now_);
+    run_for(0);
+  }
+  /// The host's software accepts a message for the vCPU with this id. Answers its span.
+  SpanId msi(std::uint32_t id, unsigned vector) {
+    x86::ApicMessage message;
+    message.destination = ApicId{id};
+    message.vector = Vector(static_cast<std::uint8_t>(vector));
+    const SpanId span = make_span(SourceId{5}, injected_++);
+    act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+      env.note(Event::Asserted, span, 0);
+      all.layer().chip().signal_msi(x86::encode(message), span, env);
+      all.pass_signals(kernel, env);
+    });
+    return span;
+  }
+  /// A line of the chip is driven. Answers the span of a rise.
+  SpanId line(unsigned gsi, Level level) {
+    const SpanId span = make_span(SourceId{6}, injected_++);
+    act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+      Irqchip& chip = all.layer().chip();
+      const bool rises = chip.announce(Gsi{gsi}, kUserspaceSource, level);
+      if (rises) env.note(Event::Asserted, span, 0);
+      chip.set_line(Gsi{gsi}, kUserspaceSource, level, rises ? span : kNoSpan, env);
+      all.pass_signals(kernel, env);
+    });
+    return span;
+  }
+  /// As the firmware left it, before anything runs.
+  void set_entry(unsigned pin, std::uint64_t bits) {
+    host.software().layer().chip().set_entry(Pin(static_cast<std::uint16_t>(pin)), bits, setup_);
+  }
+  /// A vCPU reaches for the IOAPIC.
+  void ioapic_write(std::uint32_t vcpu, std::uint32_t offset, std::uint32_t value,
+                    std::uint8_t size = 4) {
+    act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+      all.access_ioapic(CpuId{vcpu}, kIoapicPort,
+                        BusWrite{0xFEC00000 + offset, value, kNoSpan, {}, size}, kernel, env);
+    });
+  }
+  void ioapic_read(std::uint32_t vcpu, std::uint32_t offset, SpanId span = kNoSpan) {
+    act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+      all.access_ioapic(CpuId{vcpu}, kIoapicPort,
+                        BusRead{0xFEC00000 + offset, Tag{77}, span, {}, 4}, kernel, env);
+    });
+  }
+  void device_access(std::uint32_t vcpu, std::uint64_t address) {
+    act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+      all.leave_for_user(CpuId{vcpu}, ExitReason::Mmio, address, kernel, env);
+    });
+  }
+  /// A virtual CPU executes this, outside of handlers.
+  void executes(std::uint32_t vcpu, cpu::Instruction instruction) {
+    put(To::Vcpus, PortId{},
+        HostCall{static_cast<std::uint16_t>(cpu::Call::Execute), TaskId{0}, vcpu,
+                 cpu::Code{}.with(0, instruction).word()},
+        now_);
+    run_for(0);
   }
   void guest_writes(std::uint32_t vcpu, std::uint32_t offset, std::uint32_t value) {
     put(To::Host, VcpuThreads::kVcpus, RegisterWrite{CpuId{vcpu}, offset, value}, now_);
@@ -135,9 +261,14 @@ class VmRig final : private Env {
       queue_.erase(next);
       now_ = cursor_ = std::max(now_, item.time);
       at_ = item.to;
-      lane_ = item.to == To::Host ? host.lane_of(item.port, item.message)
-                                  : vcpus.lane_of(item.port, item.message);
-      if (item.to == To::Host) {
+      lane_ = item.to == To::Vcpus ? vcpus.lane_of(item.port, item.message)
+                                   : host.lane_of(item.port, item.message);
+      if (item.to == To::Act) {
+        at_ = To::Host;
+        lane_ = LaneId{host.machine().lanes() - 1};
+        const Doing doing = doings_[raw(std::get<Marker>(item.message).tag)];
+        host.act(doing, *this);
+      } else if (item.to == To::Host) {
         host.receive(item.port, item.message, *this);
       } else {
         vcpus.receive(item.port, item.message, *this);
@@ -182,7 +313,7 @@ class VmRig final : private Env {
   cpu::Cpus vcpus;
 
  private:
-  enum class To : std::uint8_t { Host, Vcpus };
+  enum class To : std::uint8_t { Host, Vcpus, Act };
   struct Item {
     Time time;
     std::uint64_t sequence;
@@ -198,6 +329,10 @@ class VmRig final : private Env {
     }
     config.layer.irqchip.virtualization = options.virtualization;
     config.layer.irqchip.controls = options.controls;
+    config.layer.irqchip.kind = options.kind;
+    config.layer.irqchip.pic = options.pic;
+    config.software.home = options.home;
+    config.software.user_exit = VcpuThreads::kFirstFree;
     config.software.descriptors = kDescriptors;
     config.software.polling = options.polling;
     config.software.mutants = options.mutants;
@@ -211,7 +346,8 @@ class VmRig final : private Env {
     config.kind = cpu::Kind::Virtual;
     config.idle = options.idle;
     config.completions = cpu::Cpus::Completions::NotTold;
-    config.programs = {{{cpu::StepKind::Busy, kHandler}}};
+    config.programs = {options.handler};
+    config.eoi_register = options.eoi_register;
     return config;
   }
   static BusWrite notification(std::uint32_t cpu, Vector vector, SpanId span) {
@@ -227,18 +363,26 @@ class VmRig final : private Env {
   void note(Event event, SpanId span, std::uint64_t detail) override {
     if (event == Event::VcpuEntered) cursor_ += 500;
     if (event == Event::HostInterrupted) cursor_ += 200;
+    if (event == Event::ExitHandled) cursor_ += 100;
+    if (event == Event::UserExited) cursor_ += 1500;
     records.push_back({cursor_, event, span, detail});
   }
   void send(PortId port, const Message& message) override {
     if (at_ == To::Vcpus) return put(To::Host, VcpuThreads::kVcpus, message, cursor_);
-    if (port == VcpuThreads::kVcpus) return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
+    if (port == VcpuThreads::kVcpus)
+      return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
     const auto* answer = std::get_if<BusData>(&message);
     if (answer == nullptr) return;
+    if (port == kIoapicPort) {
+      ioapic_answers.push_back(*answer);
+      return;
+    }
     last_answer = *answer;
     const x86::PostAnswer posted = x86::decode_post_answer(*answer);
     if (answer->status != BusStatus::Ok || !posted.notify) return;
     ++notifications;
     const SpanId span = make_span(SourceId{3}, notifications);
+    records.push_back({cursor_, Event::Asserted, span, 0});
     put(To::Host, VcpuThreads::kMessages,
         notification(
             static_cast<std::uint32_t>(x86::DescriptorControl::NDST_XAPIC::get(posted.control)),
@@ -250,7 +394,11 @@ class VmRig final : private Env {
     put(at_, PortId{0xFFFF}, Elapsed{tag, raw(lane)}, cursor_ + delay);
   }
   using Env::open;
-  SpanId open(Cause, SpanId, std::uint32_t) override { return make_span(SourceId{4}, opened_++); }
+  SpanId open(Cause cause, SpanId, std::uint32_t) override {
+    const SpanId span = make_span(SourceId{4}, opened_++);
+    note(Event::Asserted, span, static_cast<std::uint64_t>(cause));
+    return span;
+  }
 
   void put(To to, PortId port, const Message& message, Time time) {
     queue_.push_back({time, sequence_++, to, port, message});
@@ -258,7 +406,8 @@ class VmRig final : private Env {
 
   irqfab::test::RecordingEnv setup_;
   std::vector<Item> queue_;
-  std::uint64_t sequence_ = 0, posted_ = 0, messages_ = 0, opened_ = 0;
+  std::vector<Doing> doings_;
+  std::uint64_t sequence_ = 0, posted_ = 0, messages_ = 0, opened_ = 0, injected_ = 0;
   Time now_ = 0;
   Time cursor_ = 0;
   To at_ = To::Host;
@@ -266,6 +415,7 @@ class VmRig final : private Env {
 
  public:
   std::optional<BusData> last_answer;
+  std::vector<BusData> ioapic_answers;
 };
 
 }  // namespace irqfab::kvm::test
