@@ -1,96 +1,11 @@
 // The life of a function's vectors: PCI Local Bus 3.0, 6.8.2; Virtual I/O Device 1.2, 4.1.5.1.2.
-#include "models/vmm/vector_state.hpp"
+#include "tests/models/vmm/vector_rig.hpp"
 
-#include <gtest/gtest.h>
-
-#include <map>
-#include <string>
-
-namespace irqfab::vmm {
+namespace irqfab::vmm::test {
 namespace {
 
-constexpr VectorIndex v(std::uint16_t n) { return VectorIndex{n}; }
-constexpr x86::MsiMessage kA{0xFEE00000, 0x41};
-constexpr x86::MsiMessage kB{0xFEE01000, 0x42};
-constexpr x86::MsiMessage kC{0xFEE02000, 0x43};
-
-/// A function, its VMM and a kernel. What the VMM had to do is written down.
-struct Rig {
-  using C = FunctionVectors::Config;
-  explicit Rig(const C& config, std::uint32_t gsis = kvm::kMaxRoutes)
-      : table({gsis, pc_routes(), {}}), vectors(config) {}
-
-  std::string settle() {
-    std::string log;
-    while (const auto duty = vectors.next(table)) {
-      log += (log.empty() ? "" : ", ") + perform(*duty);
-    }
-    return log;
-  }
-  std::string perform(const VectorDuty& duty) {
-    const std::string vector = std::to_string(raw(duty.vector));
-    const std::string at = vector + "@" + std::to_string(raw(duty.gsi));
-    switch (duty.duty) {
-      case Duty::Deassign:
-        EXPECT_EQ(irqfds.count(duty.vector), 1u);
-        irqfds.erase(duty.vector);
-        return finish(duty, 0, "deassign " + at);
-      case Duty::Commit: {
-        const kvm::Answer answer = refuses_routes ? kvm::kEINVAL : kernel.replace(table.commit());
-        return finish(duty, answer, "commit");
-      }
-      case Duty::Assign:
-        if (refuses_irqfds) return finish(duty, kvm::kEBUSY, "refused " + at);
-        EXPECT_TRUE(irqfds.emplace(duty.vector, duty.gsi).second);
-        return finish(duty, 0, "assign " + at);
-      case Duty::ToHandler:
-        return finish(duty, 0, "handler " + vector);
-      case Duty::ToIrqfd:
-        return finish(duty, 0, "irqfd " + vector);
-      case Duty::Signal:
-      case Duty::Cancel:
-        taken.push_back(vectors.take_pending(duty.vector));
-        return finish(duty, 0, (duty.duty == Duty::Signal ? "signal " : "cancel ") + vector);
-    }
-    return "";
-  }
-  std::string finish(const VectorDuty& duty, kvm::Answer answer, const std::string& what) {
-    vectors.done(duty, answer, table);
-    return what;
-  }
-  /// What a signal of the vector's irqfd delivers.
-  std::optional<x86::MsiMessage> delivers(std::uint16_t n) const {
-    const auto at = irqfds.find(v(n));
-    if (at == irqfds.end() || kernel.of(at->second).empty()) return std::nullopt;
-    return kernel.of(at->second).begin()->message;
-  }
-
-  RouteTable table;
-  FunctionVectors vectors;
-  kvm::GsiRouting kernel;
-  std::map<VectorIndex, Gsi> irqfds;
-  std::vector<SpanId> taken;
-  bool refuses_routes = false;
-  bool refuses_irqfds = false;
-};
-
-/// Vectors 0 and 1 of a function are used, say kA and kB, and are not masked.
-Rig running(Attach attach, RoutePolicy policy, std::uint32_t gsis = kvm::kMaxRoutes) {
-  Rig rig({attach, policy, 3}, gsis);
-  rig.vectors.set_message(v(0), kA);
-  rig.vectors.set_message(v(1), kB);
-  for (const VectorIndex index : {v(0), v(1)}) {
-    rig.vectors.use(index);
-    rig.vectors.set_mask(index, Mask::Off);
-  }
-  rig.vectors.enable();
-  rig.settle();
-  return rig;
-}
-constexpr std::uint32_t kOneGsi = 39;  // 38 entries of pins
-
 TEST(FunctionVectors, AfterResetVectorsAreMaskedAndNobodys) {
-  Rig rig({Attach::Emulated, RoutePolicy::Eager, 3});
+  VectorRig rig({Attach::Emulated, RoutePolicy::Eager, 3});
   EXPECT_EQ(rig.settle(), "");
   EXPECT_EQ(rig.vectors.size(), 3u);
   EXPECT_FALSE(rig.vectors.enabled());
@@ -101,7 +16,7 @@ TEST(FunctionVectors, AfterResetVectorsAreMaskedAndNobodys) {
 }
 
 TEST(FunctionVectors, TheTableIsWrittenInDwords) {
-  Rig rig({Attach::Emulated, RoutePolicy::Eager, 2});
+  VectorRig rig({Attach::Emulated, RoutePolicy::Eager, 2});
   rig.vectors.write_table(16, 0xFEE0300C);
   rig.vectors.write_table(20, 0x1);
   rig.vectors.write_table(24, 0x4055);
@@ -117,7 +32,7 @@ TEST(FunctionVectors, TheTableIsWrittenInDwords) {
 }
 
 TEST(FunctionVectors, TheTableReadsAsItWasWritten) {
-  Rig rig({Attach::Emulated, RoutePolicy::Eager, 2});
+  VectorRig rig({Attach::Emulated, RoutePolicy::Eager, 2});
   rig.vectors.write_table(16, 0xFEE0300C);
   rig.vectors.write_table(20, 0x1);
   rig.vectors.write_table(24, 0x4055);
@@ -134,7 +49,7 @@ TEST(FunctionVectors, TheTableReadsAsItWasWritten) {
 }
 
 TEST(FunctionVectors, WhatLiesBeyondTheTableIsNoVector) {
-  Rig rig({Attach::Emulated, RoutePolicy::Eager, 2});
+  VectorRig rig({Attach::Emulated, RoutePolicy::Eager, 2});
   rig.vectors.write_table(32, 1);
   rig.vectors.set_message(v(2), kA);
   rig.vectors.set_mask(v(2), Mask::Off);
@@ -146,7 +61,7 @@ TEST(FunctionVectors, WhatLiesBeyondTheTableIsNoVector) {
 }
 
 TEST(FunctionVectors, AVectorIsMaskedByItsOwnBitOrTheFunctions) {
-  Rig rig({Attach::Emulated, RoutePolicy::Eager, 2});
+  VectorRig rig({Attach::Emulated, RoutePolicy::Eager, 2});
   rig.vectors.set_mask(v(0), Mask::Off);
   EXPECT_FALSE(rig.vectors.masked(v(0)));
   rig.vectors.set_function_mask(Mask::On);
@@ -157,7 +72,7 @@ TEST(FunctionVectors, AVectorIsMaskedByItsOwnBitOrTheFunctions) {
 }
 
 TEST(FunctionVectors, EagerMakesAllRoutesOfAFunctionWithOneCall) {
-  Rig rig({Attach::Vhost, RoutePolicy::Eager, 3});
+  VectorRig rig({Attach::Vhost, RoutePolicy::Eager, 3});
   for (std::uint16_t n = 0; n < 3; ++n) rig.vectors.use(v(n));
   rig.vectors.set_message(v(0), kA);
   rig.vectors.set_mask(v(0), Mask::Off);
@@ -175,7 +90,7 @@ TEST(FunctionVectors, EagerMakesAllRoutesOfAFunctionWithOneCall) {
 }
 
 TEST(FunctionVectors, OnUnmaskAVectorGetsItsRouteWhenItIsUnmaskedFirst) {
-  Rig rig({Attach::Vhost, RoutePolicy::OnUnmask, 3});
+  VectorRig rig({Attach::Vhost, RoutePolicy::OnUnmask, 3});
   for (std::uint16_t n = 0; n < 3; ++n) rig.vectors.use(v(n));
   rig.vectors.enable();
   EXPECT_EQ(rig.settle(), "handler 0, handler 1, handler 2");
@@ -193,14 +108,14 @@ TEST(FunctionVectors, OnUnmaskAVectorGetsItsRouteWhenItIsUnmaskedFirst) {
 }
 
 TEST(FunctionVectors, OnDemandNoVectorHasARoute) {
-  Rig rig = running(Attach::Vhost, RoutePolicy::OnDemand);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::OnDemand);
   EXPECT_EQ(rig.vectors.carrier(v(0)), Carrier::Handler);
   EXPECT_EQ(rig.vectors.gsi(v(0)), std::nullopt);
   EXPECT_EQ(rig.table.counters().commits, 0u);
 }
 
 TEST(FunctionVectors, MaskingTakesTheIrqfdOfAnEmulatedFunctionAway) {
-  Rig rig = running(Attach::Emulated, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Emulated, RoutePolicy::Eager);
   rig.vectors.set_mask(v(0), Mask::On);
   EXPECT_EQ(rig.settle(), "handler 0, deassign 0@24");
   EXPECT_EQ(rig.vectors.gsi(v(0)), Gsi{24});
@@ -211,7 +126,7 @@ TEST(FunctionVectors, MaskingTakesTheIrqfdOfAnEmulatedFunctionAway) {
 
 TEST(FunctionVectors, MaskingLeavesTheIrqfdOfOthers) {
   for (const Attach attach : {Attach::Vhost, Attach::Assigned}) {
-    Rig rig = running(attach, RoutePolicy::OnUnmask);
+    VectorRig rig = running(attach, RoutePolicy::OnUnmask);
     rig.vectors.set_mask(v(0), Mask::On);
     EXPECT_EQ(rig.settle(), "handler 0");
     EXPECT_TRUE(rig.vectors.irqfd(v(0)));
@@ -221,7 +136,7 @@ TEST(FunctionVectors, MaskingLeavesTheIrqfdOfOthers) {
 }
 
 TEST(FunctionVectors, TheFunctionMaskMasksAllItsVectors) {
-  Rig rig = running(Attach::Emulated, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Emulated, RoutePolicy::Eager);
   rig.vectors.set_function_mask(Mask::On);
   EXPECT_EQ(rig.settle(), "handler 0, deassign 0@24, handler 1, deassign 1@25");
   rig.vectors.set_function_mask(Mask::Off);
@@ -230,7 +145,7 @@ TEST(FunctionVectors, TheFunctionMaskMasksAllItsVectors) {
 
 // kvmtool 6518065aeb6c: an MSI that was written again after its route had been made.
 TEST(FunctionVectors, AMessageThatIsWrittenAfterTheRouteWasMadeReachesTheKernel) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Assigned, RoutePolicy::Eager);
   rig.vectors.write_table(8, 0x77);
   EXPECT_EQ(rig.settle(), "commit");
   EXPECT_EQ(rig.delivers(0), (x86::MsiMessage{0xFEE00000, 0x77}));
@@ -238,7 +153,7 @@ TEST(FunctionVectors, AMessageThatIsWrittenAfterTheRouteWasMadeReachesTheKernel)
 }
 
 TEST(FunctionVectors, AMessageThatIsWrittenUnderTheMaskReachesTheKernelBeforeAnySignalDoes) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Assigned, RoutePolicy::Eager);
   rig.vectors.set_mask(v(0), Mask::On);
   rig.vectors.set_message(v(0), kC);
   EXPECT_EQ(rig.settle(), "handler 0");
@@ -247,7 +162,7 @@ TEST(FunctionVectors, AMessageThatIsWrittenUnderTheMaskReachesTheKernelBeforeAny
   EXPECT_EQ(rig.settle(), "commit, irqfd 0");
   EXPECT_EQ(rig.delivers(0), kC);
 
-  Rig emulated = running(Attach::Emulated, RoutePolicy::Eager);
+  VectorRig emulated = running(Attach::Emulated, RoutePolicy::Eager);
   emulated.vectors.set_mask(v(0), Mask::On);
   emulated.vectors.set_message(v(0), kC);
   EXPECT_EQ(emulated.settle(), "handler 0, deassign 0@24");
@@ -256,7 +171,7 @@ TEST(FunctionVectors, AMessageThatIsWrittenUnderTheMaskReachesTheKernelBeforeAny
 }
 
 TEST(FunctionVectors, TheSameMessageAgainNeedsNoCall) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Assigned, RoutePolicy::Eager);
   rig.vectors.set_mask(v(0), Mask::On);
   rig.vectors.set_message(v(0), kA);
   rig.vectors.set_mask(v(0), Mask::Off);
@@ -264,7 +179,7 @@ TEST(FunctionVectors, TheSameMessageAgainNeedsNoCall) {
 }
 
 TEST(FunctionVectors, AVectorThatIsReleasedGivesUpIrqfdAndGsiInThisOrder) {
-  Rig rig = running(Attach::Vhost, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::Eager);
   rig.vectors.release(v(0));
   const auto duty = rig.vectors.next(rig.table);
   ASSERT_TRUE(duty);
@@ -280,7 +195,7 @@ TEST(FunctionVectors, AVectorThatIsReleasedGivesUpIrqfdAndGsiInThisOrder) {
 }
 
 TEST(FunctionVectors, SeveralQueuesMayUseOneVector) {
-  Rig rig = running(Attach::Vhost, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::Eager);
   rig.vectors.use(v(0));
   EXPECT_EQ(rig.settle(), "");
   rig.vectors.release(v(0));
@@ -294,7 +209,7 @@ TEST(FunctionVectors, SeveralQueuesMayUseOneVector) {
 // QEMU ec89f7926ff2, a242fe304b3c: the device is stopped, and reset, and started; the guest writes
 // and unmasks a vector that nobody uses yet, and only then a queue gets it.
 TEST(FunctionVectors, UnmaskingAVectorThatWasReleasedTouchesNoIrqfd) {
-  Rig rig = running(Attach::Vhost, RoutePolicy::OnUnmask);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::OnUnmask);
   rig.vectors.release(v(0));
   rig.vectors.release(v(1));
   EXPECT_EQ(rig.settle(), "deassign 0@24, deassign 1@25");
@@ -310,7 +225,7 @@ TEST(FunctionVectors, UnmaskingAVectorThatWasReleasedTouchesNoIrqfd) {
 }
 
 TEST(FunctionVectors, ResetTakesEverythingAway) {
-  Rig rig = running(Attach::Vhost, RoutePolicy::Eager);
+  VectorRig rig = running(Attach::Vhost, RoutePolicy::Eager);
   rig.vectors.set_function_mask(Mask::On);
   rig.settle();
   rig.vectors.reset();
@@ -326,7 +241,7 @@ TEST(FunctionVectors, ResetTakesEverythingAway) {
 }
 
 TEST(FunctionVectors, VectorsOfAnAssignedFunctionAreInUseAsLongAsMessagesAreEnabled) {
-  Rig rig({Attach::Assigned, RoutePolicy::Eager, 1});
+  VectorRig rig({Attach::Assigned, RoutePolicy::Eager, 1});
   rig.vectors.set_message(v(0), kA);
   rig.vectors.set_mask(v(0), Mask::Off);
   rig.vectors.enable();
@@ -341,7 +256,7 @@ TEST(FunctionVectors, VectorsOfAnAssignedFunctionAreInUseAsLongAsMessagesAreEnab
 // QEMU 6d17a018d098: messages cannot be enabled without a vector, so one that the guest has not
 // written serves; it must have no route. After error recovery the real ones have.
 TEST(FunctionVectors, TheVectorThatOnlyEnablesMessagesStaysWithTheHandler) {
-  Rig rig({Attach::Assigned, RoutePolicy::OnUnmask, 2});
+  VectorRig rig({Attach::Assigned, RoutePolicy::OnUnmask, 2});
   for (int times = 0; times < 2; ++times) {
     rig.vectors.enable();
     EXPECT_EQ(rig.settle(), "handler 0, handler 1");
@@ -358,7 +273,7 @@ TEST(FunctionVectors, TheVectorThatOnlyEnablesMessagesStaysWithTheHandler) {
 }
 
 TEST(FunctionVectors, OnUnmaskForgetsWithMessagesOffThatAVectorWasUnmasked) {
-  Rig rig({Attach::Assigned, RoutePolicy::OnUnmask, 1});
+  VectorRig rig({Attach::Assigned, RoutePolicy::OnUnmask, 1});
   rig.vectors.set_mask(v(0), Mask::Off);
   EXPECT_EQ(rig.settle(), "");
   rig.vectors.enable();
@@ -371,123 +286,5 @@ TEST(FunctionVectors, OnUnmaskForgetsWithMessagesOffThatAVectorWasUnmasked) {
   EXPECT_EQ(rig.vectors.gsi(v(0)), std::nullopt);
 }
 
-TEST(FunctionVectors, WithoutAGsiTheHandlerServes) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::OnUnmask, kOneGsi);
-  EXPECT_EQ(rig.vectors.carrier(v(0)), Carrier::Irqfd);
-  EXPECT_EQ(rig.vectors.carrier(v(1)), Carrier::Handler);
-  EXPECT_EQ(rig.vectors.gsi(v(1)), std::nullopt);
-  EXPECT_EQ(rig.table.counters().commits, 1u);
-  rig.vectors.set_message(v(1), kC);
-  EXPECT_EQ(rig.settle(), "");
-}
-
-TEST(FunctionVectors, AVectorWithoutAGsiTriesAgainWhenItIsUnmasked) {
-  Rig rig({Attach::Vhost, RoutePolicy::OnUnmask, 2}, kOneGsi);
-  rig.vectors.set_message(v(1), kB);
-  rig.vectors.enable();
-  for (const VectorIndex index : {v(0), v(1)}) {
-    rig.vectors.use(index);
-    rig.vectors.set_mask(index, Mask::Off);
-    rig.settle();
-  }
-  rig.vectors.release(v(0));
-  EXPECT_EQ(rig.settle(), "deassign 0@24");
-  EXPECT_EQ(rig.vectors.gsi(v(1)), std::nullopt) << "nobody tells it";
-  rig.vectors.set_mask(v(1), Mask::On);
-  rig.vectors.set_mask(v(1), Mask::Off);
-  EXPECT_EQ(rig.settle(), "commit, assign 1@24, irqfd 1");
-}
-
-TEST(FunctionVectors, ARouteThatTheKernelRefusesLeavesTheVectorWithTheHandler) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::OnUnmask);
-  rig.refuses_routes = true;
-  rig.vectors.set_message(v(2), kC);
-  rig.vectors.set_mask(v(2), Mask::Off);
-  EXPECT_EQ(rig.settle(), "commit");
-  EXPECT_EQ(rig.vectors.gsi(v(2)), std::nullopt);
-  EXPECT_EQ(rig.vectors.carrier(v(2)), Carrier::Handler);
-  EXPECT_EQ(rig.vectors.carrier(v(1)), Carrier::Irqfd) << "its route stands";
-  EXPECT_EQ(rig.table.gsis().bound(), 2u);
-  EXPECT_EQ(rig.table.counters().refused, 1u);
-}
-
-TEST(FunctionVectors, AChangedRouteThatTheKernelRefusesIsGivenUp) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
-  rig.refuses_routes = true;
-  rig.vectors.set_message(v(0), kC);
-  EXPECT_EQ(rig.settle(), "commit, handler 0, deassign 0@24")
-      << "the irqfd would deliver the old message";
-  EXPECT_EQ(rig.vectors.carrier(v(0)), Carrier::Handler);
-  EXPECT_EQ(rig.vectors.gsi(v(0)), std::nullopt);
-  EXPECT_EQ(rig.vectors.carrier(v(1)), Carrier::Irqfd);
-  rig.refuses_routes = false;
-  rig.vectors.set_mask(v(0), Mask::On);
-  rig.vectors.set_mask(v(0), Mask::Off);
-  EXPECT_EQ(rig.settle(), "commit, assign 0@24, irqfd 0");
-  EXPECT_EQ(rig.delivers(0), kC);
-}
-
-TEST(FunctionVectors, AnIrqfdThatTheKernelRefusesLeavesTheVectorWithTheHandler) {
-  Rig rig({Attach::Assigned, RoutePolicy::Eager, 1});
-  rig.refuses_irqfds = true;
-  rig.vectors.set_mask(v(0), Mask::Off);
-  rig.vectors.enable();
-  EXPECT_EQ(rig.settle(), "handler 0, commit, refused 0@24");
-  EXPECT_EQ(rig.vectors.carrier(v(0)), Carrier::Handler);
-  EXPECT_FALSE(rig.vectors.irqfd(v(0)));
-  EXPECT_EQ(rig.table.gsis().bound(), 0u);
-}
-
-TEST(FunctionVectors, WhatIsSignalledUnderTheMaskIsSignalledOnceAfterIt) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
-  rig.vectors.set_mask(v(0), Mask::On);
-  rig.settle();
-  EXPECT_EQ(rig.vectors.pend(v(0), SpanId{7}), kNoSpan);
-  EXPECT_EQ(rig.vectors.pend(v(0), SpanId{8}), SpanId{7}) << "it joins the first";
-  EXPECT_EQ(rig.vectors.pending(v(0)), SpanId{7});
-  EXPECT_EQ(rig.vectors.pending(v(1)), kNoSpan);
-  std::vector<SpanId> held;
-  rig.vectors.held_spans(held);
-  EXPECT_EQ(held, std::vector<SpanId>{SpanId{7}});
-  rig.vectors.set_message(v(0), kC);
-  EXPECT_EQ(rig.settle(), "") << "still masked";
-  rig.vectors.set_mask(v(0), Mask::Off);
-  EXPECT_EQ(rig.settle(), "commit, irqfd 0, signal 0") << "by the new message";
-  EXPECT_EQ(rig.taken, std::vector<SpanId>{SpanId{7}});
-  EXPECT_EQ(rig.vectors.pending(v(0)), kNoSpan);
-}
-
-TEST(FunctionVectors, WhatIsPendingWhenMessagesAreDisabledIsCancelled) {
-  Rig rig = running(Attach::Assigned, RoutePolicy::Eager);
-  rig.vectors.set_mask(v(0), Mask::On);
-  rig.settle();
-  rig.vectors.pend(v(0), SpanId{7});
-  rig.vectors.disable();
-  EXPECT_EQ(rig.settle(), "cancel 0, deassign 0@24, deassign 1@25, deassign 2@26");
-  EXPECT_EQ(rig.taken, std::vector<SpanId>{SpanId{7}});
-}
-
-TEST(FunctionVectors, ADutyStaysUntilItIsDone) {
-  Rig rig({Attach::Assigned, RoutePolicy::Eager, 1});
-  rig.vectors.enable();
-  for (int times = 0; times < 3; ++times) {
-    const auto duty = rig.vectors.next(rig.table);
-    ASSERT_TRUE(duty);
-    EXPECT_EQ(duty->duty, Duty::ToHandler);
-  }
-  EXPECT_EQ(rig.settle(), "handler 0, commit, assign 0@24");
-}
-
-TEST(FunctionVectors, AnOperationMayComeBetweenDuties) {
-  Rig rig({Attach::Assigned, RoutePolicy::Eager, 1});
-  rig.vectors.set_mask(v(0), Mask::Off);
-  rig.vectors.enable();
-  rig.perform(*rig.vectors.next(rig.table));
-  rig.perform(*rig.vectors.next(rig.table));
-  rig.vectors.disable();
-  EXPECT_EQ(rig.settle(), "");
-  EXPECT_EQ(rig.table.gsis().bound(), 0u);
-}
-
 }  // namespace
-}  // namespace irqfab::vmm
+}  // namespace irqfab::vmm::test
