@@ -79,7 +79,12 @@ bool Vmm::on_line(std::uint32_t edge, const PinChange& change, const Here& here)
   });
   if (at == plans.end()) return false;
   const auto function = static_cast<std::uint32_t>(at - plans.begin());
-  give(seat_of_device(function), DriveLine{change.span, function, change.level}, here);
+  const DriveLine line{change.span, function, change.level};
+  if (Seat* reader = reader_of(function)) {
+    reader->lines.push(line);
+  } else {
+    give(seat_of_device(function), line, here);
+  }
   return true;
 }
 
@@ -150,7 +155,7 @@ Action Vmm::run(host::Task& task, const Here& here) {
       table_.answered(answer_of(task));
       return unlock(task);
     case step::kReady:
-      return unlock(task);
+      return ready(task, seat, here);
     case step::kUnlocked:
       return unlocked(task);
     default:
@@ -215,6 +220,11 @@ Action Vmm::locked(host::Task& task, Seat& seat, const Here& here) {
   return std::visit(work, seat.job);
 }
 
+/// What was to be done is done, but a read may still want its answer.
+Action Vmm::ready(host::Task& task, Seat& seat, const Here& here) {
+  return seat.answer == Answer::None ? unlock(task) : await(task, seat, here);
+}
+
 Action Vmm::unlock(host::Task& task) const {
   task.pc = step::kUnlocked;
   return host::Release{big_lock_};
@@ -244,6 +254,9 @@ void Vmm::held_spans(std::vector<SpanId>& out) const {
     });
     seat.pins.for_each([&out](const PinMessage& pin) {
       if (pin.span != kNoSpan) out.push_back(pin.span);
+    });
+    seat.lines.for_each([&out](const DriveLine& line) {
+      if (line.span != kNoSpan) out.push_back(line.span);
     });
   }
   for (const Function& function : functions_) function.vectors.held_spans(out);

@@ -132,6 +132,7 @@ class Vmm final {
     VectorDuty duty;  // of these, under way
     Gsi gsi{};        // that is being injected on
     Ring<PinMessage> pins;
+    Ring<DriveLine> lines;         // that the function changed before it answered
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
     Access direct;  // a read that needs no exit
@@ -162,6 +163,7 @@ class Vmm final {
   host::Action begin_exit(host::Task& task, Seat& seat);
   host::Action lock(host::Task& task) const;
   host::Action locked(host::Task& task, Seat& seat, const Here& here);
+  host::Action ready(host::Task& task, Seat& seat, const Here& here);
   host::Action unlock(host::Task& task) const;
   host::Action unlocked(host::Task& task) const;
   using Arguments = std::array<std::uint64_t, 4>;
@@ -202,6 +204,7 @@ class Vmm final {
   host::Action access(host::Task& task, Seat& seat, const Here& here);
   void forward(const Access& access, const Place& place, const Here& here);
   host::Action await(host::Task& task, Seat& seat, const Here& here);
+  Seat* reader_of(std::uint32_t function);
   host::Action answer(host::Task& task, const Access& access, const BusData& data,
                       const Here& here) const;
   bool opens(const Place& place, const Access& access) const;
@@ -214,6 +217,7 @@ class Vmm final {
   host::Action settled_all(host::Task& task, Seat& seat, const Here& here);
   host::Action signal_pending(host::Task& task, const VectorDuty& duty, VectorAt at,
                               const Here& here);
+  void give_up_pending(VectorAt at, const Here& here);
   host::Action change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
                             const Here& here);
 

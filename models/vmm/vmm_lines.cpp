@@ -44,6 +44,7 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
   x86::WiredOr& pin = pins_[raw(gsi)];
   const Level before = pin.level();
   pin.drive(line.function, line.level);
+  task.span = line.span;
   if (ioapic_) {
     IoapicEnv env(seat.pins, here.env);
     const auto input = Pin(static_cast<std::uint16_t>(raw(gsi)));
@@ -51,12 +52,12 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
     task.span = kNoSpan;
     return send_pins(task, seat, here);
   }
-  if (pin.level() == before && task.span == kNoSpan) return unlock(task);
+  if (pin.level() == before && task.span == kNoSpan) return ready(task, seat, here);
   if (config_.plan.delivery == Delivery::Userspace) {
     here.vcpus.layer().chip().set_line(gsi, kvm::kUserspaceSource, pin.level(),
                                        std::exchange(task.span, kNoSpan), here.env);
     here.vcpus.pass_signals(here.kernel, here.env);
-    return unlock(task);
+    return ready(task, seat, here);
   }
   return call(task, here, LayerCall::IrqLine, step::kReady,
               {raw(gsi), kvm::kUserspaceSource, raw(pin.level())});
@@ -64,7 +65,7 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
 
 /// What the IOAPIC has sent goes by the routes that mirror it, one call a message.
 Action Vmm::send_pins(host::Task& task, Seat& seat, const Here& here) {
-  if (seat.pins.empty()) return unlock(task);
+  if (seat.pins.empty()) return ready(task, seat, here);
   const PinMessage message = seat.pins.pop();
   task.span = message.span;
   return call(task, here, LayerCall::IrqLine, step::kPins,
