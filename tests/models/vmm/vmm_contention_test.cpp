@@ -142,7 +142,10 @@ std::vector<VmmRig::Options> machines() {
       VmmRig::Options options = two_devices(attach, delivery);
       options.vcpus = 2;
       options.host_cpus = 3;
-      options.gsis = 28;
+      if (delivery == Delivery::DynamicRoute) {
+        options.irqchip = kvm::IrqchipKind::Split;
+        options.gsis = 26;  // two are left for four messages
+      }
       if (delivery == Delivery::Userspace) {
         options.home = kvm::ApicHome::User;
         options.virtualization = x86::Virtualization::None;
