@@ -79,11 +79,13 @@ Answer IrqLayer::build(Update& update) const {
 void IrqLayer::publish(Update& update) {
   retired_.push_back({version_, std::exchange(chip_.routing(), std::move(update.table))});
   ++version_;
+  chip_.routes_changed();
 }
 
 Answer IrqLayer::set_routes_now(const std::vector<Route>& routes) {
   const Answer refused = chip_.routing().replace(routes);
   if (refused != 0) return refused;
+  chip_.routes_changed();
   for (Eventfd& row : eventfds_) {
     if (row.irqfd.state == IrqfdState::Active) refresh_now(row.irqfd);
   }

@@ -67,7 +67,7 @@ LAYERS = (
     Layer("test-support", "tests/support/*", "base sim " + CORES),
     Layer("tlm-test", "tests/models/tlm/*", MODELS + " tlm core-test test-support oracle"),
     Layer("core-test", "tests/models/*", MODELS + " test-support oracle"),
-    Layer("test", "tests/*", MODELS + " tlm cli test-support oracle " + FABRIC),
+    Layer("test", "tests/*", MODELS + " tlm cli core-test test-support oracle " + FABRIC),
 )
 
 

@@ -404,6 +404,7 @@ TEST(VcpuExits, AnEntryThatBecomesLevelMakesVcpusInTheGuestEnterAnew) {
   run_all(rig);
   rig.ioapic_write(0, 0x00, 0x10 + 2 * 5);
   rig.run_for(kLong);
+  EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 0u);
   rig.ioapic_write(0, 0x10, 0x51 | kLevel);
   rig.run_for(kLong);
   EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 1u);
@@ -413,6 +414,71 @@ TEST(VcpuExits, AnEntryThatBecomesLevelMakesVcpusInTheGuestEnterAnew) {
   rig.line(5, Level::Low);
   rig.run_for(kLong);
   EXPECT_EQ(exits(rig, 0, ExitReason::VirtualizedEoi), 1u);
+}
+
+TEST(VcpuExits, ALogicalIdThatChangesMakesVcpusInTheGuestEnterAnew) {
+  VmRig rig(with(Virtualization::None, 2));
+  run_all(rig);
+  rig.guest_writes(0, Register::kIcrHigh, 1u << 24);
+  rig.run_for(kLong);
+  EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 0u);
+  for (const std::uint32_t offset : {Register::kId, Register::kLdr, Register::kDfr}) {
+    const std::uint64_t before = exits(rig, 1, ExitReason::ExternalInterrupt);
+    rig.guest_writes(0, offset, 0xF0000000);
+    rig.run_for(kLong);
+    EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), before + 1) << offset;
+  }
+  rig.guest_reads(0, Register::kLdr);
+  rig.run_for(kLong);
+  EXPECT_EQ(exits(rig, 1, ExitReason::ExternalInterrupt), 3u);
+}
+
+TEST(VcpuExits, ALineThatIsStillHighInterruptsAgainAfterItsEoi) {
+  for (const auto virtualization :
+       {Virtualization::None, Virtualization::Apicv, Virtualization::Avic}) {
+    VmRig rig(with(virtualization));
+    rig.set_entry(5, 0x51 | kLevel);
+    run_all(rig);
+    rig.line(5, Level::High);
+    rig.run_for(5'000);
+    EXPECT_GE(rig.handled(0), 2u);
+    rig.line(5, Level::Low);
+    rig.run_for(kLong);
+    const std::uint64_t handled = rig.handled(0);
+    rig.run_for(kLong);
+    EXPECT_EQ(rig.handled(0), handled);
+    EXPECT_TRUE(rig.held().empty());
+  }
+}
+
+TEST(VcpuExits, WithASplitIrqchipNewRoutesSayWhichEoisExit) {
+  VmRig::Options options = with(Virtualization::Apicv);
+  options.kind = IrqchipKind::Split;
+  VmRig rig(options);
+  run_all(rig);
+  rig.act([](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+    x86::ApicMessage message;
+    message.trigger_mode = x86::TriggerMode::Level;
+    message.vector = Vector{0x51};
+    Route route;
+    route.gsi = Gsi{23};
+    route.target = RouteTarget::Msi;
+    route.message = x86::encode(message);
+    Route beyond = route;  // no pin's
+    beyond.gsi = Gsi{24};
+    message.vector = Vector{0x61};
+    beyond.message = x86::encode(message);
+    ASSERT_EQ(all.layer().set_routes_now({route, beyond}), 0);
+    all.pass_signals(kernel, env);
+  });
+  rig.run_for(kLong);
+  EXPECT_EQ(exits_of(rig), numbers({ExitReason::ExternalInterrupt}));
+  rig.line(24, Level::High);
+  rig.run_for(kLong);
+  EXPECT_TRUE(rig.host.user_calls.empty());
+  rig.line(23, Level::High);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.host.user_calls, (std::vector<UserCall>{{0, ExitReason::VirtualizedEoi, 0x51}}));
 }
 
 TEST(VcpuExits, WithASplitIrqchipTheEoiOfALevelVectorGoesToUserSpace) {
@@ -469,12 +535,15 @@ TEST(VcpuExits, WithTheChipsInUserSpaceAnInterruptTakesASignalAndAHandOver) {
   EXPECT_EQ(user_exits(rig, 0, ExitReason::ApicAccess), 1u);
   EXPECT_EQ(rig.handled(0), 1u);
   EXPECT_TRUE(rig.held().empty());
+  rig.msi(0, 0x52);
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.details(Event::InterruptInjected), (std::vector<std::uint64_t>{0x41, 0x52}));
 }
 
 TEST(VcpuExits, WithTheChipsInUserSpaceAHaltGoesThereAndNobodyPolls) {
-  VmRig::Options options = polling(in_user_space());
-  VmRig rig(options);
-  run_all(rig);
+  VmRig rig(polling(in_user_space()));
+  rig.start_all();
+  rig.run_for(20'000);  // so that the kernel would poll the next time
   ASSERT_EQ(rig.place(0), VcpuPlace::Blocked);
   EXPECT_EQ(rig.host.user_calls, (std::vector<UserCall>{{0, ExitReason::Hlt, 0}}));
   const SpanId span = rig.msi(0, 0x41);
@@ -556,11 +625,60 @@ TEST(VcpuExits, WhatArrivesWhileTheThreadIsInUserSpaceIsTakenAtTheEntry) {
     rig.run_for(1'600);
     ASSERT_EQ(rig.host.user_calls.size(), 1u);
     ASSERT_EQ(rig.place(0), VcpuPlace::Host);
+    const auto runs = [&rig] {
+      return rig.host.software().apics().avic_tables().at(ApicId{0})->is_running;
+    };
+    EXPECT_FALSE(runs());
     const SpanId span = rig.msi(0, 0x41);
     rig.run_for(kLong);
     EXPECT_TRUE(rig.noted(Event::Handled, span));
     EXPECT_EQ(rig.count(Event::VcpuKicked), 0u);
+    EXPECT_EQ(runs(), virtualization == Virtualization::Avic);
   }
+}
+
+// ---- programs of the layer --------------------------------------------------------------------
+
+TEST(VcpuExits, AThreadThatCallsTheLayerKicksTheVcpuInTheStepThatInjects) {
+  VmRig rig(with(Virtualization::None));
+  const host::TaskHandle caller = rig.host.machine().add_thread(
+      {host::CpuMask::only(host::HostCpu{0}), host::Priority::RealTime});
+  run_all(rig);
+  const SpanId span = make_span(SourceId{8}, 0);
+  rig.act([=](VcpuThreads& all, host::HostKernel& kernel, Env&) {
+    host::Start start;
+    start.program = all.layer().program(LayerCall::SignalMsi);
+    start.span = span;
+    start.locals = {0, 0, 0, 0xFEE00000, 0x41, 0};
+    ASSERT_TRUE(kernel.start(caller, start));
+  });
+  rig.run_for(kLong);
+  EXPECT_TRUE(rig.noted(Event::MsiInjected, span));
+  EXPECT_TRUE(rig.noted(Event::Handled, span));
+  EXPECT_EQ(rig.handled(0), 1u);
+  EXPECT_EQ(rig.count(Event::VcpuPreempted), 1u) << "it was on the vCPU's CPU";
+}
+
+TEST(VcpuExits, TheEoiOfAResamplingIrqfdSignalsItsEventfd) {
+  VmRig::Options options = with(Virtualization::Apicv);
+  options.eventfds = {1, 2};
+  VmRig rig(options);
+  rig.set_entry(5, 0x51 | kLevel);
+  ASSERT_EQ(rig.host.software().layer().assign_now(0, Gsi{5}, 1, rig.host.machine()), 0);
+  run_all(rig);
+  rig.act([](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
+    Irqchip& chip = all.layer().chip();
+    chip.announce(Gsi{5}, kResamplerSource, Level::High);
+    const SpanId span = env.open(Cause::Software, kNoSpan);
+    chip.set_line(Gsi{5}, kResamplerSource, Level::High, span, env);
+    all.pass_signals(kernel, env);
+  });
+  rig.run_for(kLong);
+  EXPECT_EQ(rig.details(Event::ResampleSignalled), std::vector<std::uint64_t>{5});
+  const host::EventFds& fds = rig.host.machine().eventfds();
+  EXPECT_EQ(fds.count(rig.host.software().layer().eventfd(1)), 1u);
+  EXPECT_EQ(rig.handled(0), 1u);
+  EXPECT_EQ(exits(rig, 0, ExitReason::VirtualizedEoi), 1u);
 }
 
 // ---- messages to CPUs -------------------------------------------------------------------------

@@ -138,6 +138,7 @@ class VmRig final : private Env {
     IrqchipKind kind = IrqchipKind::Full;
     ApicHome home = ApicHome::Kernel;
     x86::ExternalPic pic = x86::ExternalPic::Absent;
+    std::vector<std::uint64_t> eventfds;
     std::uint32_t eoi_register = kEoi;
     std::vector<cpu::HandlerStep> handler = {{cpu::StepKind::Busy, kHandler}};
   };
@@ -331,6 +332,7 @@ class VmRig final : private Env {
     config.layer.irqchip.controls = options.controls;
     config.layer.irqchip.kind = options.kind;
     config.layer.irqchip.pic = options.pic;
+    config.layer.eventfds = options.eventfds;
     config.software.home = options.home;
     config.software.user_exit = VcpuThreads::kFirstFree;
     config.software.descriptors = kDescriptors;
