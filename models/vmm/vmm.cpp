@@ -124,6 +124,11 @@ Action Vmm::run(host::Task& task, const Here& here) {
     case step::kSignalled:
       return signalled(task, seat, here);
     case step::kReading:
+      return read_eventfd(task, seat, here);
+    case step::kTaken:
+      task.pc = step::kReturning;
+      return host::Charge{Event::SyscallEntered};
+    case step::kReturning:
       task.pc = step::kRead;
       return host::Charge{Event::SyscallReturned};
     case step::kRead:
@@ -175,7 +180,8 @@ Action Vmm::begin(host::Task& task, Seat& seat, const Here& here) {
   task.span = span_waiting_in(seat.job);
   if (const auto* send = std::get_if<SendMessage>(&seat.job)) return raise(task, *send, here);
   if (const auto* read = std::get_if<ReadEventfd>(&seat.job)) {
-    return read_eventfd(task, seat, read->at, here);
+    task.pc = step::kReading;
+    return host::Acquire{here.vcpus.layer().lock_of(eventfd(read->at))};
   }
   return lock(task);
 }

@@ -178,7 +178,7 @@ class Vmm final {
   host::Action raise(host::Task& task, const SendMessage& send, const Here& here);
   host::Action signalled(host::Task& task, Seat& seat, const Here& here);
   void look_for_unread(VectorAt at, const Here& here);
-  host::Action read_eventfd(host::Task& task, Seat& seat, VectorAt at, const Here& here);
+  host::Action read_eventfd(host::Task& task, Seat& seat, const Here& here);
   host::Action has_read(host::Task& task) const;
   host::Action deliver(host::Task& task, const SendMessage& send, const Here& here);
   host::Action look_for_route(host::Task& task, const x86::MsiMessage& message) const;
