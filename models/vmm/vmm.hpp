@@ -112,7 +112,6 @@ class Vmm final {
   void program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env);
 
   void held_spans(std::vector<SpanId>& out) const;
-  friend bool operator==(const Vmm& a, const Vmm& b);
 
  private:
   /// A message that the IOAPIC here has sent, for the route that mirrors its entry.
