@@ -308,8 +308,11 @@ void HostMachine::held_spans(std::vector<SpanId>& out) const {
       out.push_back(row.task.span);
     }
   }
-  for (const Work& work : works_) {
-    if (work.queued && work.runner == kNoTask && work.span != kNoSpan) out.push_back(work.span);
+  // Queued again while it runs, an item has the second interrupt and its kworker the first.
+  for (std::size_t id = 0; id < works_.size(); ++id) {
+    const Work& work = works_[id];
+    const bool with_worker = work.runner != kNoTask && !running(WorkId(id));
+    if (work.queued && !with_worker && work.span != kNoSpan) out.push_back(work.span);
   }
 }
 

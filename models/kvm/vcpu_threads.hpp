@@ -114,8 +114,8 @@ class VcpuThreads final : public host::Software {
   void access_ioapic(CpuId vcpu, PortId from, const Message& access, host::HostKernel& kernel,
                      Env& env);
   bool has_ioapic() const { return layer_.chip().config().kind == IrqchipKind::Full; }
-  /// An interrupt of the host: its handler begins on the CPU as soon as it may. A guest there is left
-  /// for it.
+  /// An interrupt of the host: its handler begins on the CPU as soon as it may. A guest there is
+  /// left for it.
   void interrupt(host::HostCpu cpu, const host::Start& handler, host::HostKernel& kernel, Env& env);
   /// Whoever has called the chip's own methods lets the vCPUs learn of it, in the same step.
   void pass_signals(host::HostKernel& kernel, Env& env);

@@ -79,13 +79,16 @@ bool Vmm::on_line(std::uint32_t edge, const PinChange& change, const Here& here)
   });
   if (at == plans.end()) return false;
   const auto function = static_cast<std::uint32_t>(at - plans.begin());
-  give(seat_of_device(function), DriveLine{change.span, function, change.level}, here);
+  const DriveLine line{change.span, function, change.level};
+  if (Seat* reader = reader_of(function)) {
+    reader->lines.push(line);
+  } else {
+    give(seat_of_device(function), line, here);
+  }
   return true;
 }
 
 bool Vmm::on_call(const HostCall& call, const Here& here) {
-  const std::optional<VectorAt> at = vector_of(make_span(SourceId(call.a), 0));
-  if (!at) return false;
   const auto kind = [&call]() -> std::optional<ChangeRoute::Kind> {
     switch (static_cast<VmmCall>(call.call)) {
       case VmmCall::UpdateRoutes:
@@ -97,8 +100,14 @@ bool Vmm::on_call(const HostCall& call, const Here& here) {
     }
     return std::nullopt;
   }();
-  if (kind) give(caller(), ChangeRoute{*kind, *at}, here);
-  return kind.has_value();
+  if (!kind) return false;
+  const std::optional<VectorAt> at = vector_of(make_span(SourceId(call.a), 0));
+  if (at) {
+    give(caller(), ChangeRoute{*kind, *at}, here);
+  } else {
+    here.env.guest_error(GuestFault::TableIndexOutOfRange);
+  }
+  return true;
 }
 
 // ---- programs ---------------------------------------------------------------------------------
@@ -115,6 +124,11 @@ Action Vmm::run(host::Task& task, const Here& here) {
     case step::kSignalled:
       return signalled(task, seat, here);
     case step::kReading:
+      return read_eventfd(task, seat, here);
+    case step::kTaken:
+      task.pc = step::kReturning;
+      return host::Charge{Event::SyscallEntered};
+    case step::kReturning:
       task.pc = step::kRead;
       return host::Charge{Event::SyscallReturned};
     case step::kRead:
@@ -146,7 +160,7 @@ Action Vmm::run(host::Task& task, const Here& here) {
       table_.answered(answer_of(task));
       return unlock(task);
     case step::kReady:
-      return unlock(task);
+      return ready(task, seat, here);
     case step::kUnlocked:
       return unlocked(task);
     default:
@@ -166,7 +180,8 @@ Action Vmm::begin(host::Task& task, Seat& seat, const Here& here) {
   task.span = span_waiting_in(seat.job);
   if (const auto* send = std::get_if<SendMessage>(&seat.job)) return raise(task, *send, here);
   if (const auto* read = std::get_if<ReadEventfd>(&seat.job)) {
-    return read_eventfd(task, seat, read->at, here);
+    task.pc = step::kReading;
+    return host::Acquire{here.vcpus.layer().lock_of(eventfd(read->at))};
   }
   return lock(task);
 }
@@ -211,6 +226,11 @@ Action Vmm::locked(host::Task& task, Seat& seat, const Here& here) {
   return std::visit(work, seat.job);
 }
 
+/// What was to be done is done, but a read may still want its answer.
+Action Vmm::ready(host::Task& task, Seat& seat, const Here& here) {
+  return seat.answer == Answer::None ? unlock(task) : await(task, seat, here);
+}
+
 Action Vmm::unlock(host::Task& task) const {
   task.pc = step::kUnlocked;
   return host::Release{big_lock_};
@@ -240,6 +260,9 @@ void Vmm::held_spans(std::vector<SpanId>& out) const {
     });
     seat.pins.for_each([&out](const PinMessage& pin) {
       if (pin.span != kNoSpan) out.push_back(pin.span);
+    });
+    seat.lines.for_each([&out](const DriveLine& line) {
+      if (line.span != kNoSpan) out.push_back(line.span);
     });
   }
   for (const Function& function : functions_) function.vectors.held_spans(out);

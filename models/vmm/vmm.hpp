@@ -112,7 +112,6 @@ class Vmm final {
   void program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env);
 
   void held_spans(std::vector<SpanId>& out) const;
-  friend bool operator==(const Vmm& a, const Vmm& b);
 
  private:
   /// A message that the IOAPIC here has sent, for the route that mirrors its entry.
@@ -132,6 +131,7 @@ class Vmm final {
     VectorDuty duty;  // of these, under way
     Gsi gsi{};        // that is being injected on
     Ring<PinMessage> pins;
+    Ring<DriveLine> lines;         // that the function changed before it answered
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
     Access direct;  // a read that needs no exit
@@ -162,6 +162,7 @@ class Vmm final {
   host::Action begin_exit(host::Task& task, Seat& seat);
   host::Action lock(host::Task& task) const;
   host::Action locked(host::Task& task, Seat& seat, const Here& here);
+  host::Action ready(host::Task& task, Seat& seat, const Here& here);
   host::Action unlock(host::Task& task) const;
   host::Action unlocked(host::Task& task) const;
   using Arguments = std::array<std::uint64_t, 4>;
@@ -176,7 +177,7 @@ class Vmm final {
   host::Action raise(host::Task& task, const SendMessage& send, const Here& here);
   host::Action signalled(host::Task& task, Seat& seat, const Here& here);
   void look_for_unread(VectorAt at, const Here& here);
-  host::Action read_eventfd(host::Task& task, Seat& seat, VectorAt at, const Here& here);
+  host::Action read_eventfd(host::Task& task, Seat& seat, const Here& here);
   host::Action has_read(host::Task& task) const;
   host::Action deliver(host::Task& task, const SendMessage& send, const Here& here);
   host::Action look_for_route(host::Task& task, const x86::MsiMessage& message) const;
@@ -202,6 +203,7 @@ class Vmm final {
   host::Action access(host::Task& task, Seat& seat, const Here& here);
   void forward(const Access& access, const Place& place, const Here& here);
   host::Action await(host::Task& task, Seat& seat, const Here& here);
+  Seat* reader_of(std::uint32_t function);
   host::Action answer(host::Task& task, const Access& access, const BusData& data,
                       const Here& here) const;
   bool opens(const Place& place, const Access& access) const;
@@ -214,6 +216,7 @@ class Vmm final {
   host::Action settled_all(host::Task& task, Seat& seat, const Here& here);
   host::Action signal_pending(host::Task& task, const VectorDuty& duty, VectorAt at,
                               const Here& here);
+  void give_up_pending(VectorAt at, const Here& here);
   host::Action change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
                             const Here& here);
 

@@ -3,6 +3,8 @@
 // Models: PCI Local Bus 3.0, 2.2.6 (lines that functions share), api.rst KVM_CAP_SPLIT_IRQCHIP: the
 // routes of GSIs 0..23 say what the IOAPIC's entries say, its messages go by them, and a vCPU that
 // ends a level interrupt exits to here.
+#include <utility>
+
 #include "models/vmm/vmm.hpp"
 #include "models/vmm/vmm_steps.hpp"
 #include "models/x86/register_data.hpp"
@@ -42,6 +44,7 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
   x86::WiredOr& pin = pins_[raw(gsi)];
   const Level before = pin.level();
   pin.drive(line.function, line.level);
+  task.span = line.span;
   if (ioapic_) {
     IoapicEnv env(seat.pins, here.env);
     const auto input = Pin(static_cast<std::uint16_t>(raw(gsi)));
@@ -49,14 +52,20 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
     task.span = kNoSpan;
     return send_pins(task, seat, here);
   }
-  if (pin.level() == before && task.span == kNoSpan) return unlock(task);
+  if (pin.level() == before && task.span == kNoSpan) return ready(task, seat, here);
+  if (config_.plan.delivery == Delivery::Userspace) {
+    here.vcpus.layer().chip().set_line(gsi, kvm::kUserspaceSource, pin.level(),
+                                       std::exchange(task.span, kNoSpan), here.env);
+    here.vcpus.pass_signals(here.kernel, here.env);
+    return ready(task, seat, here);
+  }
   return call(task, here, LayerCall::IrqLine, step::kReady,
               {raw(gsi), kvm::kUserspaceSource, raw(pin.level())});
 }
 
 /// What the IOAPIC has sent goes by the routes that mirror it, one call a message.
 Action Vmm::send_pins(host::Task& task, Seat& seat, const Here& here) {
-  if (seat.pins.empty()) return unlock(task);
+  if (seat.pins.empty()) return ready(task, seat, here);
   const PinMessage message = seat.pins.pop();
   task.span = message.span;
   return call(task, here, LayerCall::IrqLine, step::kPins,

@@ -50,14 +50,17 @@ void Vmm::look_for_unread(VectorAt at, const Here& here) {
   if (unread && !layer.bound(eventfd(at))) give(main_loop(), ReadEventfd{at}, here);
 }
 
-/// The main loop. What rests in the eventfd is its own from here on; an irqfd that came meanwhile
-/// may have taken it.
-Action Vmm::read_eventfd(host::Task& task, Seat& seat, VectorAt at, const Here& here) {
-  const auto taken = here.vcpus.layer().consume(eventfd(at), here.kernel);
-  seat.job = SendMessage{taken.span, at, functions_[at.function].vectors.message(at.vector)};
-  task.span = taken.span;
-  task.pc = step::kReading;
-  return host::Charge{Event::SyscallEntered};
+/// The main loop, with the eventfd's lock held, so that no signal is half made. The price of the
+/// call passes once it is known whose interrupt it is for. An irqfd that came meanwhile may have
+/// taken it.
+Action Vmm::read_eventfd(host::Task& task, Seat& seat, const Here& here) {
+  kvm::IrqLayer& layer = here.vcpus.layer();
+  const VectorAt at = std::get<ReadEventfd>(seat.job).at;
+  const SpanId span = layer.consume(eventfd(at), here.kernel).span;
+  seat.job = SendMessage{span, at, functions_[at.function].vectors.message(at.vector)};
+  task.span = span;
+  task.pc = step::kTaken;
+  return host::Release{layer.lock_of(eventfd(at))};
 }
 
 Action Vmm::has_read(host::Task& task) const {

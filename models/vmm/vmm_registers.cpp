@@ -168,8 +168,22 @@ void Vmm::forward(const Access& access, const Place& place, const Here& here) {
   if (!is_assigned(place)) pass_on(access, place, Tag{}, here);
 }
 
-/// The thread keeps its CPU for a while: a function of the VMM's is a call away.
+/// The vCPU's thread that waits for a function runs the function's model meanwhile.
+Vmm::Seat* Vmm::reader_of(std::uint32_t function) {
+  for (std::uint32_t vcpu = 0; vcpu < first_device_; ++vcpu) {
+    Seat& seat = seats_[vcpu];
+    if (seat.answer != Answer::Awaited) continue;
+    if (place_of(std::get<Access>(seat.job).address)->function == function) return &seat;
+  }
+  return nullptr;
+}
+
+/// The thread keeps its CPU for a while: a function of the VMM's is a call away. What the read did
+/// to the function's line is done before the guest has the answer.
 Action Vmm::await(host::Task& task, Seat& seat, const Here& here) {
+  if (seat.answer == Answer::Came && !seat.lines.empty()) {
+    return drive(task, seat, seat.lines.pop(), here);
+  }
   if (seat.answer == Answer::Came) {
     const Access& access = std::get<Access>(seat.job);
     seat.answer = Answer::None;

@@ -9,7 +9,9 @@ namespace irqfab::vmm::step {
 enum : std::uint16_t {
   kBegin,      // what is there to do?
   kSignalled,  // the eventfd has been signalled: has an irqfd taken it?
-  kReading,    // the read of an eventfd is in the kernel
+  kReading,    // the lock of an eventfd is held
+  kTaken,      // what was in it has been taken
+  kReturning,  // by a call that comes back
   kRead,       // and has come back
   kLocked,     // under the big lock from here on
   kSeek,       // a route of the message is sought

@@ -27,7 +27,7 @@ Action Vmm::settle(host::Task& task, Seat& seat, const Here& here) {
     case Duty::Signal:
       return signal_pending(task, *duty, at, here);
     case Duty::Cancel:
-      here.env.cancel(vectors.take_pending(duty->vector), CancelOp::PbaCleared);
+      give_up_pending(at, here);
       break;
     case Duty::ToHandler:
     case Duty::ToIrqfd:
@@ -67,6 +67,15 @@ Action Vmm::signal_pending(host::Task& task, const VectorDuty& duty, VectorAt at
   }
   task.span = span;
   return call(task, here, LayerCall::EventfdWrite, step::kSettle, {eventfd(at), 1});
+}
+
+/// A function whose messages are off has lost it. Of one whose vector was only released on demand
+/// the main loop keeps it.
+void Vmm::give_up_pending(VectorAt at, const Here& here) {
+  FunctionVectors& vectors = functions_[at.function].vectors;
+  const SpanId span = vectors.take_pending(at.vector);
+  if (!vectors.enabled()) return here.env.cancel(span, CancelOp::PbaCleared);
+  give(main_loop(), SendMessage{span, at, vectors.message(at.vector)}, here);
 }
 
 /// On demand, by nobody's access.

@@ -68,7 +68,7 @@ TEST(VmmRegisters, AReadIsAnsweredByTheFunction) {
   ASSERT_TRUE(rig.answer_to_driver);
   EXPECT_EQ(rig.answer_to_driver->status, BusStatus::Ok);
   EXPECT_EQ(rig.answer_to_driver->tag, VmmRig::kDriverTag);
-  EXPECT_EQ(rig.read_value(), VmmRig::message(0, 1).data);
+  EXPECT_EQ(rig.read_value(), message(0, 1).data);
 }
 
 // PCI Local Bus 3.0, 3.7.4.3: a master abort.
@@ -246,6 +246,7 @@ TEST(VmmRegisters, CallsForWhatDoesNotExistAreNobodys) {
   VmmRig rig(VmmRig::Options{});
   rig.call(VmmCall::UpdateRoutes, 5, 0);
   rig.run_for(100'000);
+  EXPECT_EQ(rig.count(E::GuestError), 1u);
   EXPECT_EQ(rig.host.vmm().routes().counters().commits, 1u);
 }
 

@@ -14,19 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include "models/cpu/cpus.hpp"
-#include "models/pci/functions.hpp"
-#include "models/vmm/vm_host.hpp"
+#include "tests/models/vmm/vmm_machine.hpp"
 #include "tests/support/recording_env.hpp"
 
 namespace irqfab::vmm::test {
 
 constexpr Duration kFlight = 100;
-constexpr std::uint64_t kWindow = 0xC0000000;
-constexpr std::uint8_t kFirstVector =
-    0x40;  // of the guest: vector v of function f has 0x40 + 16f + v
-constexpr std::uint8_t kHostVector = 0x30;  // of the host, for an assigned function's vector 0
-
 /// Prices, in ps: different sums tell apart what a time consists of.
 inline const std::map<Event, Duration> kPrices = {
     {Event::TaskSwitched, 1000},    {Event::SyscallEntered, 150}, {Event::SyscallReturned, 150},
@@ -47,23 +40,8 @@ struct Happened {
 
 class VmmRig final : private Env {
  public:
-  struct Options {
-    Delivery delivery = Delivery::Irqfd;
-    Attach attach = Attach::Emulated;
-    RoutePolicy policy = RoutePolicy::Eager;
-    kvm::IrqchipKind irqchip = kvm::IrqchipKind::Full;
-    kvm::ApicHome home = kvm::ApicHome::Kernel;
-    kvm::IrqfdForm form = kvm::IrqfdForm::Copy;
-    x86::Virtualization virtualization = x86::Virtualization::Apicv;
-    std::uint32_t vcpus = 1;
-    unsigned host_cpus = 2;
-    std::uint32_t functions = 1;  // a device each
-    std::uint16_t vectors = 2;    // of each
-    std::uint32_t gsis = 4096;
-    std::optional<Gsi> intx{};  // all functions', on one pin
-    Duration handler = 1000;
-    Mutants mutants{};
-  };
+  using Options = test::Options;
+  using Reads = test::Reads;
   explicit VmmRig(const Options& options)
       : options_(options),
         host(config_of(options)),
@@ -107,6 +85,12 @@ class VmmRig final : private Env {
   void driver_reads(std::uint32_t function, std::uint64_t offset, std::uint8_t size = 4) {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusRead{window(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
+  }
+  /// A register of the guest's IOAPIC.
+  void driver_selects_and_writes(std::uint32_t index, std::uint32_t value) {
+    const PortId driver = port_of(spec_of(VmHost::kMmio), VmHost::kByDriver);
+    put(To::Host, driver, BusWrite{0xFEC00000, index, kNoSpan, {}, 4}, now_);
+    put(To::Host, driver, BusWrite{0xFEC00010, value, kNoSpan, {}, 4}, now_);
   }
   void vcpu_reads(std::uint32_t vcpu, std::uint32_t function, std::uint64_t offset) {
     const Requester by{HostBridgeId{}, RequesterId(static_cast<std::uint16_t>(vcpu))};
@@ -194,15 +178,8 @@ class VmmRig final : private Env {
   }
   Time now() const override { return cursor_; }
 
-  static std::uint64_t window(std::uint32_t function) {
-    return kWindow + function * pci::kFunctionWindowBytes;
-  }
-  static x86::MsiMessage message(std::uint32_t function, std::uint16_t vector) {
-    x86::ApicMessage to;
-    to.vector = Vector(static_cast<std::uint8_t>(kFirstVector + 16 * function + vector));
-    return x86::encode(to);
-  }
-
+  /// The vector of its function that a span is of.
+  std::uint32_t vector_of(SpanId span) const { return raw(source_of(span)) % sources_of(options_); }
   static constexpr Tag kDriverTag{7};
 
   Options options_;
@@ -223,87 +200,11 @@ class VmmRig final : private Env {
   };
   static constexpr std::uint32_t kHostSource = 0xF00;
 
-  static std::uint32_t sources_of(const Options& options) { return options.vectors + 1u; }
   std::uint32_t source_of_vector(std::uint32_t function, std::uint16_t vector) const {
     return function * sources_of(options_) + vector;
   }
   SpanId next_of(std::uint32_t source) { return make_span(SourceId{source}, promised_[source]++); }
 
-  static VmHost::Config config_of(const Options& options) {
-    VmHost::Config config;
-    config.host_cpus = options.host_cpus;
-    config.slice = 0;
-    config.vcpus.home = options.home;
-    config.vcpus.mutants = options.mutants;
-    config.vcpus.polling = {0, 0, 0, 0};
-    kvm::Irqchip::Config& chip = config.layer.irqchip;
-    for (std::uint32_t n = 0; n < options.vcpus; ++n) chip.ids.push_back(ApicId{n});
-    chip.kind = options.irqchip;
-    chip.virtualization = options.virtualization;
-    chip.controls = x86::ApicvControls::all();
-    chip.mutants = options.mutants;
-    config.layer.form = options.form;
-    config.layer.mutants = options.mutants;
-    config.plan = plan_of(options);
-    return config;
-  }
-  static VmPlan plan_of(const Options& options) {
-    VmPlan plan;
-    plan.delivery = options.delivery;
-    plan.policy = options.policy;
-    plan.gsis = options.gsis;
-    plan.devices = options.functions;
-    for (std::uint32_t f = 0; f < options.functions; ++f) {
-      FunctionPlan function;
-      function.attach = options.attach;
-      function.device = f;
-      function.first_source = f * sources_of(options);
-      function.window = window(f);
-      function.intx = options.intx;
-      function.intx_driver = f;
-      for (std::uint16_t v = 0; v < options.vectors; ++v) {
-        VectorPlan vector;
-        vector.message = message(f, v);
-        vector.host = {host::HostCpu{0}, Vector(static_cast<std::uint8_t>(kHostVector + v))};
-        function.vectors.push_back(vector);
-      }
-      plan.functions.push_back(function);
-    }
-    return plan;
-  }
-  static cpu::Cpus::Config vcpus_of(const Options& options) {
-    cpu::Cpus::Config config;
-    config.cpus = options.vcpus;
-    config.kind = cpu::Kind::Virtual;
-    config.idle = cpu::Idle::Halt;
-    config.completions = cpu::Cpus::Completions::NotTold;
-    config.programs = {{{cpu::StepKind::Busy, options.handler}}};
-    if (options.intx) {
-      config.programs = {{{cpu::StepKind::ReadDevice, 0}, {cpu::StepKind::Busy, options.handler}}};
-      serve_all(options, config);
-    }
-    return config;
-  }
-  /// Every vector of every CPU visits every function.
-  static void serve_all(const Options& options, cpu::Cpus::Config& config) {
-    for (std::uint32_t f = 0; f < options.functions; ++f) {
-      config.sources.push_back({window(f) + pci::kDeviceRegisterOffset, 0, 0});
-    }
-    config.served.assign(256u * options.vcpus, cpu::Served{0, options.functions});
-  }
-  static pci::PciFunctions::Config functions_of(const Options& options) {
-    pci::PciFunctions::Config config;
-    config.window_base = kWindow;
-    config.ecam_base = 0xE0000000;
-    for (std::uint32_t f = 0; f < options.functions; ++f) {
-      pci::PciFunctions::Function function;
-      function.rid = RequesterId(static_cast<std::uint16_t>(f << 3));
-      function.msix_entries = options.vectors;
-      if (options.intx) function.intx = pci::Intx::A;
-      config.functions.push_back(function);
-    }
-    return config;
-  }
   void program_function(std::uint32_t f) {
     for (std::uint16_t v = 0; v < options_.vectors; ++v) {
       pci::MsixEntry entry;
