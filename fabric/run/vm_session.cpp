@@ -166,10 +166,11 @@ class VmSession final : public Session {
     ExitCounts& exits = counts.exits.emplace();
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
       for (std::size_t reason = 0; reason < kExitReasonNames.size(); ++reason) {
-        exits.kernel += host.vcpus().exits(CpuId{vcpu}, static_cast<ExitReason>(reason));
+        const auto why = static_cast<ExitReason>(reason);
+        exits.kernel += host.vcpus().exits(CpuId{vcpu}, why);
+        exits.user += host.vcpus().user_exits(CpuId{vcpu}, why);
       }
     }
-    exits.user = host.vmm().counters().user_exits;
     exits.kernel -= exits.user;
     counts.faults = host.vcpus().layer().faults().size() + host.machine().violations().size();
     if (!has_vmm(prepared_)) return counts;
