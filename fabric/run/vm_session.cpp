@@ -128,16 +128,27 @@ class VmSession final : public Session {
     const Duration patience = turns * std::min(host.slice + kPsPerMs, kLongestTurn);
     Engine& engine = machine_.engine();
     Time moved = until;
-    std::uint64_t ended = machine_.ledger().accounting().ended();
+    std::uint64_t done = progress();
     while (!engine.idle() && machine_.ledger().in_flight() > 0 && until - moved < patience &&
            !engine.stuck()) {
       until = std::max(until + kLook, engine.next_time());
       machine_.run(until);
-      const std::uint64_t now_ended = machine_.ledger().accounting().ended();
-      if (now_ended == ended && only_the_host_is_at_work()) continue;
-      ended = now_ended;
+      const std::uint64_t now_done = progress();
+      if (now_done == done && only_the_host_is_at_work()) continue;
+      done = now_done;
       moved = until;
     }
+  }
+
+  /// Interrupts that have ended, and what the VMM was asked for: reconfigurations may lag behind.
+  std::uint64_t progress() {
+    const VmHost& host = machine_.core<VmHost>(host_);
+    std::uint64_t done = machine_.ledger().accounting().ended();
+    done += host.vmm().routes().counters().commits;
+    for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
+      done += host.vcpus().user_exits(CpuId{vcpu}, ExitReason::Mmio);
+    }
+    return done;
   }
 
   bool only_the_host_is_at_work() {
@@ -166,10 +177,11 @@ class VmSession final : public Session {
     ExitCounts& exits = counts.exits.emplace();
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
       for (std::size_t reason = 0; reason < kExitReasonNames.size(); ++reason) {
-        exits.kernel += host.vcpus().exits(CpuId{vcpu}, static_cast<ExitReason>(reason));
+        const auto why = static_cast<ExitReason>(reason);
+        exits.kernel += host.vcpus().exits(CpuId{vcpu}, why);
+        exits.user += host.vcpus().user_exits(CpuId{vcpu}, why);
       }
     }
-    exits.user = host.vmm().counters().user_exits;
     exits.kernel -= exits.user;
     counts.faults = host.vcpus().layer().faults().size() + host.machine().violations().size();
     if (!has_vmm(prepared_)) return counts;

@@ -124,7 +124,7 @@ constexpr Key kMachineKeys[] = {
              "messages of their own."),
     defaulted("posted", map_of(kPosted), "{}",
               "How the CPUs of `x86-pi` take the messages of devices, which are posted there."),
-    optional("host", map_of(kHost), "one CPU a vCPU",
+    optional("host", map_of(kHost), "as its keys' defaults",
              "The machine whose CPUs the threads of the vCPUs share, on paths with a modelled "
              "host."),
 };
@@ -133,7 +133,9 @@ constexpr Key kHostKeys[] = {
     optional("arch", one_of(kHostFabrics), "`x86`",
              "The fabric of the host under `attach: assigned`: with `x86-ir` messages go through "
              "the remapping unit of the host."),
-    optional("cpus", number(1, 255), "as many as `overcommit` says", "CPUs of the host."),
+    optional("cpus", number(1, 255),
+             "as many as `overcommit` says; with a VMM and without `overcommit` two a vCPU",
+             "CPUs of the host, which its threads share, those of vCPUs among them."),
     defaulted("overcommit", number(1, 64), "1", "vCPUs that share a CPU of the host."),
     defaulted("slice", duration(1), "3ms",
               "How long a vCPU runs while another waits for its CPU; at least 1us."),

@@ -1,5 +1,6 @@
 #include "fabric/topology/guest_build.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -22,6 +23,14 @@ std::string numbered(const char* what, std::size_t number) { return what + std::
 
 PortId edge_of(PortId port, std::size_t edge) {
   return port_of(spec_of(port), static_cast<unsigned>(edge));
+}
+
+/// CPUs of the host. Where the scenario leaves it open, the VMM's threads and the kernel's have as
+/// many as the vCPUs, so that nobody waits for a slice to end.
+unsigned cpus_under(const scenario::Machine& machine) {
+  constexpr unsigned kMost = 255;
+  const bool open = !machine.host || (machine.host->cpus == 0 && machine.host->overcommit == 1);
+  return open ? std::min(kMost, 2 * machine.cpus) : host_cpus_of(machine);
 }
 
 x86::Virtualization virtualization_on(std::string_view path, const scenario::Host& host) {
@@ -48,7 +57,7 @@ VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::strin
                        Mutants mutants, x86::Quirks quirks) {
   const scenario::Host host = scenario.machine.host.value_or(scenario::Host{});
   VmHost::Config config;
-  config.host_cpus = host_cpus_of(scenario.machine);
+  config.host_cpus = cpus_under(scenario.machine);
   config.slice = host.slice;
   config.vcpus.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
   config.vcpus.mutants = mutants;
@@ -257,7 +266,7 @@ Result<X86Machine> build_guest(const Scenario& scenario, std::string_view path, 
   machine.plan = plan_x86(scenario, Remapping::Off);
   Diagnostics refused = refuse_plan(scenario, machine.plan);
   if (refused.empty()) {
-    refused = refuse_guest(machine.plan, host_cpus_of(scenario.machine));
+    refused = refuse_guest(machine.plan, cpus_under(scenario.machine));
   }
   if (!refused.empty()) return refused;
   HandlerTable handlers = handlers_of(scenario, machine.plan);
