@@ -5,8 +5,10 @@
 //   void step(HostCpu)         one of them does
 //   Outcome outcome() const    what came of it, at the end: small, ordered by <
 //   std::string broken() const the first rule that was broken, at the end; empty if none was
-//   bool operator==            for explore_merged: worlds that are equal have the same future and
-//                              the same past, as far as outcome() and broken() tell of it
+//   bool operator==            worlds that are equal have the same future and the same past, as far
+//                              as outcome() and broken() tell of it
+//   kSpins                     can a step change nothing? Whoever spins so has to wait until somebody
+//                              else takes a step: such steps are not part of schedules
 // Two explorers answer the same questions. explore_each() walks every schedule by itself, depth
 // first, with a world a level, so that nothing is allocated on the way. explore_merged() goes level
 // by level and follows worlds that have become equal once, counting the schedules that lead there:
@@ -67,6 +69,8 @@ void conclude(const World& world, std::uint64_t schedules, const std::string& sc
   if (found.first_broken.empty()) found.first_broken = rule + ": " + schedule;
 }
 
+enum class Spins : std::uint8_t { Never, Maybe };
+
 inline char letter_of(host::HostCpu actor) { return static_cast<char>('A' + raw(actor)); }
 
 template <class World>
@@ -80,7 +84,7 @@ class EachSchedule {
   }
 
  private:
-  /// From worlds_[level], which may be used up.
+  /// From worlds_[level], which may be used up: the last actor goes on in it.
   void explore(std::size_t level) {
     const std::size_t length = schedule_.size();
     for (;;) {
@@ -91,20 +95,24 @@ class EachSchedule {
         conclude(world, 1, schedule_, found_);
         break;
       }
-      for (; !actors.empty() && !is_over(); actor = actors.pop_lowest()) {
-        copy_to(level + 1, world);
-        take(*actor, worlds_[level + 1]);
-        explore(level + 1);
-        schedule_.pop_back();
+      const bool alone = actors.empty();
+      while (actor && !is_over() && (World::kSpins == Spins::Maybe ? !alone : !actors.empty())) {
+        branch(*actor, level);
+        actor = actors.pop_lowest();
       }
-      if (is_over()) break;
-      take(*actor, world);
+      if (!actor || is_over()) break;
+      world.step(*actor);
+      schedule_ += letter_of(*actor);
     }
     schedule_.resize(length);
   }
-  void take(host::HostCpu actor, World& world) {
-    world.step(actor);
+  void branch(host::HostCpu actor, std::size_t level) {
+    copy_to(level + 1, worlds_[level]);
+    worlds_[level + 1].step(actor);
+    if (World::kSpins == Spins::Maybe && worlds_[level + 1] == worlds_[level]) return;
     schedule_ += letter_of(actor);
+    explore(level + 1);
+    schedule_.pop_back();
   }
   void copy_to(std::size_t level, const World& world) {
     if (level == worlds_.size()) {
@@ -125,17 +133,18 @@ template <class World>
 class MergedSchedules {
  public:
   MergedSchedules(const World& start, Until until) : until_(until) {
-    now_.push_back({start, 1, {}, {}});
+    now_.nodes.push_back({start, 1, {}, {}});
+    now_.size = 1;
   }
 
   Explored<OutcomeOf<World>> run() {
-    while (!now_.empty()) {
-      for (Node& node : now_) {
-        explore(node);
+    while (now_.size > 0) {
+      for (std::size_t n = 0; n < now_.size; ++n) {
+        explore(now_.nodes[n]);
         if (until_ == Until::FirstBroken && found_.broken > 0) return found_;
       }
       std::swap(now_, next_);
-      next_.clear();
+      next_.size = 0;
       buckets_.clear();
     }
     return found_;
@@ -150,29 +159,45 @@ class MergedSchedules {
     std::string schedule;     // one of them
     Steps steps;
   };
+  /// Worlds after the same number of steps. Those behind `size` are there to be written over.
+  struct Level {
+    std::deque<Node> nodes;
+    std::size_t size = 0;
+  };
 
-  void explore(Node& node) {
+  void explore(const Node& node) {
     host::CpuMask actors = node.world.runnable();
     std::optional<host::HostCpu> actor = actors.pop_lowest();
     if (!actor || node.schedule.size() == kLongestSchedule) {
       return conclude(node.world, node.schedules, node.schedule, found_);
     }
-    for (; !actors.empty(); actor = actors.pop_lowest()) follow(Node(node), *actor);
-    follow(std::move(node), *actor);
+    const bool may_spin = World::kSpins == Spins::Maybe && !actors.empty();
+    for (; actor; actor = actors.pop_lowest()) {
+      Node& next = scratch_copy(node);
+      next.world.step(*actor);
+      if (may_spin && next.world == node.world) continue;
+      next.schedule += letter_of(*actor);
+      ++next.steps.at(raw(*actor));
+      keep_or_merge(next);
+    }
   }
-  void follow(Node node, host::HostCpu actor) {
-    node.world.step(actor);
-    node.schedule += letter_of(actor);
-    ++node.steps.at(raw(actor));
+  Node& scratch_copy(const Node& node) {
+    if (next_.size == next_.nodes.size()) {
+      next_.nodes.push_back(node);
+    } else {
+      next_.nodes[next_.size] = node;
+    }
+    return next_.nodes[next_.size];
+  }
+  void keep_or_merge(const Node& node) {
     std::vector<std::size_t>& bucket = buckets_[hash_of(node.steps)];
     for (const std::size_t other : bucket) {
-      Node& met = next_[other];
+      Node& met = next_.nodes[other];
       if (!(met.steps == node.steps) || !(met.world == node.world)) continue;
       met.schedules = add_saturated(met.schedules, node.schedules);
       return;
     }
-    bucket.push_back(next_.size());
-    next_.push_back(std::move(node));
+    bucket.push_back(next_.size++);
   }
   static std::uint64_t hash_of(const Steps& steps) {
     std::uint64_t hash = 0;
@@ -181,9 +206,9 @@ class MergedSchedules {
   }
 
   Until until_;
-  std::deque<Node> now_;  // of one level: the same number of steps in all
-  std::deque<Node> next_;
-  std::unordered_map<std::uint64_t, std::vector<std::size_t>> buckets_;
+  Level now_;
+  Level next_;
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> buckets_;  // of next_
   Explored<OutcomeOf<World>> found_;
 };
 

@@ -48,6 +48,7 @@ class Toy final : public Software {
 using Outcome = std::pair<std::array<unsigned, kCells>, bool>;  // the cells; is anybody stuck?
 
 struct ToyWorld : HostedWorld<Toy> {
+  static constexpr Spins kSpins = Spins::Never;
   unsigned threads = 0;
 
   Outcome outcome() const {
