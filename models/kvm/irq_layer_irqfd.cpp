@@ -28,6 +28,8 @@ constexpr std::uint64_t kFlags = 3;
 /// Arguments: eventfd, GSI, flags, eventfd to signal at the EOI.
 Action IrqLayer::irqfd(host::Task& task, host::HostKernel& kernel, Env& env) {
   if (task.pc >= kDeassign) return deassign(task, kernel);
+  if (task.pc == kReturn + 1) return host::finish(task);
+  if (task.pc == kReturn) return ++task.pc, Charge{Event::SyscallReturned};
   if (task.pc >= kBind) return bind(task, kernel, env);
   if (task.pc != 0) return assign(task);
   const bool known = (argument(task, 2) & ~kFlags) == 0;
@@ -141,12 +143,9 @@ Action IrqLayer::bind(host::Task& task, host::HostKernel& kernel, Env& env) {
       return host::ReadUnlock{domain_};
     case kLeaveReaders:
       return host::ReadUnlock{domain_};
-    case kLeaveReaders + 1:
-      return Charge{Event::IrqfdAssigned, raw(row.irqfd.gsi)};
-    case kReturn:
-      return Charge{Event::SyscallReturned};
     default:
-      return host::finish(task);
+      jump(task, kReturn);
+      return Charge{Event::IrqfdAssigned, raw(row.irqfd.gsi)};
   }
 }
 
@@ -205,13 +204,11 @@ Action IrqLayer::deassign(host::Task& task, host::HostKernel& kernel) {
       if (holds_irq_lock) return Release{locks_.irq};
       pass(task);
       [[fallthrough]];
-    case kDeassign + 5:
+    default:
       jump(task, kReturn);
       if (taken == 0) return go_on();
       irqfd.returned = static_cast<std::uint32_t>(taken);
       return Charge{Event::IrqfdDeassigned, argument(task, 1)};
-    default:
-      return host::finish(task);
   }
 }
 
