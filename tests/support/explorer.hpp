@@ -7,7 +7,8 @@
 //   std::string broken() const the first rule that was broken, at the end; empty if none was
 //   bool operator==            worlds that are equal have the same future and the same past, as far
 //                              as outcome() and broken() tell of it
-//   kSpins                     can a step change nothing? Whoever spins so has to wait until somebody
+//   kSpins                     can a step change nothing? Whoever spins so has to wait until
+//   somebody
 //                              else takes a step: such steps are not part of schedules
 // Two explorers answer the same questions. explore_each() walks every schedule by itself, depth
 // first, with a world a level, so that nothing is allocated on the way. explore_merged() goes level

@@ -1,9 +1,9 @@
 // The routing layer of a VM as a world to explore: threads that make one call each, on a host CPU
 // each, and vCPUs that take and end every interrupt at once, so that each injection is seen as one.
 //
-// The eventfd is bound to a GSI whose route is the old message; an update changes it to the new one.
-// They differ in address and in data, so a message that is torn is seen as well. What came of it all
-// is told in words ("1 old, 1 rests"), and so is the first rule that was broken.
+// The eventfd is bound to a GSI whose route is the old message; an update changes it to the new
+// one. They differ in address and in data, so a message that is torn is seen as well. What came of
+// it all is told in words ("1 old, 1 rests"), and so is the first rule that was broken.
 #pragma once
 
 #include <algorithm>
@@ -19,12 +19,19 @@
 namespace irqfab::kvm::test {
 
 /// What a thread does.
-enum class Actor : std::uint8_t { Write, Update, Deassign, Close, Assign };
+enum class Actor : char {
+  Write = 'W',
+  Line = 'L',  // KVM_IRQ_LINE of the message's GSI, whatever the eventfd is bound to
+  Update = 'U',
+  Deassign = 'D',
+  Close = 'C',
+  Assign = 'A',
+};
 
 enum class Wired : std::uint8_t { Message, Pin };  // what the GSI is a route to
 enum class Bound : std::uint8_t { Yes, No, Resampling };
 
-struct Setup {
+struct Meeting {
   std::vector<Actor> actors;
   IrqfdForm form = IrqfdForm::Copy;
   GraceForm grace = GraceForm::SrcuExpedited;
@@ -78,11 +85,15 @@ class LayerWorld : public irqfab::test::HostedWorld<LayerCalls, LayerEnv> {
   static constexpr x86::MsiMessage kNew{0xFEE01000, 0x52};  // to vCPU 1
   static constexpr std::uint8_t kPinVector = 0x63;          // to vCPU 0
 
-  explicit LayerWorld(const Setup& setup);
+  explicit LayerWorld(const Meeting& meeting);
 
   void step(host::HostCpu actor) {
     HostedWorld::step(actor);
     for (std::uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) take_interrupts(CpuId{vcpu});
+    const TaskId holder = machine.owner(software.layer.locks().resampler);
+    const bool asleep =
+        holder != host::kNoTask && machine.state({holder, 0}) == host::TaskState::Blocked;
+    if (asleep) breaks("asleep under the resamplers' lock");
   }
   std::string outcome() const;
   std::string broken() const;
@@ -136,7 +147,6 @@ class LayerWorld : public irqfab::test::HostedWorld<LayerCalls, LayerEnv> {
   }
 
   std::vector<Actor> actors_;
-  Wired wired_;
   unsigned asserted_ = 0;
   std::array<unsigned, kKinds> taken_{};
   std::string rule_;
@@ -144,9 +154,9 @@ class LayerWorld : public irqfab::test::HostedWorld<LayerCalls, LayerEnv> {
 
 // ---- how it is put together -------------------------------------------------------------------
 
-inline host::HostMachine machine_for(const Setup& setup) {
+inline host::HostMachine machine_for(const Meeting& meeting) {
   host::HostMachine::Config config;
-  config.cpus = static_cast<unsigned>(setup.actors.size() + 1);
+  config.cpus = static_cast<unsigned>(meeting.actors.size() + 1);
   config.slice = 0;
   host::HostMachine machine(config);
   for (unsigned n = 0; n < config.cpus; ++n) {
@@ -155,14 +165,14 @@ inline host::HostMachine machine_for(const Setup& setup) {
   return machine;
 }
 
-inline IrqLayer::Config layer_for(const Setup& setup) {
+inline IrqLayer::Config layer_for(const Meeting& meeting) {
   IrqLayer::Config config;
   config.irqchip.ids = {ApicId{0}, ApicId{1}};
-  config.form = setup.form;
-  config.grace = setup.grace;
+  config.form = meeting.form;
+  config.grace = meeting.grace;
   config.eventfds = {0, 1, 2};  // written to, told of EOIs, and there to learn from
   config.first_program = host::ProgramId{1};
-  config.mutants = setup.mutants;
+  config.mutants = meeting.mutants;
   return config;
 }
 
@@ -171,22 +181,23 @@ inline std::vector<Route> routes_with(const x86::MsiMessage& message) {
           {LayerWorld::kMessageGsi, RouteTarget::Msi, {}, message, 0}};
 }
 
-inline LayerWorld::LayerWorld(const Setup& setup)
-    : HostedWorld{machine_for(setup), LayerCalls(layer_for(setup), machine), LayerEnv()},
-      actors_(setup.actors),
-      wired_(setup.wired) {
+inline LayerWorld::LayerWorld(const Meeting& meeting)
+    : HostedWorld{machine_for(meeting), LayerCalls(layer_for(meeting), machine), LayerEnv()},
+      actors_(meeting.actors) {
   IrqLayer& layer = software.layer;
   constexpr std::uint32_t kSvr = 0xF0, kEnabled = 0x1FF;
   for (std::uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) {
     layer.chip().write_apic(CpuId{vcpu}, kSvr, kEnabled, env);
   }
-  const std::uint64_t level = setup.bound == Bound::Resampling ? 1u << 15 : 0;
+  layer.chip().write_entry(Pin{5}, kPinVector, env);
+  if (meeting.mutants == Mutants{}) learn_lock_order();
+  // A level that no EOI lowers would come again and again.
+  const std::uint64_t level = meeting.bound == Bound::Resampling ? 1u << 15 : 0;
   layer.chip().write_entry(Pin{5}, kPinVector | level, env);
-  if (setup.mutants == Mutants{}) learn_lock_order();
   layer.set_routes_now(routes_with(kOld));
-  const Gsi gsi = setup.wired == Wired::Message ? kMessageGsi : kPinGsi;
-  if (setup.bound == Bound::Yes) layer.assign_now(0, gsi, std::nullopt, machine);
-  if (setup.bound == Bound::Resampling) layer.assign_now(0, gsi, 1, machine);
+  const Gsi gsi = meeting.wired == Wired::Message ? kMessageGsi : kPinGsi;
+  if (meeting.bound == Bound::Yes) layer.assign_now(0, gsi, std::nullopt, machine);
+  if (meeting.bound == Bound::Resampling) layer.assign_now(0, gsi, 1, machine);
   for (std::size_t n = 0; n < actors_.size(); ++n) {
     machine.receive(PortId{0}, HostCall{0, TaskId(n), call(actors_[n], 0, gsi), 0}, software, env);
   }
@@ -203,6 +214,12 @@ inline std::uint64_t LayerWorld::call(Actor actor, std::uint32_t eventfd, Gsi gs
       start.program = layer.program(LayerCall::EventfdWrite);
       start.span = make_span(SourceId{2}, asserted_++);
       arguments[1] = 1;
+      break;
+    case Actor::Line:
+      start.program = layer.program(LayerCall::IrqLine);
+      start.span = make_span(SourceId{2}, asserted_++);
+      arguments[0] = raw(kMessageGsi);
+      arguments[2] = 1;
       break;
     case Actor::Update:
       start.program = layer.program(LayerCall::SetGsiRouting);
@@ -229,8 +246,8 @@ inline std::uint64_t LayerWorld::call(Actor actor, std::uint32_t eventfd, Gsi gs
 /// then, and worlds do not differ by who was the first to show it.
 inline void LayerWorld::learn_lock_order() {
   for (const Gsi gsi : {kMessageGsi, kPinGsi}) {
-    for (const Actor actor : {Actor::Assign, Actor::Write, Actor::Update, Actor::Deassign,
-                              Actor::Assign, Actor::Close}) {
+    for (const Actor actor : {Actor::Assign, Actor::Write, Actor::Line, Actor::Update,
+                              Actor::Deassign, Actor::Assign, Actor::Close}) {
       const std::uint64_t which = call(actor, 2, gsi);
       machine.receive(PortId{0}, HostCall{0, TaskId(actors_.size()), which, 0}, software, env);
       while (!runnable().empty()) step(*runnable().lowest());
@@ -269,7 +286,8 @@ inline void LayerWorld::take(CpuId vcpu, Vector vector) {
   ++taken_[kind];
   if (kind == kTornTaken) breaks("torn message");
   if (kind == kOldTaken && has_returned(Actor::Update)) breaks("old route after the update");
-  if (is_deassigned() && !has(Actor::Assign)) breaks("injected after deassign");
+  const bool others_inject = has(Actor::Assign) || has(Actor::Line);
+  if (is_deassigned() && !others_inject) breaks("injected after deassign");
 }
 
 inline std::string LayerWorld::outcome() const {
@@ -293,9 +311,12 @@ inline std::string LayerWorld::outcome() const {
 inline std::string LayerWorld::broken() const {
   if (!rule_.empty()) return rule_;
   const IrqLayer& layer = software.layer;
-  constexpr std::array kFaults = {"route used after free", "irqfd used after free",
-                                  "irqfd freed twice",     "injected after deassign (generation)",
-                                  "torn entry",            "index out of the table"};
+  constexpr std::array kFaults = {"route used after free",
+                                  "irqfd used after free",
+                                  "irqfd freed twice",
+                                  "injected after deassign (generation)",
+                                  "torn entry",
+                                  "index out of the table"};
   if (!layer.faults().empty()) return kFaults[static_cast<std::size_t>(layer.faults().front())];
   if (!machine.violations().empty()) return "lock rule";
   for (std::size_t n = 0; n < actors_.size(); ++n) {
