@@ -181,9 +181,14 @@ inline std::vector<Route> routes_with(const x86::MsiMessage& message) {
           {LayerWorld::kMessageGsi, RouteTarget::Msi, {}, message, 0}};
 }
 
+inline irqfab::test::HostedWorld<LayerCalls, LayerEnv> host_for(const Meeting& meeting) {
+  host::HostMachine machine = machine_for(meeting);
+  LayerCalls calls(layer_for(meeting), machine);
+  return {std::move(machine), std::move(calls), LayerEnv()};
+}
+
 inline LayerWorld::LayerWorld(const Meeting& meeting)
-    : HostedWorld{machine_for(meeting), LayerCalls(layer_for(meeting), machine), LayerEnv()},
-      actors_(meeting.actors) {
+    : HostedWorld(host_for(meeting)), actors_(meeting.actors) {
   IrqLayer& layer = software.layer;
   constexpr std::uint32_t kSvr = 0xF0, kEnabled = 0x1FF;
   for (std::uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) {
