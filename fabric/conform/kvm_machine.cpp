@@ -1,6 +1,8 @@
 #include "fabric/conform/kvm_machine.hpp"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "fabric/conform/handler_log.hpp"
 #include "fabric/conform/kvm_setup.hpp"
@@ -15,7 +17,8 @@ using kvm::Answer;
 using kvm::IrqchipKind;
 using x86::LapicRegister;
 
-constexpr std::uint64_t kDeassign = 1, kResample = 2;  // of KVM_IRQFD
+constexpr auto kDeassign = static_cast<std::uint64_t>(kvm::IrqfdFlag::Deassign);
+constexpr auto kResample = static_cast<std::uint64_t>(kvm::IrqfdFlag::Resample);
 constexpr std::uint64_t kExitIo = 2;
 constexpr std::uint64_t kGuestApicBase = 0xFEE00900;
 constexpr std::uint16_t kGuestCs = 0x18;
@@ -57,7 +60,8 @@ class KvmVm {
   std::uint32_t cpus() const {
     return std::get<cpu::Cpus::Config>(topology_.components[kVcpus].config).cpus;
   }
-  kvm::KvmSoftware& software() { return machine_.core<kvm::KvmHost>(kKvm).software(); }
+  kvm::KvmHost& host() { return machine_.core<kvm::KvmHost>(kKvm); }
+  kvm::KvmSoftware& software() { return host().software(); }
   IrqchipKind kind() { return software().chip().config().kind; }
   static CpuId cpu_of(const Op& op) { return CpuId{low(op.number_of("cpu"))}; }
 
@@ -106,21 +110,28 @@ class KvmVm {
     }
   }
 
-  /// An ioctl that sets state, as `act(software, env)`; what it changes reaches the vCPUs.
+  /// An ioctl that sets state, as `act(software, env)` or `act(host, env)`; what it changes reaches
+  /// the vCPUs.
   template <class Act>
   void act(Act&& act) {
-    machine_.act<kvm::KvmHost>(kKvm, LaneId{0}, [&](kvm::KvmHost& host, Env& env) {
-      act(host.software(), env);
-      host.software().tell_vcpus(env);
+    machine_.act<kvm::KvmHost>(kKvm, LaneId{0}, [&](kvm::KvmHost& vm, Env& env) {
+      if constexpr (std::is_invocable_v<Act, kvm::KvmHost&, Env&>) {
+        act(vm, env);
+      } else {
+        act(vm.software(), env);
+      }
+      vm.pass_signals(env);
     });
     settle();
   }
   void answer(const Op& op, Answer ret) { comparison_.answer(op, "ret", ret_of(ret)); }
 
-  void call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
+  /// A call of the process's one thread, and what it answers.
+  Answer call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
     machine_.put(kKvm, kvm::KvmHost::kCalls,
                  HostCall{static_cast<std::uint16_t>(kind), TaskId{0}, a, b});
     settle();
+    return software().last_answer();
   }
 
   // ---- VM and LAPICs ----
@@ -211,9 +222,7 @@ class KvmVm {
       }
       routes.push_back(route);
     }
-    Answer ret = 0;
-    act([&](kvm::KvmSoftware& s, Env&) { ret = s.chip().routing().replace(routes); });
-    return ret;
+    return call(kvm::Call::SetRouting, software().layer().stage(std::move(routes)), 0);
   }
   void set_ioapic_rte(const Op& op) {
     const auto pin = Pin(static_cast<std::uint16_t>(op.number_of("pin")));
@@ -240,19 +249,20 @@ class KvmVm {
   // ---- eventfds ----
 
   /// Nothing for a name that is no open eventfd.
-  std::optional<std::size_t> find(const std::string& name) const {
+  std::optional<std::uint32_t> find(const std::string& name) const {
     const auto at = std::find(names_.begin(), names_.end(), name);
-    const auto index = static_cast<std::size_t>(at - names_.begin());
+    const auto index = static_cast<std::uint32_t>(at - names_.begin());
     if (at == names_.end() || !open_[index]) return std::nullopt;
     return index;
   }
   void eventfd(const Op& op) {
     const auto at = std::find(names_.begin(), names_.end(), op.text_of("fd"));
-    const auto fd = static_cast<std::size_t>(at - names_.begin());
-    act([&](kvm::KvmSoftware& s, Env& env) {
-      if (open_[fd]) s.close_eventfd(fd, env);
-      s.open_eventfd(fd, op.number_of("init"),
-                     op.number_of("semaphore") != 0 ? kvm::Drain::One : kvm::Drain::Whole);
+    const auto fd = static_cast<std::uint32_t>(at - names_.begin());
+    if (open_[fd]) call(kvm::Call::EventfdClose, fd, 0);
+    const bool semaphore = op.number_of("semaphore") != 0;
+    act([&](kvm::KvmHost& vm, Env& env) {
+      vm.open_eventfd(fd, op.number_of("init"),
+                      semaphore ? host::EventFdMode::Semaphore : host::EventFdMode::Counter, env);
     });
     open_[fd] = true;
   }
@@ -262,20 +272,23 @@ class KvmVm {
     const std::uint64_t added = op.number_of("value");
     if (!fd) return answer(op, kvm::kEBADF);
     if (added > kMost) return answer(op, kvm::kEINVAL);
-    if (added > kMost - software().counter(*fd)) return answer(op, kvm::kEAGAIN);
+    if (added > kMost - host().counter(*fd)) return answer(op, kvm::kEAGAIN);
     call(kvm::Call::EventfdWrite, *fd, added);
     answer(op, 0);
   }
   void eventfd_read(const Op& op) {
     const auto fd = find(op.text_of("fd"));
-    answer(op, fd ? software().read_eventfd(*fd) : kvm::kEBADF);
+    Answer ret = kvm::kEBADF;
+    act([&](kvm::KvmHost& vm, Env& env) {
+      if (fd) ret = vm.read_eventfd(*fd, env);
+    });
+    answer(op, ret);
   }
   void eventfd_close(const Op& op) {
     const auto fd = find(op.text_of("fd"));
     if (!fd) return answer(op, kvm::kEBADF);
-    act([&](kvm::KvmSoftware& s, Env& env) { s.close_eventfd(*fd, env); });
     open_[*fd] = false;
-    answer(op, 0);
+    answer(op, call(kvm::Call::EventfdClose, *fd, 0));
   }
 
   static std::uint64_t flags_of(const Op& op) {
@@ -287,25 +300,11 @@ class KvmVm {
   }
   void irqfd(const Op& op) { answer(op, bind(op)); }
   Answer bind(const Op& op) {
-    const std::uint64_t flags = flags_of(op);
-    if ((flags & ~(kDeassign | kResample)) != 0) return kvm::kEINVAL;
-    const auto fd = find(op.text_of("fd"));
-    const auto gsi = Gsi(low(op.number_of("gsi")));
-    const bool resamples = (flags & kResample) != 0;
-    Answer ret = 0;
-    if ((flags & kDeassign) != 0) {
-      if (!fd) return kvm::kEBADF;
-      act([&](kvm::KvmSoftware& s, Env& env) { ret = s.deassign(*fd, gsi, env); });
-      return ret;
-    }
-    const bool allowed = resamples ? kind() == IrqchipKind::Full : kind() != IrqchipKind::None;
-    if (!allowed) return kvm::kEINVAL;
-    if (!fd) return kvm::kEBADF;
-    const auto resample = find(op.text_of("resample_fd"));
-    if (resamples && !resample) return kvm::kEINVAL;
-    act([&](kvm::KvmSoftware& s, Env& env) { ret = s.assign(*fd, gsi, resample, env); });
-    if (ret == 0 && software().counter(*fd) > 0) call(kvm::Call::IrqfdPoll, *fd, 0);
-    return ret;
+    constexpr std::uint64_t kNoEventfd = 0xFFFFFFFF;
+    const std::uint64_t fd = find(op.text_of("fd")).value_or(kNoEventfd);
+    const std::uint64_t resample = find(op.text_of("resample_fd")).value_or(kNoEventfd);
+    return call(kvm::Call::Irqfd, op.number_of("gsi") << 32 | fd,
+                resample << 32 | low(flags_of(op)));
   }
 
   // ---- calls that inject ----
@@ -315,17 +314,15 @@ class KvmVm {
                           low(op.number_of("data")), low(op.number_of("flags"))));
   }
   Answer signal_msi(std::uint64_t address, std::uint32_t data, std::uint32_t flags) {
-    const Answer refused = software().chip().check_msi({address, data}, flags);
-    if (refused != 0) return refused;
-    call(kvm::Call::SignalMsi, (address & 0xFFFFFFFF) << 32 | data, address >> 32);
-    return software().last_answer();
+    return call(kvm::Call::SignalMsi, (address & 0xFFFFFFFF) << 32 | data,
+                std::uint64_t{flags} << 32 | address >> 32);
   }
   void irq_line(const Op& op) {
     if (kind() == IrqchipKind::None) return answer(op, kvm::kENXIO);
     const std::uint64_t level = op.number_of("level") != 0 ? 1 : 0;
-    call(kvm::Call::IrqLine, level << 32 | op.number_of("gsi"), 0);
+    const Answer status = call(kvm::Call::IrqLine, level << 32 | op.number_of("gsi"), 0);
     answer(op, 0);
-    comparison_.answer(op, "status", software().last_answer());
+    comparison_.answer(op, "status", status);
   }
 
   // ---- guests ----

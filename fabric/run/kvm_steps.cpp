@@ -1,6 +1,8 @@
 #include "fabric/run/kvm_steps.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "fabric/run/observe.hpp"
 #include "fabric/run/setup_env.hpp"
@@ -36,6 +38,14 @@ kvm::Route route_of(const ValueMap& args) {
   return route;
 }
 
+std::vector<kvm::Route> routes_of(const Step& step) {
+  std::vector<kvm::Route> routes;
+  for (const scenario::Value& value : *list(step.args, "routes")) {
+    routes.push_back(route_of(std::get<ValueMap>(value.held)));
+  }
+  return routes;
+}
+
 std::uint64_t line_operand(const ValueMap& args) {
   const std::uint64_t level = text(args, "level") == "high" ? 1 : 0;
   return level << 32 | number(args, "gsi");
@@ -57,6 +67,7 @@ std::size_t KvmNames::irqfd_numbered(std::uint64_t number) const {
 
 KvmNames names_in(const scenario::Scenario& scenario) {
   KvmNames names;
+  std::vector<std::pair<std::size_t, std::string>> resamples;  // irqfd, and what its EOI signals
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     for (const Step& step : *steps) {
       if (step.op == "kvm.irq_line") {
@@ -67,17 +78,31 @@ KvmNames names_in(const scenario::Scenario& scenario) {
       kvm::Irqfd irqfd;
       irqfd.number = number_of(eventfd, names.irqfds.size());
       irqfd.gsi = Gsi(static_cast<std::uint32_t>(number(step.args, "gsi")));
-      irqfd.resamples = has(step.args, "resample");
+      if (has(step.args, "resample")) {
+        resamples.emplace_back(names.irqfds.size(), text(step.args, "resample"));
+      }
       names.irqfds.push_back(irqfd);
       names.eventfds.push_back(eventfd);
     }
   }
+  for (const auto& [irqfd, eventfd] : resamples) {
+    auto signalled = names.irqfd_named(eventfd);
+    if (!signalled) {
+      signalled = names.irqfds.size();
+      kvm::Irqfd row;
+      row.number = number_of(eventfd, *signalled);
+      names.irqfds.push_back(row);
+      names.eventfds.push_back(eventfd);
+    }
+    names.irqfds[irqfd].resample = static_cast<std::uint32_t>(*signalled);
+  }
   return names;
 }
 
-kvm::Irqchip& KvmSteps::chip() {
-  return machine_.core<kvm::KvmHost>(component_).software().chip();
+kvm::IrqLayer& KvmSteps::layer() {
+  return machine_.core<kvm::KvmHost>(component_).software().layer();
 }
+kvm::Irqchip& KvmSteps::chip() { return layer().chip(); }
 
 void KvmSteps::prepare(const Step& step) {
   SetupEnv env;
@@ -87,8 +112,12 @@ void KvmSteps::prepare(const Step& step) {
                       static_cast<std::uint32_t>(number(args, "reg")),
                       static_cast<std::uint32_t>(number(args, "value")), env);
   } else if (step.op == "ioapic.rte") {
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args),
-                       env);
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args), env);
+  } else if (step.op == "kvm.irqfd" && number(args, "deassign") == 0) {
+    const auto irqfd = static_cast<std::uint32_t>(*names_.irqfd_named(text(args, "eventfd")));
+    machine_.core<kvm::KvmHost>(component_).assign_now(irqfd);
+  } else if (step.op == "kvm.set_gsi_routing") {
+    layer().set_routes_now(routes_of(step));
   } else {
     perform(step);
   }
@@ -116,13 +145,13 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
                                    (number(args, "value") & 0xFFFFFFFF));
   } else if (step.op == "ioapic.rte") {
     SetupEnv env;
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args),
-                       env);
+    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args), env);
   } else if (step.op == "kvm.set_gsi_routing") {
-    return set_routing(step);
+    call(kvm::Call::SetRouting, layer().stage(routes_of(step)));
+    return software.last_answer();
   } else if (step.op == "kvm.irqfd") {
-    return software.assign(*names_.irqfd_named(text(args, "eventfd")),
-                           number(args, "deassign") != 0 ? kvm::Assign::Off : kvm::Assign::On);
+    bind(args);
+    return software.last_answer();
   } else if (step.op == "kvm.signal_msi") {
     call(kvm::Call::SignalMsi, number(args, "address") << 32 | number(args, "data"));
     return software.last_answer();
@@ -131,36 +160,36 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
     return software.last_answer();
   } else if (step.op == "eventfd.write") {
     if (const auto irqfd = names_.irqfd_named(text(args, "fd"))) {
-      call(kvm::Call::EventfdWrite, *irqfd);
+      call(kvm::Call::EventfdWrite, *irqfd, 1);
     }
   }
   return std::nullopt;
 }
 
-kvm::Answer KvmSteps::set_routing(const Step& step) {
-  std::vector<kvm::Route> routes;
-  for (const scenario::Value& value : *list(step.args, "routes")) {
-    routes.push_back(route_of(std::get<ValueMap>(value.held)));
-  }
-  return chip().routing().replace(routes);
+void KvmSteps::bind(const ValueMap& args) {
+  const std::size_t irqfd = *names_.irqfd_named(text(args, "eventfd"));
+  const std::optional<std::uint32_t> resample = names_.irqfds[irqfd].resample;
+  std::uint64_t flags = 0;
+  if (number(args, "deassign") != 0) flags |= static_cast<std::uint64_t>(kvm::IrqfdFlag::Deassign);
+  if (resample) flags |= static_cast<std::uint64_t>(kvm::IrqfdFlag::Resample);
+  call(kvm::Call::Irqfd, number(args, "gsi") << 32 | irqfd,
+       std::uint64_t{resample.value_or(0)} << 32 | flags);
 }
 
-void KvmSteps::call(kvm::Call kind, std::uint64_t operand) {
+void KvmSteps::call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
   const bool by_guest = kind == kvm::Call::ApicWrite;
-  const std::uint64_t added = kind == kvm::Call::EventfdWrite ? 1 : 0;
-  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), operand,
-                      added};
+  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), a, b};
   machine_.put(component_, kvm::KvmHost::kCalls, made);
   machine_.run();
 }
 
 ExpectationRow KvmSteps::observe(const Step& step) {
   ExpectationRow row{"", true, ""};
-  const auto& software = machine_.core<kvm::KvmHost>(component_).software();
-  observe_x86(step.args, software.chip().lapics(), software.chip().ioapic(), row);
+  auto& host = machine_.core<kvm::KvmHost>(component_);
+  observe_x86(step.args, chip().lapics(), chip().ioapic(), row);
   if (const ValueMap* fields = map(step.args, "eventfd.counter")) {
     const auto irqfd = names_.irqfd_named(text(*fields, "fd"));
-    const std::uint64_t found = irqfd ? software.counter(*irqfd) : 0;
+    const std::uint64_t found = irqfd ? host.counter(static_cast<std::uint32_t>(*irqfd)) : 0;
     compare(row, "eventfd.counter", std::to_string(number(*fields, "value")),
             std::to_string(found));
   }

@@ -19,7 +19,8 @@ struct KvmNames {
   std::vector<Gsi> lines;
 
   std::optional<std::size_t> irqfd_named(const std::string& eventfd) const;
-  /// Index of irqfd "e<number>"; beyond the last if there is none, so that the write reaches nobody.
+  /// Index of irqfd "e<number>"; beyond the last if there is none, so that the write reaches
+  /// nobody.
   std::size_t irqfd_numbered(std::uint64_t number) const;
 };
 KvmNames names_in(const scenario::Scenario& scenario);
@@ -35,10 +36,11 @@ class KvmSteps {
   std::optional<ExpectationRow> perform(const scenario::Step& step);
 
  private:
+  kvm::IrqLayer& layer();
   kvm::Irqchip& chip();
   std::optional<kvm::Answer> act(const scenario::Step& step);
-  kvm::Answer set_routing(const scenario::Step& step);
-  void call(kvm::Call kind, std::uint64_t operand);
+  void bind(const scenario::ValueMap& args);
+  void call(kvm::Call kind, std::uint64_t a, std::uint64_t b = 0);
   ExpectationRow observe(const scenario::Step& step);
 
   Machine& machine_;

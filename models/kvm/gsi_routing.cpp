@@ -13,6 +13,15 @@ bool compatible(const Route& a, const Route& b) {
   return a.target != RouteTarget::Msi && b.target != RouteTarget::Msi && a.target != b.target;
 }
 
+/// Where a chip's pin stands among the inputs of all chips.
+std::optional<std::size_t> input_of(RouteTarget chip, Pin pin) {
+  if (chip == RouteTarget::IoapicPin && raw(pin) < kIoapicPins) return raw(pin);
+  if (raw(pin) >= kPicPins) return std::nullopt;
+  if (chip == RouteTarget::PicMasterPin) return kIoapicPins + raw(pin);
+  if (chip == RouteTarget::PicSlavePin) return kIoapicPins + kPicPins + raw(pin);
+  return std::nullopt;
+}
+
 bool by_gsi(const Route& a, const Route& b) { return a.gsi < b.gsi; }
 
 }  // namespace
@@ -28,7 +37,7 @@ GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
                        Pin(static_cast<std::uint16_t>(n % kPicPins)),
                        {}});
   }
-  index();
+  index(routes_);
 }
 
 Answer GsiRouting::replace(const std::vector<Route>& routes) {
@@ -42,7 +51,7 @@ Answer GsiRouting::replace(const std::vector<Route>& routes) {
     }
   }
   routes_ = std::move(sorted);
-  index();
+  index(routes);
   return 0;
 }
 
@@ -67,10 +76,9 @@ bool GsiRouting::valid(const Route& route) const {
 }
 
 std::optional<Gsi> GsiRouting::gsi_of(RouteTarget chip, Pin pin) const {
-  const auto at = std::find_if(routes_.rbegin(), routes_.rend(), [&](const Route& route) {
-    return route.target == chip && route.pin == pin;
-  });
-  return at == routes_.rend() ? std::nullopt : std::optional<Gsi>(at->gsi);
+  const std::optional<std::size_t> input = input_of(chip, pin);
+  if (!input || by_input_[*input] == kNoGsi) return std::nullopt;
+  return Gsi{by_input_[*input]};
 }
 
 GsiRouting::Entries GsiRouting::of(Gsi gsi) const {
@@ -78,13 +86,18 @@ GsiRouting::Entries GsiRouting::of(Gsi gsi) const {
   return {routes_.data() + first_[raw(gsi)], routes_.data() + first_[raw(gsi) + 1]};
 }
 
-void GsiRouting::index() {
+void GsiRouting::index(const std::vector<Route>& as_given) {
   const std::uint32_t end = routes_.empty() ? 0 : raw(routes_.back().gsi) + 1;
   first_.assign(end + 1, 0);
   std::size_t at = 0;
   for (std::uint32_t gsi = 0; gsi <= end; ++gsi) {
     while (at < routes_.size() && raw(routes_[at].gsi) < gsi) ++at;
     first_[gsi] = static_cast<std::uint32_t>(at);
+  }
+  by_input_.fill(kNoGsi);
+  for (const Route& route : as_given) {
+    const std::optional<std::size_t> input = input_of(route.target, route.pin);
+    if (input) by_input_[*input] = static_cast<std::uint16_t>(raw(route.gsi));
   }
 }
 

@@ -8,6 +8,7 @@
 // adapter routes (refused, as a kernel without them does).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -75,25 +76,28 @@ class GsiRouting {
     bool empty() const { return first == last; }
   };
   Entries of(Gsi gsi) const;
-  /// The GSI of a pin: of several, the last of the table.
+  /// The GSI of a pin: of several, the last that the call named.
   std::optional<Gsi> gsi_of(RouteTarget chip, Pin pin) const;
   std::size_t size() const { return routes_.size(); }
   /// One more than the highest GSI that has an entry: where the table ends.
   std::uint32_t gsis() const { return static_cast<std::uint32_t>(first_.size()) - 1; }
 
   friend bool operator==(const GsiRouting& a, const GsiRouting& b) {
-    return a.routes_ == b.routes_;
+    return a.routes_ == b.routes_ && a.by_input_ == b.by_input_;
   }
 
  private:
-  void index();
+  void index(const std::vector<Route>& as_given);
   bool valid(const Route& route) const;
+
+  static constexpr std::uint16_t kNoGsi = 0xFFFF;
+  static constexpr std::size_t kInputs = 24 + 2 * 8;  // of the IOAPIC and the 8259s
 
   IrqchipKind kind_;
   x86::MsiDestination destination_;
-
   std::vector<Route> routes_;         // by GSI, in the order given
   std::vector<std::uint32_t> first_;  // by GSI below gsis(): where its entries begin; and the end
+  std::array<std::uint16_t, kInputs> by_input_{};  // GSIs
 };
 
 }  // namespace irqfab::kvm

@@ -269,7 +269,7 @@ class IrqLayer final {
   Answer check_assign(const host::Task& task, const host::HostMachine& machine) const;
   Answer check_deassign(const host::Task& task, const host::HostMachine& machine) const;
   bool is_open(std::uint64_t eventfd, const host::HostMachine& machine) const;
-  bool watched_by_another(const Eventfd& row, const host::HostMachine& machine) const;
+  Answer check_watch(const Eventfd& row, const host::HostMachine& machine) const;
   void deactivate(Irqfd& irqfd, host::HostKernel& kernel);
 
   // irq_layer_routes.cpp: tables, and the entries of irqfds

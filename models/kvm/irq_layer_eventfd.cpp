@@ -53,6 +53,9 @@ Action IrqLayer::signal(host::Task& task, host::HostKernel& kernel, Env& env) {
     case 2:
       if (!kernel.machine().eventfds().open(row.fd)) {
         set_answer(task, kEBADF);
+        if (task.span != kNoSpan) {
+          env.cancel(std::exchange(task.span, kNoSpan), CancelOp::EventfdClosed);
+        }
         jump(task, kUnlock);
         return go_on();
       }

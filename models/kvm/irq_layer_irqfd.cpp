@@ -112,10 +112,11 @@ Action IrqLayer::bind(host::Task& task, host::HostKernel& kernel, Env& env) {
     case kBind + 3:
       return Acquire{row.lock};
     case kBind + 4:
-      if (watched_by_another(row, kernel.machine())) {
-        jump(task, kUndo);
-      } else {
+      set_answer(task, check_watch(row, kernel.machine()));
+      if (task.value == 0) {
         kernel.watch(row.fd, watcher_of(eventfd_of(task)));
+      } else {
+        jump(task, kUndo);
       }
       return Release{row.lock};
     case kBind + 5:
@@ -136,7 +137,6 @@ Action IrqLayer::bind(host::Task& task, host::HostKernel& kernel, Env& env) {
       return Acquire{locks_.irqfds};
     case kUndo + 1:
       deactivate(row.irqfd, kernel);
-      set_answer(task, kEBUSY);
       return Release{locks_.irqfds};
     case kUndo + 2:
       jump(task, kReturn);
@@ -149,10 +149,12 @@ Action IrqLayer::bind(host::Task& task, host::HostKernel& kernel, Env& env) {
   }
 }
 
-/// Its irqfd would never be called: that of the other stands before it and ends the walk.
-bool IrqLayer::watched_by_another(const Eventfd& row, const host::HostMachine& machine) const {
-  return machine.eventfds().called(row.fd).ends_exclusively() &&
-         !config_.mutants.has(Mutant::EventfdInTwoVms);
+/// Behind another's irqfd this one would never be called: that one ends the walk.
+Answer IrqLayer::check_watch(const Eventfd& row, const host::HostMachine& machine) const {
+  const host::EventFds& eventfds = machine.eventfds();
+  if (!eventfds.open(row.fd)) return kEBADF;  // closed meanwhile
+  const bool taken = eventfds.called(row.fd).ends_exclusively();
+  return taken && !config_.mutants.has(Mutant::EventfdInTwoVms) ? kEBUSY : 0;
 }
 
 Answer IrqLayer::assign_now(std::uint32_t eventfd, Gsi gsi, std::optional<std::uint32_t> resample,
@@ -164,7 +166,7 @@ Answer IrqLayer::assign_now(std::uint32_t eventfd, Gsi gsi, std::optional<std::u
   argument(task, 3) = resample.value_or(0);
   if (const Answer refused = check_assign(task, machine); refused != 0) return refused;
   Eventfd& row = eventfds_[eventfd];
-  if (row.irqfd.state != IrqfdState::Free || watched_by_another(row, machine)) return kEBUSY;
+  if (row.irqfd.state != IrqfdState::Free || check_watch(row, machine) != 0) return kEBUSY;
   row.irqfd.state = IrqfdState::Active;
   row.irqfd.gsi = gsi;
   row.irqfd.resample = resample;
@@ -225,7 +227,7 @@ Action IrqLayer::shutdown(host::Task& task, host::HostKernel& kernel, Env& env) 
   Eventfd& row = eventfds_[eventfd_of(task)];
   Irqfd& irqfd = row.irqfd;
   const bool under_lock = config_.mutants.has(Mutant::GraceUnderResamplerLock);
-  constexpr std::uint16_t kFree = 8;
+  constexpr std::uint16_t kFree = 10;
   switch (task.pc++) {
     case 0:
       return grace();
@@ -242,15 +244,19 @@ Action IrqLayer::shutdown(host::Task& task, host::HostKernel& kernel, Env& env) 
       jump(task, kFree);
       return go_on();
     case 5:
+      return Acquire{locks_.chip};
+    case 6:
       irqfd.resampling = false;
       chip_.remove_resampler(irqfd.gsi, env);
+      return Release{locks_.chip};
+    case 7:
       if (under_lock) return grace();
       pass(task);
       [[fallthrough]];
-    case 6:
+    case 8:
       if (under_lock) jump(task, kFree);
       return Release{locks_.resampler};
-    case 7:
+    case 9:
       return grace();
     case kFree:
       if (irqfd.state == IrqfdState::Free) fault(LayerFault::IrqfdFreedTwice);

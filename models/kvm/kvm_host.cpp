@@ -7,20 +7,21 @@ namespace {
 
 using host::Action;
 using host::Charge;
-using host::Done;
-
-// Programs. A step moves on by itself; prices of a Charge pass before the next step.
-constexpr host::ProgramId kSignalMsi{0};
-constexpr host::ProgramId kIrqLine{1};
-constexpr host::ProgramId kEventfdWrite{2};
-constexpr host::ProgramId kDeferredIrqfd{3};
-constexpr host::ProgramId kIrqfdPoll{4};
 
 // Sources, see KvmHost::sources.
 constexpr std::uint32_t kMessages = 1;
 constexpr std::uint32_t kFirstIrqfd = 2;
 
-const Action kReturn = Charge{Event::SyscallReturned};
+// Of a task that has made an interrupt pending: is a vCPU still to be kicked, or has it been?
+constexpr std::uint64_t kKickDue = 1, kKicked = 2;
+
+IrqLayer::Config layer_of(const KvmSoftware::Config& config) {
+  IrqLayer::Config layer;
+  layer.irqchip = config.irqchip;
+  layer.mutants = config.irqchip.mutants;
+  for (const Irqfd& irqfd : config.irqfds) layer.eventfds.push_back(irqfd.number);
+  return layer;
+}
 
 unsigned host_cpus(const KvmHost::Config& config) { return std::max(1u, config.threads); }
 
@@ -41,267 +42,168 @@ host::HostMachine machine_with_threads(const KvmHost::Config& config) {
 
 KvmSoftware::KvmSoftware(const Config& config, host::HostMachine& machine)
     : config_(config),
-      chip_(config.irqchip),
+      layer_(layer_of(config), machine),
       vcpus_(config.irqchip.ids.size()),
       told_(config.irqchip.ids.size(), Level::Low) {
   for (std::size_t cpu = 1; cpu < vcpus_.size(); ++cpu) {
     vcpus_[cpu].mp_state = MpState::Uninitialized;
   }
-  const auto queue = machine.add_workqueue({});
-  const auto cls = machine.add_work_class("irqfd inject");
-  for (std::size_t i = 0; i < config_.irqfds.size(); ++i) {
-    Binding binding;
-    binding.work = machine.add_work(queue, cls, kDeferredIrqfd, {i});
-    binding.gsi = config_.irqfds[i].gsi;
-    binding.resamples = config_.irqfds[i].resamples;
-    irqfds_.push_back(binding);
-    if (config_.irqfds[i].resamples) chip_.add_resampler(config_.irqfds[i].gsi);
-  }
 }
 
+/// After the step that makes an interrupt pending, kicking the vCPU that has to learn of it takes
+/// the task time and is a step of its own. What fell, and messages to vCPUs, need none.
 Action KvmSoftware::run(host::Task& task, host::HostKernel& kernel, Env& env) {
-  if (task.program == kSignalMsi) return signal_msi(task, env);
-  if (task.program == kIrqLine) return irq_line(task, env);
-  if (task.program == kEventfdWrite) return eventfd_write(task, kernel, env);
-  if (task.program == kIrqfdPoll) return irqfd_poll(task, kernel, env);
-  return deferred_irqfd(task, env);
-}
-
-/// locals: address, data
-Action KvmSoftware::signal_msi(host::Task& task, Env& env) {
-  switch (task.pc++) {
-    case 0:
-      return Charge{Event::SyscallEntered};
-    case 1:
-      return Charge{Event::MsiInjected, task.locals[1]};
-    case 2:
-      answer_ = chip_.signal_msi({task.locals[0], static_cast<std::uint32_t>(task.locals[1])},
-                                 task.span, env);
-      return after_injection(task, env, kReturn);
-    case 3:
-      tell_vcpus(env);
-      return kReturn;
-    default:
-      return Done{};
+  std::uint64_t& kick = task.locals[0];
+  if (kick == kKickDue) {
+    kick = kKicked;
+    return Charge{Event::VcpuKicked};
   }
-}
-
-/// locals: GSI, source, level
-Action KvmSoftware::irq_line(host::Task& task, Env& env) {
-  const auto gsi = Gsi(task.locals[0]);
-  switch (task.pc++) {
-    case 0:
-      return Charge{Event::SyscallEntered};
-    case 1:
-      return Charge{Event::PinDriven, raw(gsi)};
-    case 2:
-      answer_ = chip_.set_line(gsi, static_cast<std::uint32_t>(task.locals[1]),
-                               Level(task.locals[2]), task.span, env);
-      return after_injection(task, env, kReturn);
-    case 3:
-      tell_vcpus(env);
-      return kReturn;
-    default:
-      return Done{};
+  if (kick == kKicked) {
+    kick = 0;
+    tell_vcpus(env);
   }
-}
-
-/// locals: index of the irqfd
-Action KvmSoftware::eventfd_write(host::Task& task, host::HostKernel& kernel, Env& env) {
-  const Gsi gsi = irqfds_[task.locals[0]].gsi;
-  const GsiRouting::Entries routes = chip_.routing().of(gsi);
-  switch (task.pc++) {
-    case 0:
-      return Charge{Event::SyscallEntered};
-    case 1:
-      return Charge{Event::EventfdSignalled, config_.irqfds[task.locals[0]].number};
-    case 2:
-      return Charge{Event::RouteLookedUp, raw(gsi)};
-    case 3:
-      if (!routes.empty() && routes.first->target == RouteTarget::Msi) {
-        return Charge{Event::IrqfdRouted, raw(gsi)};
-      }
-      return Charge{Event::WorkQueued, raw(gsi)};
-    case 4:
-      if (routes.empty()) {
-        env.drop(task.span, DropReason::NoRoute);
-        task.span = kNoSpan;
-      } else if (routes.first->target == RouteTarget::Msi) {
-        chip_.signal_msi(routes.first->message, task.span, env);
-      } else {
-        queue(task.locals[0], task, kernel, env);
-      }
-      return after_injection(task, env, kReturn);
-    case 5:
-      tell_vcpus(env);
-      return kReturn;
-    default:
-      return Done{};
+  const std::size_t before = vcpus_to_tell();
+  const bool is_call = task.program < layer_.program(LayerCall::Inject);
+  const Action action = layer_.run(task, kernel, env);
+  layer_.signal_resamplers(kernel, env);
+  const std::size_t now = vcpus_to_tell();
+  if (now > before) kick = kKickDue;
+  if (now == 0) tell_vcpus(env);
+  if (is_call && std::holds_alternative<host::Done>(action)) {
+    answer_ = static_cast<Answer>(task.value);
   }
+  return action;
 }
 
-void KvmSoftware::queue(std::size_t irqfd, host::Task& task, host::HostKernel& kernel, Env& env) {
-  const host::WorkId work = irqfds_[irqfd].work;
-  if (kernel.queue_work(work, task.span) == host::Outcome::AlreadyQueued) {
-    env.coalesce(task.span, kernel.machine().span(work));
-  }
-  task.span = kNoSpan;
-}
-
-/// KVM_IRQFD found the eventfd signalled. locals: index of the irqfd
-Action KvmSoftware::irqfd_poll(host::Task& task, host::HostKernel& kernel, Env& env) {
-  const Gsi gsi = irqfds_[task.locals[0]].gsi;
-  switch (task.pc++) {
-    case 0:
-      return Charge{Event::WorkQueued, raw(gsi)};
-    case 1:
-      queue(task.locals[0], task, kernel, env);
-      return kReturn;
-    default:
-      return Done{};
-  }
-}
-
-/// A kworker. locals: index of the irqfd
-Action KvmSoftware::deferred_irqfd(host::Task& task, Env& env) {
-  const Gsi gsi = irqfds_[task.locals[0]].gsi;
-  switch (task.pc++) {
-    case 0:
-      return Charge{Event::WorkStarted, raw(gsi)};
-    case 1:
-      return Charge{Event::PinDriven, raw(gsi)};
-    case 2:
-      if (irqfds_[task.locals[0]].resamples) {
-        // Stays high until the EOI, when the irqchip lowers it.
-        chip_.set_line(gsi, kResamplerSource, Level::High, task.span, env);
-      } else {
-        chip_.set_line(gsi, kUserspaceSource, Level::High, task.span, env);
-        chip_.set_line(gsi, kUserspaceSource, Level::Low, kNoSpan, env);
-      }
-      return after_injection(task, env, Done{});
-    default:
-      tell_vcpus(env);
-      return Done{};
-  }
-}
-
-/// The interrupt rests in the irqchip now. If a vCPU has to learn of it, kicking it takes the task time
-/// and is a step of its own, after which comes `next`.
-Action KvmSoftware::after_injection(host::Task& task, Env& env, const Action& next) {
-  task.span = kNoSpan;
-  if (anyone_to_tell()) return Charge{Event::VcpuKicked};
-  tell_vcpus(env);  // what fell, and messages to vCPUs
-  ++task.pc;
-  return next;
-}
-
-bool KvmSoftware::anyone_to_tell() const {
+std::size_t KvmSoftware::vcpus_to_tell() const {
+  std::size_t count = 0;
   for (std::uint32_t cpu = 0; cpu < told_.size(); ++cpu) {
-    if (chip_.lapics().intr(CpuId{cpu}) == Level::High && told_[cpu] == Level::Low) return true;
+    const bool asks = chip().lapics().intr(CpuId{cpu}) == Level::High;
+    if (asks && told_[cpu] == Level::Low) ++count;
   }
-  return false;
+  return count;
 }
 
 /// The levels as they are now: a vCPU may have taken the interrupt while the kick was on its way.
 void KvmSoftware::tell_vcpus(Env& env) {
   // Kicks: of vCPUs that are no threads, the lines below say all.
-  chip_.apics().take_signals([](const x86::VirtualSignal&) {});
-  for (const CpuLineChange& message : chip_.take_messages()) {
+  chip().apics().take_signals([](const x86::VirtualSignal&) {});
+  for (const CpuLineChange& message : chip().take_messages()) {
     pass_on(message);
     env.send(KvmHost::kVcpus, message);
     if (config_.vcpus_look == VcpusLook::AtOnce) look(message.cpu, env);
   }
-  signal_resamplers();
   for (std::uint32_t cpu = 0; cpu < told_.size(); ++cpu) {
-    const Level level = chip_.lapics().intr(CpuId{cpu});
+    const Level level = chip().lapics().intr(CpuId{cpu});
     if (level == told_[cpu]) continue;
     told_[cpu] = level;
     env.send(KvmHost::kVcpus, CpuLineChange{CpuId{cpu}, CpuLine::Intr, level, kNoSpan, Vector{}});
   }
 }
 
-host::Reception KvmSoftware::receive(PortId, const Message& message, host::HostKernel& kernel,
+host::Reception KvmSoftware::receive(PortId port, const Message& message, host::HostKernel& kernel,
                                      Env& env) {
+  host::Reception reception = host::Reception::Taken;
   const auto* call = std::get_if<HostCall>(&message);
-  if (call == nullptr) return host::Reception::Taken;
-  const auto kind = static_cast<Call>(call->call);
-  if (kind == Call::ApicWrite || kind == Call::RteWrite) {
+  if (call == nullptr) {
+    on_vcpu(port, message, env);
+  } else if (static_cast<Call>(call->call) == Call::ApicWrite ||
+             static_cast<Call>(call->call) == Call::RteWrite) {
     guest_write(*call, env);
-    return host::Reception::Taken;
+  } else if (!start(*call, kernel, env)) {
+    reception = host::Reception::Later;
   }
-  return start(*call, kernel, env) ? host::Reception::Taken : host::Reception::Later;
+  layer_.signal_resamplers(kernel, env);
+  return reception;
 }
 
-/// The thread makes its call, unless it is still in an earlier one.
+/// The thread makes its call, unless it is still in an earlier one. A recording may write to eventfds
+/// that are not this VM's.
 bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env) {
   const host::TaskHandle thread = kernel.machine().thread(call.task);
   if (kernel.machine().state(thread) != host::TaskState::Parked) return false;
-  host::Start begin;
-  std::uint32_t source = 0;
-  bool opens = true;
+  if (static_cast<Call>(call.call) == Call::EventfdWrite && call.a >= layer_.eventfds()) {
+    env.note(Event::EventfdWritten, kNoSpan, call.a);
+    return true;
+  }
+  host::Start begin = program_of(call);
+  begin.span = span_of(call, env);
+  return kernel.start(thread, begin);
+}
+
+host::Start KvmSoftware::program_of(const HostCall& call) const {
+  constexpr std::uint64_t kLow = 0xFFFFFFFF;
+  const auto begin = [this](LayerCall which, host::Locals locals) {
+    return host::Start{layer_.program(which), kNoSpan, locals};
+  };
+  switch (static_cast<Call>(call.call)) {
+    case Call::SignalMsi:
+      return begin(LayerCall::SignalMsi,
+                   {0, 0, 0, (call.b & kLow) << 32 | call.a >> 32, call.a & kLow, call.b >> 32});
+    case Call::IrqLine:
+      return begin(LayerCall::IrqLine, {0, 0, 0, call.a & kLow, call.a >> 40, (call.a >> 32) & 1});
+    case Call::Irqfd:
+      return begin(LayerCall::Irqfd,
+                   {0, 0, 0, call.a & kLow, call.a >> 32, call.b & kLow, call.b >> 32});
+    case Call::SetRouting:
+      return begin(LayerCall::SetGsiRouting, {0, 0, 0, call.a});
+    case Call::EventfdClose:
+      return begin(LayerCall::EventfdClose, {0, 0, 0, call.a});
+    default:
+      return begin(LayerCall::EventfdWrite, {0, 0, 0, call.a, call.b});
+  }
+}
+
+/// An interrupt begins with a message, with the rise of a line, and with a signal that an irqfd
+/// waits for.
+SpanId KvmSoftware::span_of(const HostCall& call, Env& env) {
   switch (static_cast<Call>(call.call)) {
     case Call::SignalMsi:
       env.note(Event::SignalMsiCalled, kNoSpan, call.a);
-      begin.program = kSignalMsi;
-      begin.locals = {call.b << 32 | call.a >> 32, call.a & 0xFFFFFFFF};
-      source = kMessages;
-      break;
+      return env.open(Cause::Software, kNoSpan, kMessages);
     case Call::IrqLine: {
-      const auto gsi = Gsi(call.a & 0xFFFFFFFF);
-      const auto level = Level((call.a >> 32) & 1);
-      const auto line_source = static_cast<std::uint32_t>(call.a >> 40);
       env.note(Event::IrqLineCalled, kNoSpan, call.a);
-      begin.program = kIrqLine;
-      begin.locals = {raw(gsi), line_source, static_cast<std::uint64_t>(level)};
-      source = source_of_line(gsi);
-      opens = chip_.announce(gsi, line_source, level);
-      break;
+      const auto gsi = Gsi(call.a & 0xFFFFFFFF);
+      const auto source = static_cast<std::uint32_t>(call.a >> 40);
+      if (!chip().announce(gsi, source, Level((call.a >> 32) & 1))) return kNoSpan;
+      return env.open(Cause::Software, kNoSpan, source_of_line(gsi));
     }
-    case Call::IrqfdPoll:
-      begin.program = kIrqfdPoll;
-      begin.locals = {call.a};
-      source = kFirstIrqfd + static_cast<std::uint32_t>(call.a);
-      break;
-    default:
+    case Call::EventfdWrite: {
       env.note(Event::EventfdWritten, kNoSpan, call.a);
-      if (call.a >= irqfds_.size()) return true;
-      irqfds_[call.a].counter += call.b;
-      if (!irqfds_[call.a].assigned) return true;
-      drain(irqfds_[call.a].counter, irqfds_[call.a].drain);
-      begin.program = kEventfdWrite;
-      begin.locals = {call.a};
-      source = kFirstIrqfd + static_cast<std::uint32_t>(call.a);
-      break;
+      const auto eventfd = static_cast<std::uint32_t>(call.a);
+      if (!layer_.bound(eventfd)) return kNoSpan;
+      return env.open(Cause::Software, kNoSpan, kFirstIrqfd + eventfd);
+    }
+    default:
+      return kNoSpan;
   }
-  if (opens) begin.span = env.open(Cause::Software, kNoSpan, source);
-  return kernel.start(thread, begin);
 }
 
 void KvmSoftware::guest_write(const HostCall& call, Env& env) {
   if (static_cast<Call>(call.call) == Call::ApicWrite) {
     env.note(Event::ApicWritten, kNoSpan, call.a);
-    chip_.write_apic(CpuId(call.a >> 48), (call.a >> 32) & 0xFFFF,
-                     static_cast<std::uint32_t>(call.a), env);
+    chip().write_apic(CpuId(call.a >> 48), (call.a >> 32) & 0xFFFF,
+                      static_cast<std::uint32_t>(call.a), env);
   } else {
     constexpr std::uint64_t kPinBits = std::uint64_t{0xFF} << 32;
     env.note(Event::RteWritten, kNoSpan, call.a);
     const auto pin = Pin((call.a >> 32) & 0xFF);
-    if (raw(pin) < chip_.ioapic().pins()) chip_.write_entry(pin, call.a & ~kPinBits, env);
+    if (raw(pin) < chip().ioapic().pins()) chip().write_entry(pin, call.a & ~kPinBits, env);
   }
   tell_vcpus(env);
 }
 
 void KvmSoftware::on_vcpu(PortId port, const Message& message, Env& env) {
   if (const auto* inta = std::get_if<Inta>(&message)) {
-    const IntaAnswer answer = chip_.on_inta(inta->cpu, env);
+    const IntaAnswer answer = chip().on_inta(inta->cpu, env);
     // Asking has lowered the line; after an 8259's interrupt the LAPIC may ask again at once.
-    if (chip_.lapics().intr(inta->cpu) == Level::High) told_[raw(inta->cpu)] = Level::Low;
+    if (chip().lapics().intr(inta->cpu) == Level::High) told_[raw(inta->cpu)] = Level::Low;
     tell_vcpus(env);
     if (!answer.spurious) env.note(Event::VcpuEntered, answer.span, raw(inta->cpu));
     return env.send(port, answer);
   }
   if (const auto* write = std::get_if<RegisterWrite>(&message)) {
-    chip_.write_apic(write->cpu, write->offset, static_cast<std::uint32_t>(write->value), env);
+    chip().write_apic(write->cpu, write->offset, static_cast<std::uint32_t>(write->value), env);
     tell_vcpus(env);
   }
 }
@@ -330,13 +232,39 @@ LaneId KvmHost::lane_of(PortId, const Message& message) const {
 }
 
 void KvmHost::receive(PortId port, const Message& message, Env& env) {
-  if (port == kVcpus) return software_.on_vcpu(port, message, env);
   machine_.receive(port, message, software_, env);
+}
+
+Answer KvmHost::assign_now(std::uint32_t irqfd) {
+  const Irqfd& wanted = software_.config().irqfds[irqfd];
+  return software_.layer().assign_now(irqfd, wanted.gsi, wanted.resample, machine_);
+}
+
+void KvmHost::pass_signals(Env& env) {
+  host::HostKernel kernel(machine_, std::nullopt, host::kNoTask, env);
+  software_.tell_vcpus(env);
+  software_.layer().signal_resamplers(kernel, env);
+}
+
+void KvmHost::open_eventfd(std::uint32_t fd, std::uint64_t counter, host::EventFdMode mode,
+                           Env& env) {
+  host::HostKernel kernel(machine_, std::nullopt, host::kNoTask, env);
+  software_.layer().open(fd, counter, mode, kernel);
+}
+
+Answer KvmHost::read_eventfd(std::uint32_t fd, Env& env) {
+  host::HostKernel kernel(machine_, std::nullopt, host::kNoTask, env);
+  const IrqLayer::Taken taken = software_.layer().consume(fd, kernel);
+  return taken.count == 0 ? kEAGAIN : static_cast<Answer>(taken.count);
+}
+
+std::uint64_t KvmHost::counter(std::uint32_t fd) const {
+  return machine_.eventfds().count(software_.layer().eventfd(fd));
 }
 
 void KvmHost::held_spans(std::vector<SpanId>& out) const {
   machine_.held_spans(out);
-  software_.chip().held_spans(out);
+  software_.layer().held_spans(out);
 }
 
 }  // namespace irqfab::kvm

@@ -2,15 +2,13 @@
 // eventfds with irqfds, the kworkers that finish what irqfds defer, and the in-kernel irqchip they
 // all call.
 //
-// Models: api.rst KVM_SIGNAL_MSI, KVM_IRQ_LINE_STATUS, KVM_IRQFD. An irqfd whose GSI is a message
-// injects in the signaller's context; on x86 one whose GSI is an irqchip pin leaves it to a
-// workqueue, where it drives the pin high, then low. What a call does to the irqchip is one step;
-// its price has passed by then, so nobody sees an interrupt before the software that makes it has
-// run. vCPUs are the CPUs behind kVcpus: they are kicked, ask (INTA) and end interrupts through
-// exits. State that the host sets and reads (KVM_IRQFD, KVM_NMI, KVM_INTERRUPT, KVM_SET_MP_STATE,
-// KVM_GET_VCPU_EVENTS) is set and read by methods that answer as the ioctls do, at no time.
-// Not modelled yet: the locks and reader sections of the path, assigning and closing of eventfds
-// under traffic, halting and scheduling of vCPUs on host CPUs (each has one to itself), APICv.
+// The calls are the routing layer's programs (models/kvm/irq_layer.hpp). What a call does to the
+// irqchip is one step; its price has passed by then, so nobody sees an interrupt before the
+// software that makes it has run. vCPUs are the CPUs behind kVcpus: they are kicked, ask (INTA) and
+// end interrupts through exits. State that the host sets and reads (KVM_NMI, KVM_INTERRUPT,
+// KVM_SET_MP_STATE, KVM_GET_VCPU_EVENTS) is set and read by methods that answer as the ioctls do,
+// at no time. Not modelled: halting and scheduling of vCPUs on host CPUs (each has one to itself),
+// APICv.
 #pragma once
 
 #include <array>
@@ -19,32 +17,29 @@
 
 #include "models/base/port.hpp"
 #include "models/host/host_machine.hpp"
-#include "models/kvm/irqchip.hpp"
+#include "models/kvm/irq_layer.hpp"
 #include "models/kvm/vcpu_events.hpp"
 
 namespace irqfab::kvm {
 
 /// HostCall::call. Operands in HostCall::a, as the details of the events of the same names.
 enum class Call : std::uint16_t {
-  SignalMsi,     // address bits 31..0 << 32 | data; b: address bits 63..32
+  SignalMsi,     // address bits 31..0 << 32 | data; b: flags << 32 | address bits 63..32
   IrqLine,       // source << 40 | level << 32 | GSI
   EventfdWrite,  // eventfd: index into Config::irqfds; b: the value that is added
-  IrqfdPoll,     // eventfd: it was signalled before its irqfd was assigned
   ApicWrite,     // CPU << 48 | offset << 32 | value; a guest's, of no thread
   RteWrite,      // the entry with the pin in bits 39..32; a guest's, of no thread
+  Irqfd,         // GSI << 32 | eventfd; b: the eventfd to signal at the EOI << 32 | flags
+  SetRouting,    // handle of IrqLayer::stage
+  EventfdClose,  // eventfd
 };
 
 /// An eventfd, and what it is to be bound to.
 struct Irqfd {
   std::uint64_t number = 0;  // its name: the eventfd "e<number>"
   Gsi gsi{};
-  bool resamples = false;  // KVM_IRQFD_FLAG_RESAMPLE: a level, lowered at the EOI
+  std::optional<std::uint32_t> resample;  // the eventfd that is signalled at the EOI
 };
-
-enum class Assign : std::uint8_t { Off, On };
-enum class Drain : std::uint8_t { Whole, One };  // EFD_SEMAPHORE: a read takes one
-/// The eventfd that a resampling irqfd signals at the EOI.
-using ResampleFd = std::optional<std::size_t>;
 
 /// When do vCPUs look at INIT and SIPI: as these come, because they run, or when the host says so?
 enum class VcpusLook : std::uint8_t { AtOnce, WhenTold };
@@ -63,26 +58,6 @@ class KvmSoftware final : public host::Software {
   host::Reception receive(PortId port, const Message& message, host::HostKernel& kernel,
                           Env& env) override;
 
-  /// INTA, EOI and other register accesses of vCPUs.
-  void on_vcpu(PortId port, const Message& message, Env& env);
-
-  /// KVM_IRQFD as Config says: binds eventfd `irqfd` to its GSI, or takes the binding away. 0, or
-  /// -EBUSY if it is bound already; taking away what is not there answers 0.
-  Answer assign(std::size_t irqfd, Assign assign);
-  /// The same with a GSI of the call's own. One that resamples may name the eventfd to signal.
-  Answer assign(std::size_t irqfd, Gsi gsi, ResampleFd resample, Env& env);
-  Answer deassign(std::size_t irqfd, Gsi gsi, Env& env);
-
-  // An eventfd by itself; a write is a call (Call::EventfdWrite). `fd` indexes Config::irqfds.
-  void open_eventfd(std::size_t fd, std::uint64_t counter, Drain drain);
-  /// Its irqfd goes with it.
-  void close_eventfd(std::size_t fd, Env& env);
-  /// What a read takes, or -EAGAIN.
-  Answer read_eventfd(std::size_t fd);
-  bool assigned(std::size_t fd) const { return irqfds_[fd].assigned; }
-  /// The eventfd's counter: an irqfd drains it, without one it adds up.
-  std::uint64_t counter(std::size_t irqfd) const { return irqfds_[irqfd].counter; }
-
   // vCPUs as the host sees them.
   Answer nmi(CpuId cpu);
   Answer interrupt(CpuId cpu, std::uint32_t irq, Env& env);
@@ -94,51 +69,31 @@ class KvmSoftware final : public host::Software {
   VcpuEvents& vcpu(CpuId cpu) { return vcpus_[raw(cpu)]; }
   const VcpuEvents& vcpu(CpuId cpu) const { return vcpus_[raw(cpu)]; }
 
-  /// What the latest KVM_SIGNAL_MSI or KVM_IRQ_LINE_STATUS answered.
+  const Config& config() const { return config_; }
+  /// What the latest call of a thread answered.
   Answer last_answer() const { return answer_; }
   /// INTR lines that changed, and messages, reach the vCPUs. For callers that use chip() itself.
   void tell_vcpus(Env& env);
-  Irqchip& chip() { return chip_; }
-  const Irqchip& chip() const { return chip_; }
+  IrqLayer& layer() { return layer_; }
+  const IrqLayer& layer() const { return layer_; }
+  Irqchip& chip() { return layer_.chip(); }
+  const Irqchip& chip() const { return layer_.chip(); }
   friend bool operator==(const KvmSoftware& a, const KvmSoftware& b) {
-    return a.chip_ == b.chip_ && a.told_ == b.told_ && a.irqfds_ == b.irqfds_ &&
-           a.vcpus_ == b.vcpus_;
+    return a.layer_ == b.layer_ && a.told_ == b.told_ && a.vcpus_ == b.vcpus_;
   }
 
  private:
-  host::Action signal_msi(host::Task& task, Env& env);
-  host::Action irq_line(host::Task& task, Env& env);
-  host::Action eventfd_write(host::Task& task, host::HostKernel& kernel, Env& env);
-  host::Action irqfd_poll(host::Task& task, host::HostKernel& kernel, Env& env);
-  host::Action deferred_irqfd(host::Task& task, Env& env);
-  void queue(std::size_t irqfd, host::Task& task, host::HostKernel& kernel, Env& env);
-  static void drain(std::uint64_t& counter, Drain how);
-  host::Action after_injection(host::Task& task, Env& env, const host::Action& next);
-  bool anyone_to_tell() const;
-  void signal_resamplers();
+  bool start(const HostCall& call, host::HostKernel& kernel, Env& env);
+  host::Start program_of(const HostCall& call) const;
+  SpanId span_of(const HostCall& call, Env& env);
+  void guest_write(const HostCall& call, Env& env);
+  void on_vcpu(PortId port, const Message& message, Env& env);
+  std::size_t vcpus_to_tell() const;
   void pass_on(const CpuLineChange& message);
   std::uint32_t source_of_line(Gsi gsi) const;
-  bool start(const HostCall& call, host::HostKernel& kernel, Env& env);
-  void guest_write(const HostCall& call, Env& env);
-
-  struct Binding {
-    host::WorkId work{};
-    bool assigned = false;
-    std::uint64_t counter = 0;
-    Gsi gsi{};
-    bool resamples = false;
-    ResampleFd resample_fd;
-    Drain drain = Drain::Whole;
-    friend bool operator==(const Binding& a, const Binding& b) {
-      return a.work == b.work && a.assigned == b.assigned && a.counter == b.counter &&
-             a.gsi == b.gsi && a.resamples == b.resamples && a.resample_fd == b.resample_fd &&
-             a.drain == b.drain;
-    }
-  };
 
   Config config_;
-  Irqchip chip_;
-  std::vector<Binding> irqfds_;  // as Config::irqfds
+  IrqLayer layer_;
   std::vector<VcpuEvents> vcpus_;
   std::vector<Level> told_;  // by vCPU: the level its INTR line was last told
   Answer answer_ = 0;        // of the latest call that returned one
@@ -172,6 +127,18 @@ class KvmHost final {
 
   KvmSoftware& software() { return software_; }
   const host::HostMachine& machine() const { return machine_; }
+
+  /// KVM_IRQFD as Config says, at no time.
+  Answer assign_now(std::uint32_t irqfd);
+  /// What reaches vCPUs and resampling eventfds by what was done to software() from outside.
+  void pass_signals(Env& env);
+
+  // An eventfd by itself; a write and a close are calls. `fd` indexes Config::irqfds.
+  void open_eventfd(std::uint32_t fd, std::uint64_t counter, host::EventFdMode mode, Env& env);
+  /// What a read takes, or -EAGAIN.
+  Answer read_eventfd(std::uint32_t fd, Env& env);
+  /// The eventfd's counter: an irqfd drains it, without one it adds up.
+  std::uint64_t counter(std::uint32_t fd) const;
 
   void held_spans(std::vector<SpanId>& out) const;
   friend bool operator==(const KvmHost& a, const KvmHost& b) {

@@ -85,5 +85,32 @@ TEST(GsiRouting, AGsiOutsideTheTableHasNoRoute) {
   EXPECT_TRUE(table.of(Gsi{~0u}).empty());
 }
 
+TEST(GsiRouting, TheTableEndsWithItsHighestGsi) {
+  GsiRouting table;
+  EXPECT_EQ(table.gsis(), 24u);
+  ASSERT_EQ(table.replace({pin(7, RouteTarget::IoapicPin, 1)}), 0);
+  EXPECT_EQ(table.gsis(), 8u);
+  EXPECT_TRUE(table.of(Gsi{8}).empty());
+  EXPECT_FALSE(table.of(Gsi{7}).empty());
+  ASSERT_EQ(table.replace({}), 0);
+  EXPECT_EQ(table.gsis(), 0u);
+  EXPECT_TRUE(table.of(Gsi{0}).empty());
+}
+
+TEST(GsiRouting, APinHasTheGsiThatWasNamedLast) {
+  GsiRouting table;
+  ASSERT_EQ(
+      table.replace({pin(5, RouteTarget::IoapicPin, 4), pin(3, RouteTarget::IoapicPin, 4),
+                     pin(6, RouteTarget::PicMasterPin, 7), pin(8, RouteTarget::PicSlavePin, 7)}),
+      0);
+  EXPECT_EQ(table.gsi_of(RouteTarget::IoapicPin, Pin{4}), Gsi{3});
+  EXPECT_EQ(table.gsi_of(RouteTarget::PicMasterPin, Pin{7}), Gsi{6});
+  EXPECT_EQ(table.gsi_of(RouteTarget::PicSlavePin, Pin{7}), Gsi{8});
+  EXPECT_EQ(table.gsi_of(RouteTarget::IoapicPin, Pin{7}), std::nullopt);
+  EXPECT_EQ(table.gsi_of(RouteTarget::IoapicPin, Pin{24}), std::nullopt);
+  EXPECT_EQ(table.gsi_of(RouteTarget::PicMasterPin, Pin{8}), std::nullopt);
+  EXPECT_EQ(table.gsi_of(RouteTarget::Msi, Pin{0}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace irqfab::kvm

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/kvm/irq_layer.hpp"
-#include "tests/models/kvm/layer_rig.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::kvm::test {
 namespace {
@@ -42,6 +42,35 @@ TEST(IrqLayerRoutes, MoreRoutesThanThereMayBeAreNotEvenCopied) {
   rig.env.clear();
   EXPECT_EQ(rig.set_routes(std::vector<Route>(4097, message_route(kMsiGsi, kFirst))), kEINVAL);
   EXPECT_EQ(rig.env.count(Event::RoutesCopied), 0u);
+}
+
+TEST(IrqLayerRoutes, CallsOfSeveralThreadsHaveTablesOfTheirOwn) {
+  LayerRig rig;
+  const std::uint32_t first = rig.layer.stage({message_route(Gsi{1}, kFirst)});
+  const std::uint32_t second = rig.layer.stage({message_route(Gsi{2}, kFirst)});
+  EXPECT_NE(first, second);
+  EXPECT_EQ(rig.call(LayerCall::SetGsiRouting, {first}), 0);
+  EXPECT_FALSE(rig.layer.chip().routing().of(Gsi{1}).empty());
+  EXPECT_EQ(rig.layer.stage({}), first);
+  EXPECT_EQ(rig.call(LayerCall::SetGsiRouting, {second}), 0);
+  EXPECT_TRUE(rig.layer.chip().routing().of(Gsi{1}).empty());
+  EXPECT_FALSE(rig.layer.chip().routing().of(Gsi{2}).empty());
+}
+
+TEST(IrqLayerRoutes, AnEntryThatStaysAsItIsIsNotWritten) {
+  LayerRig rig;
+  rig.assign(kFd, kMsiGsi);
+  rig.assign(kOtherFd, Gsi{100});
+  const auto steps = [&rig](const x86::MsiMessage& message) {
+    rig.begin(1, LayerCall::SetGsiRouting, {rig.layer.stage({message_route(kMsiGsi, message)})});
+    EXPECT_TRUE(rig.until(1, [&] { return rig.held(rig.layer.locks().irqfds); }));
+    unsigned count = 0;
+    for (; rig.held(rig.layer.locks().irqfds); ++count) rig.step(1);
+    rig.settle();
+    return count;
+  };
+  EXPECT_EQ(steps(kFirst), 1u);   // to find that there is nothing to do
+  EXPECT_EQ(steps(kSecond), 5u);  // begin, address, data, end
 }
 
 TEST(IrqLayerRoutes, AnUpdateRefreshesIrqfdsUnderBothLocks) {
@@ -290,6 +319,32 @@ TEST(IrqLayerIrqfd, ClosingTheEventfdEndsTheIrqfdAndWhatRestsInTheCounter) {
   EXPECT_TRUE(rig.clean());
 }
 
+TEST(IrqLayerIrqfd, AnEventfdThatIsClosedWhileItIsBoundIsBadAndLeavesNothing) {
+  LayerRig rig;
+  rig.begin(1, LayerCall::Irqfd, {kFd, raw(kMsiGsi), 0, 0});
+  ASSERT_TRUE(rig.until(1, [&] { return rig.machine.readers(rig.layer.domain()) == 1; }));
+  rig.begin(0, LayerCall::EventfdClose, {kFd});
+  ASSERT_TRUE(rig.until_parked(0));
+  rig.settle();
+  EXPECT_EQ(rig.answer(1), kEBADF);
+  EXPECT_FALSE(rig.layer.bound(kFd));
+  rig.open(kFd, 0);
+  EXPECT_EQ(rig.assign(kFd, kMsiGsi), 0);
+  EXPECT_TRUE(rig.clean());
+}
+
+TEST(IrqLayerIrqfd, WhileItsEndIsUnderWayAnEventfdCannotBeBoundAgain) {
+  LayerRig rig;
+  rig.assign(kFd, kMsiGsi);
+  rig.begin(1, LayerCall::Irqfd, {kFd, raw(kMsiGsi), LayerRig::kDeassign, 0});
+  ASSERT_TRUE(rig.until(1, [&] { return rig.held(rig.layer.lock_of(kFd)); }));
+  rig.begin(0, LayerCall::Irqfd, {kFd, raw(kMsiGsi), 0, 0});
+  ASSERT_TRUE(rig.until_parked(0));
+  EXPECT_EQ(rig.answer(0), kEBUSY);
+  rig.settle();
+  EXPECT_EQ(rig.assign(kFd, kMsiGsi), 0);
+}
+
 /// Deassign has begun the irqfd's end, and close comes while that is under way.
 void close_late(LayerRig& rig) {
   rig.assign(kFd, kMsiGsi);
@@ -323,65 +378,6 @@ TEST(IrqLayerIrqfd, MutantWorkCancelledUnderLockIsADeadlockThatIsReported) {
   LayerRig bad(LayerRig::with(Mutant::WorkCancelledUnderLock));
   deassign_under_load(bad);
   EXPECT_TRUE(bad.violated(ViolationKind::FlushDeadlock));
-}
-
-// ---- two VMs ----------------------------------------------------------------------------------
-
-struct TwoVms {
-  explicit TwoVms(Mutants mutants) {
-    IrqLayer::Config config = LayerRig::plain();
-    config.eventfds = {20};
-    config.first_program = host::ProgramId{kLayerCalls};
-    config.mutants = mutants;
-    second.emplace(config, rig.machine);
-    rig.other = &*second;
-    shared = second->adopt(rig.layer, kFd, rig.machine);
-    second->set_routes_now({message_route(kMsiGsi, kSecond)});
-    for (std::uint32_t cpu = 0; cpu < 2; ++cpu) {
-      second->chip().write_apic(CpuId{cpu}, 0xF0, 0x1FF, rig.env);
-    }
-  }
-  Answer assign_in_second() {
-    rig.begin(1, second->program(LayerCall::Irqfd), {shared, raw(kMsiGsi), 0, 0});
-    rig.settle();
-    return rig.answer(1);
-  }
-  bool second_has(unsigned vector) const {
-    return second->chip().lapics().irr(CpuId{1}).has(Vector(static_cast<std::uint8_t>(vector)));
-  }
-
-  LayerRig rig;
-  std::optional<IrqLayer> second;
-  std::uint32_t shared = 0;
-};
-
-TEST(IrqLayerTwoVms, AnEventfdThatOneHasBoundIsBusyForTheOther) {
-  TwoVms vms({});
-  ASSERT_EQ(vms.rig.assign(kFd, kMsiGsi), 0);
-  EXPECT_EQ(vms.assign_in_second(), kEBUSY);
-  vms.rig.write(kFd);
-  EXPECT_TRUE(vms.rig.pending(0, 0x41));
-  ASSERT_EQ(vms.rig.deassign(kFd, kMsiGsi), 0);
-  EXPECT_EQ(vms.assign_in_second(), 0);
-  EXPECT_TRUE(vms.rig.machine.violations().empty());
-}
-
-TEST(IrqLayerTwoVms, ASignalReachesTheVmThatHasBoundItWhoeverWrites) {
-  TwoVms vms({});
-  ASSERT_EQ(vms.assign_in_second(), 0);
-  EXPECT_EQ(vms.rig.write(kFd), 8);
-  EXPECT_TRUE(vms.second_has(0x52));
-  EXPECT_EQ(vms.rig.resting(), 0u);
-}
-
-TEST(IrqLayerTwoVms, MutantEventfdInTwoVmsLeavesTheSecondUntold) {
-  Mutants mutants;
-  mutants.add(Mutant::EventfdInTwoVms);
-  TwoVms vms(mutants);
-  ASSERT_EQ(vms.rig.assign(kFd, kMsiGsi), 0);
-  EXPECT_EQ(vms.assign_in_second(), 0);
-  vms.rig.write(kFd);
-  EXPECT_FALSE(vms.second_has(0x52));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/kvm/irq_layer.hpp"
-#include "tests/models/kvm/layer_rig.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::kvm::test {
 namespace {
@@ -77,9 +77,12 @@ TEST_F(IrqLayerResample, WhoPollsTheEventfdIsWokenByTheEoi) {
   const host::WaitQueueId queue = rig.machine.add_wait_queue();
   rig.layer.poll(kResampleFd, queue, rig.machine);
   rig.assign(kFd, kPinGsi, kResampleFd);
+  rig.begin_sleep(1, queue);
   rig.write(kFd);
+  EXPECT_FALSE(rig.parked(1));
   rig.handle(0);
-  EXPECT_EQ(rig.counter(kResampleFd), 1u);
+  rig.settle();
+  EXPECT_TRUE(rig.parked(1));
 }
 
 TEST_F(IrqLayerResample, OnAMessageItNeverSignals) {

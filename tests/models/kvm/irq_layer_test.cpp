@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/models/kvm/layer_rig.hpp"
+#include "tests/support/layer_rig.hpp"
 
 namespace irqfab::kvm::test {
 namespace {
@@ -163,6 +163,14 @@ TEST(IrqLayer, WithoutAnIrqfdTheInterruptRestsInTheCounter) {
   EXPECT_EQ(rig.resting(), 0u);
 }
 
+TEST(IrqLayer, AWriteThatComesAfterTheCloseEndsItsInterrupt) {
+  LayerRig rig;
+  rig.close(kFd);
+  EXPECT_EQ(rig.write(kFd), kEBADF);
+  EXPECT_EQ(rig.env.count(Event::Cancelled), 1u);
+  EXPECT_EQ(rig.resting(), 0u);
+}
+
 TEST(IrqLayer, ASignalledEventfdInjectsWhenItIsBoundAndKeepsItsCounter) {
   LayerRig rig;
   rig.write(kFd);
@@ -195,11 +203,14 @@ TEST(IrqLayer, WhoPollsAnEventfdIsWokenUnlessAnIrqfdTakesTheSignal) {
   LayerRig rig;
   const host::WaitQueueId queue = rig.machine.add_wait_queue();
   rig.layer.poll(kFd, queue, rig.machine);
+  rig.begin_sleep(1, queue);
   rig.write(kFd);
+  EXPECT_TRUE(rig.parked(1));
   EXPECT_EQ(rig.counter(kFd), 1u);
   rig.assign(kFd, kMsiGsi);
+  rig.begin_sleep(1, queue);
   rig.write(kFd);
-  EXPECT_EQ(rig.counter(kFd), 0u);
+  EXPECT_FALSE(rig.parked(1));
 }
 
 // ---- calls that inject ------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class LayerRig final : public host::Software {
   }
 
   host::Action run(host::Task& task, host::HostKernel& kernel, Env& e) override {
+    if (task.program == kSleeper) return sleep(task);
     if (other != nullptr && other->owns(task.program)) return other->run(task, kernel, e);
     return layer.run(task, kernel, e);
   }
@@ -115,6 +116,11 @@ class LayerRig final : public host::Software {
   }
   Answer set_routes(std::vector<Route> routes) {
     return call(LayerCall::SetGsiRouting, {layer.stage(std::move(routes))});
+  }
+  /// The thread on that CPU sleeps until somebody wakes the queue.
+  void begin_sleep(unsigned cpu, host::WaitQueueId queue) {
+    begin(cpu, kSleeper, {raw(queue)});
+    while (runnable(cpu)) step(cpu);
   }
   SpanId span() { return env.open(Cause::Software, kNoSpan); }
   void open(std::uint32_t eventfd, std::uint64_t count,
@@ -216,6 +222,12 @@ class LayerRig final : public host::Software {
 
  private:
   static constexpr unsigned kEnough = 100'000;
+  static constexpr host::ProgramId kSleeper{100};
+  static host::Action sleep(host::Task& task) {
+    const auto queue = host::WaitQueueId(task.locals[host::kFirstArgument]);
+    if (task.pc++ == 0) return host::Wait{queue};
+    return host::Done{};
+  }
   static host::HostMachine machine_with_threads(unsigned cpus) {
     host::HostMachine::Config config;
     config.cpus = cpus;
