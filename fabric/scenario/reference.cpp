@@ -110,7 +110,7 @@ std::string write_metrics() {
       "## Metrics of `expect`\n\n| metric | bound | meaning |\n| --- | --- | --- |\n";
   for (const Metric& metric : metrics()) {
     text += "| " + code(metric.name) + " | " +
-            (metric.kind == MetricKind::Count ? "number" : "duration") + " | " +
+            (metric.kind == MetricKind::Latency ? "duration" : "number") + " | " +
             std::string(metric.meaning) + " |\n";
   }
   return text + '\n';
