@@ -96,6 +96,15 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, Hos
   return planned;
 }
 
+/// A queue has a vector, and somebody of its own who serves it, unless that is code which runs
+/// under the VMM's big lock anyway.
+std::uint32_t threads_of(const scenario::Device& device, vmm::Delivery delivery,
+                         std::uint32_t vcpus) {
+  const bool locked =
+      attach_of(device) == vmm::Attach::Emulated && delivery != vmm::Delivery::Irqfd;
+  return locked ? 1 : std::clamp<std::uint32_t>(device.vectors(), 1, vcpus);
+}
+
 bool is_assigned(const scenario::Device& device) { return device.attach == Attach::Assigned; }
 
 /// What stands on one link leads to one place.
@@ -146,11 +155,13 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
   HostVectors vectors(host_cpus);
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
+      const std::uint32_t threads = threads_of(*device.device, planned.delivery, plan.cpus);
       for (unsigned f = 0; f < device.device->count; ++f) {
         planned.functions.push_back(plan_of(plan, function_of(device, f), vectors));
-        planned.functions.back().device = planned.devices;
+        planned.functions.back().device = planned.threads;
+        planned.functions.back().threads = threads;
       }
-      ++planned.devices;
+      planned.threads += threads;
     }
   }
   return planned;

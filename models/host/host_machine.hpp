@@ -5,7 +5,8 @@
 // core-api/workqueue.rst, scheduler/, eventfd(2)):
 //   CPUs         a hard interrupt goes over a soft one, that over a task; interrupts do not nest
 //   run queues   one a CPU, classes of priority, first come first served in a class, a time slice;
-//                a woken task goes to its last CPU, or to an idle one that it may use
+//                a woken task goes to its last CPU, or to an idle one that it may use; it goes
+//                before a task of its class that is in a guest
 //   locks        waiters spin or sleep, by the kind of lock; handed over in order of arrival
 //   waiting      wait queues, sleeps, timeouts, grace periods, eventfds
 //   workqueues   items and a bounded number of kworkers
@@ -157,6 +158,7 @@ class HostMachine final {
   bool hard_masked(const Cpu& cpu) const;
   bool soft_masked(const Cpu& cpu) const;
   bool anyone_ready(const Cpu& cpu) const;
+  bool sleeper_waits(const Cpu& cpu) const;
   bool idle(HostCpu cpu) const;
   HostCpu place(const TaskRow& row) const;
   HostCpu least_loaded(CpuMask allowed) const;

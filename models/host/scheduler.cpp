@@ -27,6 +27,15 @@ bool HostMachine::anyone_ready(const Cpu& cpu) const {
   return false;
 }
 
+/// One that slept has had less than its share of the CPU, and one that is in a guest more.
+bool HostMachine::sleeper_waits(const Cpu& cpu) const {
+  const TaskQueue& queue = cpu.ready[index(tasks_[cpu.task].priority)];
+  for (TaskId task = queue.head; task != kNoTask; task = tasks_[task].next) {
+    if (tasks_[task].slept) return true;
+  }
+  return false;
+}
+
 bool HostMachine::preemptible(const Cpu& cpu) const {
   const TaskRow& row = tasks_[cpu.task];
   return row.preempt_off == 0 && !row.must_step;
@@ -172,6 +181,8 @@ void HostMachine::make_ready(TaskId task, Env& env) {
   if (cpu.task == kNoTask) return;
   TaskRow& running = tasks_[cpu.task];
   if (index(row.priority) < index(running.priority)) cpu.reschedule = true;
+  const bool guest = running.state == TaskState::Occupying && running.in_guest;
+  if (guest && sleeper_waits(cpu)) cpu.reschedule = true;
   const bool polling = !running.in_guest;
   if (running.state == TaskState::Occupying && (cpu.reschedule || polling)) {
     end_occupation(running, Outcome::Interrupted);
@@ -257,7 +268,9 @@ void HostMachine::enter_guest(TaskId task) {
   }
   row.state = TaskState::Occupying;
   row.in_guest = true;
-  if (cpus_[raw(row.cpu)].reschedule) end_occupation(row, Outcome::Interrupted);
+  Cpu& cpu = cpus_[raw(row.cpu)];
+  if (sleeper_waits(cpu)) cpu.reschedule = true;
+  if (cpu.reschedule) end_occupation(row, Outcome::Interrupted);
 }
 
 void HostMachine::poll(TaskId task, Duration timeout, Env& env) {

@@ -49,10 +49,11 @@ struct VectorPlan {
 /// One function.
 struct FunctionPlan {
   Attach attach = Attach::Emulated;
-  std::uint32_t device = 0;          // functions of one device share a thread
-  std::uint32_t first_source = 0;    // of the span of vector 0; INTx is behind the last vector
-  std::uint64_t window = 0;          // its registers; the MSI-X table begins there
-  std::uint64_t config_space = 0;    // its configuration space; 0 if the VMM sees nothing of it
+  std::uint32_t device = 0;        // the device's first thread; its functions share them
+  std::uint32_t threads = 1;       // of them: vector v has thread v modulo so many, INTx the first
+  std::uint32_t first_source = 0;  // of the span of vector 0; INTx is behind the last vector
+  std::uint64_t window = 0;        // its registers; the MSI-X table begins there
+  std::uint64_t config_space = 0;  // its configuration space; 0 if the VMM sees nothing of it
   std::uint32_t registers_edge = 0;  // of VmHost::kRegisters, behind which it is
   std::uint32_t intx_edge = 0;       // of VmHost::kIntx, and its driver number there
   std::uint32_t intx_driver = 0;
@@ -66,7 +67,7 @@ struct VmPlan {
   RoutePolicy policy = RoutePolicy::Eager;
   std::uint32_t gsis = 4096;            // 1024 in old kernels; the lowest 24 are the IOAPIC's pins
   std::vector<FunctionPlan> functions;  // ascending by first_source
-  std::uint32_t devices = 0;            // threads that raise interrupts
+  std::uint32_t threads = 0;            // threads that raise interrupts
 };
 
 }  // namespace irqfab::vmm

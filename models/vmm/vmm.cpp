@@ -38,8 +38,12 @@ std::optional<VectorAt> Vmm::vector_of(SpanId span) const {
                   VectorIndex(static_cast<std::uint16_t>(vector))};
 }
 
-std::uint32_t Vmm::seat_of_device(std::uint32_t function) const {
+std::uint32_t Vmm::first_seat_of(std::uint32_t function) const {
   return first_device_ + config_.plan.functions[function].device;
+}
+
+std::uint32_t Vmm::seat_of(const VectorAt& at) const {
+  return first_seat_of(at.function) + raw(at.vector) % config_.plan.functions[at.function].threads;
 }
 
 /// A thread that has nothing to do sleeps until it gets something.
@@ -57,7 +61,7 @@ bool Vmm::on_message(const BusWrite& message, const Here& here) {
   const std::optional<VectorAt> at = vector_of(message.span);
   if (!at) return false;
   const x86::MsiMessage said{message.address, static_cast<std::uint32_t>(message.data)};
-  give(seat_of_device(at->function), SendMessage{message.span, *at, said}, here);
+  give(seat_of(*at), SendMessage{message.span, *at, said}, here);
   return true;
 }
 
@@ -83,7 +87,7 @@ bool Vmm::on_line(std::uint32_t edge, const PinChange& change, const Here& here)
   if (Seat* reader = reader_of(function)) {
     reader->lines.push(line);
   } else {
-    give(seat_of_device(function), line, here);
+    give(first_seat_of(function), line, here);
   }
   return true;
 }

@@ -3,10 +3,11 @@
 // their vectors.
 //
 // Models what VMMs of Linux hosts do around KVM (api.rst), as far as an interrupt notices it:
-//   emulated   a thread a device. With an irqfd it writes the eventfd; otherwise it takes the big
-//              lock and makes the call itself: KVM_SIGNAL_MSI, KVM_IRQ_LINE on a route made for the
-//              message (dynamic_routes.hpp), or to its own local APICs
-//   vhost      a worker of the kernel signals the vector's eventfd; without an irqfd the main loop
+//   emulated   threads of the device, which share its vectors. With an irqfd they write the
+//              eventfd; otherwise they take the big lock and make the call themselves:
+//              KVM_SIGNAL_MSI, KVM_IRQ_LINE on a route made for the message (dynamic_routes.hpp),
+//              or to the VMM's own local APICs
+//   vhost      workers of the kernel signal the vector's eventfd; without an irqfd the main loop
 //              finds it readable, and does the same as an emulated device would
 //   assigned   the host's handler of the function's interrupt signals the eventfd; the main loop as
 //              above
@@ -154,8 +155,9 @@ class Vmm final {
   Seat& seat_of(const host::Task& task, const Here& here);
   void give(std::uint32_t seat, const Job& job, const Here& here);
   std::optional<VectorAt> vector_of(SpanId span) const;
-  std::uint32_t seat_of_device(std::uint32_t function) const;
-  std::uint32_t main_loop() const { return first_device_ + config_.plan.devices; }
+  std::uint32_t seat_of(const VectorAt& at) const;
+  std::uint32_t first_seat_of(std::uint32_t function) const;
+  std::uint32_t main_loop() const { return first_device_ + config_.plan.threads; }
   std::uint32_t caller() const { return main_loop() + 1; }
   bool is_exit(const host::Task& task) const;
   host::Action begin(host::Task& task, Seat& seat, const Here& here);

@@ -46,10 +46,10 @@ Vmm::Vmm(const Config& config, std::uint32_t vcpus, kvm::IrqLayer& layer,
   for (std::uint32_t n = 0; n < functions_.size(); ++n) settle_now(n, layer, machine);
 }
 
-/// vCPUs, whose threads the machine has already, then the VMM's own: one a device, the main loop,
+/// vCPUs, whose threads the machine has already, then the VMM's own: its devices', the main loop,
 /// and one that makes calls on demand.
 void Vmm::add_seats(host::HostMachine& machine) {
-  seats_.resize(first_device_ + config_.plan.devices + 2);
+  seats_.resize(first_device_ + config_.plan.threads + 2);
   const auto everywhere = host::CpuMask::first(machine.config().cpus);
   for (std::uint32_t n = 0; n < seats_.size(); ++n) {
     const bool is_vcpu = n < first_device_;

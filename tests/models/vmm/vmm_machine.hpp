@@ -51,7 +51,7 @@ inline VmPlan plan_of(const Options& options) {
   plan.delivery = options.delivery;
   plan.policy = options.policy;
   plan.gsis = options.gsis;
-  plan.devices = options.functions;
+  plan.threads = options.functions;
   for (std::uint32_t f = 0; f < options.functions; ++f) {
     FunctionPlan function;
     function.attach = options.attach;
