@@ -66,6 +66,11 @@ VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::strin
   layer.form = form_of(path, host);
   layer.grace =
       host.grace == scenario::GraceKind::Rcu ? kvm::GraceForm::Rcu : kvm::GraceForm::SrcuExpedited;
+  // A normal grace period begins and ends at a tick, of HZ=100, and looks for readers between.
+  layer.rcu_delay = 3 * 10 * kPsPerMs;
+  // Linux's older srcu.c: 10 us of looking, then a look every millisecond.
+  layer.srcu.attentive = 10 * kPsPerUs;
+  layer.srcu.recheck = kPsPerMs;
   layer.kworkers = static_cast<std::uint16_t>(host.kworkers);
   layer.mutants = mutants;
   layer.irqchip.kind =

@@ -108,8 +108,8 @@ TaskId HostMachine::select_interrupt(Cpu& cpu) {
   return *level;
 }
 
-/// Preempted by a higher class a task keeps its place at the front; after its slice it goes to the
-/// back.
+/// Preempted by a higher class a task keeps its place at the front; after its slice, and for one that
+/// slept, it goes to the back.
 void HostMachine::put_back(Cpu& cpu) {
   TaskRow& row = tasks_[cpu.task];
   row.state = TaskState::Ready;
@@ -182,7 +182,7 @@ void HostMachine::make_ready(TaskId task, Env& env) {
   TaskRow& running = tasks_[cpu.task];
   if (index(row.priority) < index(running.priority)) cpu.reschedule = true;
   const bool guest = running.state == TaskState::Occupying && running.in_guest;
-  if (guest && sleeper_waits(cpu)) cpu.reschedule = true;
+  if (guest && sleeper_waits(cpu)) cpu.reschedule = cpu.slice_over = true;
   const bool polling = !running.in_guest;
   if (running.state == TaskState::Occupying && (cpu.reschedule || polling)) {
     end_occupation(running, Outcome::Interrupted);
@@ -269,7 +269,7 @@ void HostMachine::enter_guest(TaskId task) {
   row.state = TaskState::Occupying;
   row.in_guest = true;
   Cpu& cpu = cpus_[raw(row.cpu)];
-  if (sleeper_waits(cpu)) cpu.reschedule = true;
+  if (sleeper_waits(cpu)) cpu.reschedule = cpu.slice_over = true;
   if (cpu.reschedule) end_occupation(row, Outcome::Interrupted);
 }
 

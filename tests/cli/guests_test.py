@@ -88,9 +88,9 @@ class Hops(GuestTest):
         self.assertIn("IrqfdRouted", fast)
 
     def test_what_is_assigned_begins_with_the_hosts_own_interrupt(self):
-        self.assertEqual(self.events("kvm-irqfd", "assigned")[:6],
+        self.assertEqual(self.events("kvm-irqfd", "assigned")[:7],
                          ["Asserted", "MsiSent", "BridgeForwarded", "MessageRouted",
-                          "HostInterrupted", "EventfdSignalled"])
+                          "HostInterrupted", "LockAcquired", "EventfdSignalled"])
 
     def test_each_path_says_what_it_does(self):
         for path, attach, event in (("kvm-signal-msi", "emulated", "MsiInjected"),
