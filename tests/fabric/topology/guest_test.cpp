@@ -105,18 +105,26 @@ TEST(Guest, WithoutAssignedDevicesTheHostHasNoFabric) {
   EXPECT_EQ(find_component<pci::HostBridge::Config>(guest.topology()), nullptr);
 }
 
+TEST(Guest, WhatRunsUnderTheBigLockHasOneThreadADevice) {
+  const char* const device = "  cpus: 2\n  devices: [ { id: nic, bdf: \"00:03.0\", msix: 2 } ]\n";
+  EXPECT_EQ(Guest(device, "kvm-irqfd").plan().threads, 2u);
+  EXPECT_EQ(Guest(device, "kvm-signal-msi").plan().threads, 1u);
+}
+
 TEST(Guest, TheVmmIsToldOfEveryFunction) {
   const Guest guest(kDevices);
   const auto& functions = guest.plan().functions;
   ASSERT_EQ(functions.size(), 5u);
-  EXPECT_EQ(guest.plan().devices, 4u);
+  EXPECT_EQ(guest.plan().threads, 6u);
   const std::uint32_t sources[] = {0, 2, 3, 4, 5};
-  const std::uint32_t devices[] = {0, 1, 1, 2, 3};
+  const std::uint32_t devices[] = {0, 2, 2, 3, 4};
+  const std::uint32_t threads[] = {2, 1, 1, 1, 2};
   const vmm::Attach attaches[] = {vmm::Attach::Emulated, vmm::Attach::Vhost, vmm::Attach::Vhost,
                                   vmm::Attach::Emulated, vmm::Attach::Assigned};
   for (std::size_t f = 0; f < 5; ++f) {
     EXPECT_EQ(functions[f].first_source, sources[f]) << f;
     EXPECT_EQ(functions[f].device, devices[f]) << f;
+    EXPECT_EQ(functions[f].threads, threads[f]) << f;
     EXPECT_EQ(functions[f].attach, attaches[f]) << f;
     EXPECT_EQ(functions[f].registers_edge, f == 4 ? 1u : 0u) << f;
     EXPECT_EQ(functions[f].window, (f == 4 ? window_base_of(1) : window_base_of(0) + f * 0x10000))

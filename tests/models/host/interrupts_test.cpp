@@ -116,6 +116,38 @@ TEST(Guests, AGuestLeavesBeforeItsTaskIsPreempted) {
   EXPECT_EQ(rig.time_of(Event::TaskSwitched, other), 310 + kWork + kSwitch);
 }
 
+TEST(Guests, WhoSleptGoesBeforeAGuestOnItsCpu) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const WaitQueueId queue = rig.machine.add_wait_queue();
+  const TaskHandle sleeper = rig.thread();
+  const TaskHandle vcpu = rig.thread();
+  rig.start(sleeper, {just(Wait{queue}), kDoWork});
+  rig.start(vcpu, {just(RunGuest{}), outcome_to(outcomes), just(RunGuest{}), kDoWork}, 10);
+  rig.at(5000, [&](HostKernel& kernel, Env&) { kernel.wake(queue, WakeCount::One); });
+  rig.at(20'000, [&](HostKernel& kernel, Env&) { kernel.wake(vcpu); });
+  rig.run();
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Interrupted});
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, sleeper), 5000 + kUp + kWork);
+  EXPECT_EQ(rig.time_of(Event::HandlerStep, vcpu), 20'000 + kWork);
+}
+
+TEST(Guests, AGuestIsNotBegunBeforeOneThatSleptAndWaits) {
+  Rig rig(config(1));
+  std::vector<Outcome> outcomes;
+  const WaitQueueId queue = rig.machine.add_wait_queue();
+  const TaskHandle sleeper = rig.thread();
+  const TaskHandle vcpu = rig.thread();
+  rig.start(sleeper, {just(Wait{queue}), kDoWork});
+  rig.start(vcpu, {kDoWork, just(RunGuest{}), outcome_to(outcomes), just(RunGuest{})}, 10);
+  rig.at(500, [&](HostKernel& kernel, Env&) { kernel.wake(queue, WakeCount::One); });
+  rig.run();
+  EXPECT_EQ(rig.count(Event::HandlerStep), 2u);
+  EXPECT_LT(*rig.time_of(Event::HandlerStep, sleeper), 3 * kWork);
+  EXPECT_EQ(outcomes, std::vector<Outcome>{Outcome::Interrupted});
+  EXPECT_TRUE(rig.machine.in_guest(vcpu));  // and has the CPU again
+}
+
 TEST(Guests, AHigherClassMakesTheGuestExitAtOnce) {
   Rig rig(config(1));
   const TaskHandle vcpu = rig.thread();
