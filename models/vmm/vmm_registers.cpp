@@ -237,23 +237,9 @@ void Vmm::take(const Place& place, const Access& access) {
 /// What a read of an assigned function's table gives.
 std::uint64_t Vmm::table_at(const Place& place, const Access& access) const {
   const FunctionVectors& vectors = functions_[place.function].vectors;
-  const auto dword = [&vectors](std::uint64_t offset) -> std::uint32_t {
-    if (offset / kEntryBytes >= vectors.size()) return 0;
-    const VectorIndex index{static_cast<std::uint16_t>(offset / kEntryBytes)};
-    const x86::MsiMessage& message = vectors.message(index);
-    switch (offset % kEntryBytes / 4) {
-      case 0:
-        return static_cast<std::uint32_t>(message.address);
-      case 1:
-        return static_cast<std::uint32_t>(message.address >> 32);
-      case 2:
-        return message.data;
-      default:
-        return vectors.masked(index) ? 1 : 0;
-    }
-  };
-  const std::uint64_t low = dword(place.offset);
-  return access.size == 8 ? low | std::uint64_t{dword(place.offset + 4)} << 32 : low;
+  const std::uint64_t first = place.offset & ~std::uint64_t{3};
+  const std::uint64_t low = vectors.read_table(first);
+  return access.size == 8 ? low | std::uint64_t{vectors.read_table(first + 4)} << 32 : low;
 }
 
 }  // namespace irqfab::vmm

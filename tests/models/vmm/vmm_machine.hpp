@@ -40,6 +40,13 @@ inline std::uint32_t sources_of(const Options& options) { return options.vectors
 inline std::uint64_t window(std::uint32_t function) {
   return kWindow + function * pci::kFunctionWindowBytes;
 }
+constexpr std::uint64_t kEcam = 0xE0000000;
+inline RequesterId requester(std::uint32_t function) {
+  return RequesterId(static_cast<std::uint16_t>(function << 3));
+}
+inline std::uint64_t config_space(std::uint32_t function) {
+  return kEcam + raw(requester(function)) * pci::kConfigSpaceBytes;
+}
 inline x86::MsiMessage message(std::uint32_t function, std::uint16_t vector) {
   x86::ApicMessage to;
   to.vector = Vector(static_cast<std::uint8_t>(kFirstVector + 16 * function + vector));
@@ -58,6 +65,7 @@ inline VmPlan plan_of(const Options& options) {
     function.device = f;
     function.first_source = f * sources_of(options);
     function.window = window(f);
+    function.config_space = config_space(f);
     function.intx = options.intx;
     function.intx_driver = f;
     for (std::uint16_t v = 0; v < options.vectors; ++v) {
@@ -116,10 +124,10 @@ inline cpu::Cpus::Config vcpus_of(const Options& options) {
 inline pci::PciFunctions::Config functions_of(const Options& options) {
   pci::PciFunctions::Config config;
   config.window_base = kWindow;
-  config.ecam_base = 0xE0000000;
+  config.ecam_base = kEcam;
   for (std::uint32_t f = 0; f < options.functions; ++f) {
     pci::PciFunctions::Function function;
-    function.rid = RequesterId(static_cast<std::uint16_t>(f << 3));
+    function.rid = requester(f);
     function.msix_entries = options.vectors;
     if (options.intx) function.intx = pci::Intx::A;
     config.functions.push_back(function);

@@ -122,6 +122,19 @@ TEST(VmmRegisters, WhatIsRaisedWhileMaskedComesOnceItIsUnmasked) {
 }
 
 // A18: a message that is changed is that of the route once the vector is unmasked.
+TEST(VmmRegisters, WhatIsRaisedWhileTheFunctionIsMaskedComesOnceItIsNot) {
+  VmmRig rig(attached(Attach::Emulated));
+  rig.driver_sets_control(0, pci::kMsixEnable | pci::kMsixFunctionMask);
+  rig.run_for(200'000);
+  const SpanId span = rig.raise(0, 1);
+  rig.run_for(200'000);
+  EXPECT_TRUE(details(rig, E::Accepted, span).empty());
+  rig.driver_sets_control(0, pci::kMsixEnable);
+  rig.run_for(200'000);
+  EXPECT_EQ(details(rig, E::Accepted, span), std::vector<std::uint64_t>{kFirstVector + 1});
+  EXPECT_TRUE(rig.in_flight().empty());
+}
+
 TEST(VmmRegisters, AMessageChangedWhileMaskedIsThatOfTheRouteBeforeTheFunctionSends) {
   for (const Attach attach : {Attach::Emulated, Attach::Vhost}) {
     VmmRig rig(attached(attach));
@@ -195,6 +208,19 @@ TEST(VmmRegisters, AnAssignedFunctionsTableIsTheHostsAndTheGuestsIsTheVmms) {
   rig.run_for(100'000);
   EXPECT_EQ(details(rig, E::HostInterrupted, span), std::vector<std::uint64_t>{kHostVector});
   EXPECT_EQ(details(rig, E::Accepted, span), std::vector<std::uint64_t>{0x77});
+}
+
+TEST(VmmRegisters, VectorControlReadsAsItsOwnMaskBitWhateverMasksTheFunction) {
+  constexpr std::uint64_t kVectorControl = 12;
+  VmmRig rig(attached(Attach::Assigned));
+  rig.driver_sets_control(0, pci::kMsixEnable | pci::kMsixFunctionMask);
+  rig.driver_reads(0, kVectorControl);
+  rig.run_for(200'000);
+  EXPECT_EQ(rig.read_value(), 0u);
+  rig.driver_writes(0, kVectorControl, 1);
+  rig.driver_reads(0, kVectorControl);
+  rig.run_for(200'000);
+  EXPECT_EQ(rig.read_value(), 1u);
 }
 
 TEST(VmmRegisters, AnAssignedFunctionsDeviceRegistersAreReachedWithoutAnExit) {

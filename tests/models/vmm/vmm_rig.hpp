@@ -86,6 +86,12 @@ class VmmRig final : private Env {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusRead{window(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
   }
+  /// Message Control of the function's MSI-X capability.
+  void driver_sets_control(std::uint32_t function, std::uint32_t value) {
+    put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+        BusWrite{config_space(function) + pci::kConfigMsixCapability + 2, value, kNoSpan, {}, 2},
+        now_);
+  }
   /// A register of the guest's IOAPIC.
   void driver_selects_and_writes(std::uint32_t index, std::uint32_t value) {
     const PortId driver = port_of(spec_of(VmHost::kMmio), VmHost::kByDriver);
