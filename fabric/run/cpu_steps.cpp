@@ -156,11 +156,16 @@ std::optional<ExpectationRow> CpuSteps::execute(const Step& step) {
 std::optional<ExpectationRow> CpuSteps::accept(const Step& step) {
   const CpuId cpu = cpu_in(step.args);
   call(cpu, cpu::Call::Accept, 0);
+  return accepted_row(step, cpus());
+}
+
+std::optional<ExpectationRow> accepted_row(const Step& step, const cpu::Cpus& cpus) {
+  const CpuId cpu = cpu_in(step.args);
   const auto wanted = optional_number(step.args, "vector");
-  const auto given = cpus().accepted(cpu);
+  const auto given = cpus.accepted(cpu);
   if (!wanted && given) return std::nullopt;
   ExpectationRow row = row_for(step);
-  const std::string none = "nothing: it is " + std::string(state_of(cpus(), cpu));
+  const std::string none = "nothing: it is " + std::string(state_of(cpus, cpu));
   compare(row, "vector", wanted ? hexadecimal(*wanted) : "any",
           given ? hexadecimal(raw(*given)) : none);
   return row;

@@ -47,6 +47,8 @@ class CpuSteps {
 std::string_view state_of(const cpu::Cpus& cpus, CpuId cpu);
 /// The instructions of a `cpu.execute`.
 cpu::Code code_of(const scenario::ValueMap& args);
+/// Of a `cpu.accept` that was made: a row if a vector was wanted, or none was given.
+std::optional<ExpectationRow> accepted_row(const scenario::Step& step, const cpu::Cpus& cpus);
 /// `lapic.reg`, `cpu.state` and `cpu.handlers` of an `expect`, on any machine with local APICs.
 void observe_cpus(const scenario::ValueMap& args, const x86::LapicBank& bank, const cpu::Cpus& cpus,
                   const HandlerLog* log, Time now, ExpectationRow& row);

@@ -52,13 +52,13 @@ Result<Plan> plan_of(const Scenario& scenario) {
 
 class KvmSession final : public Session {
  public:
-  KvmSession(const Prepared& prepared, Plan plan, topology::Topology topology,
-             const Prices& prices, RecordSink* sink)
+  KvmSession(const Prepared& prepared, Plan plan, topology::Topology topology, const Prices& prices,
+             RecordSink* sink)
       : prepared_(prepared),
         plan_(std::move(plan)),
         topology_(std::move(topology)),
         machine_(topology_, prices.everywhere, prices.by_node, sink, prepared.engine),
-        steps_(machine_, kKvmComponent, plan_.names) {}
+        steps_(machine_, kVcpusComponent, kKvmComponent, plan_.names) {}
 
   Result<Outcome> run() override {
     const Scenario& scenario = prepared_.scenario;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "fabric/run/cpu_steps.hpp"
 #include "fabric/run/observe.hpp"
 #include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
@@ -46,6 +47,18 @@ std::vector<kvm::Route> routes_of(const Step& step) {
   return routes;
 }
 
+kvm::StoreSpace space_of(const ValueMap& args) {
+  return text(args, "space") == "pio" ? kvm::StoreSpace::Ports : kvm::StoreSpace::Memory;
+}
+
+/// Keys with a usual value may be absent.
+std::uint32_t size_of(const ValueMap& args) {
+  constexpr std::uint32_t kUsual = 4;
+  const std::string word = text(args, "size");  // of a store, one of a few
+  if (!word.empty()) return static_cast<std::uint32_t>(word.front() - '0');
+  return static_cast<std::uint32_t>(optional_number(args, "size").value_or(kUsual));
+}
+
 std::uint64_t line_operand(const ValueMap& args) {
   const std::uint64_t level = text(args, "level") == "high" ? 1 : 0;
   return level << 32 | number(args, "gsi");
@@ -59,6 +72,15 @@ std::optional<std::size_t> KvmNames::irqfd_named(const std::string& eventfd) con
   return static_cast<std::size_t>(at - eventfds.begin());
 }
 
+std::size_t KvmNames::add(const std::string& eventfd) {
+  if (const auto known = irqfd_named(eventfd)) return *known;
+  kvm::Irqfd row;
+  row.number = number_of(eventfd, irqfds.size());
+  irqfds.push_back(row);
+  eventfds.push_back(eventfd);
+  return irqfds.size() - 1;
+}
+
 std::size_t KvmNames::irqfd_numbered(std::uint64_t number) const {
   const auto at = std::find_if(irqfds.begin(), irqfds.end(),
                                [&](const kvm::Irqfd& irqfd) { return irqfd.number == number; });
@@ -68,12 +90,14 @@ std::size_t KvmNames::irqfd_numbered(std::uint64_t number) const {
 KvmNames names_in(const scenario::Scenario& scenario) {
   KvmNames names;
   std::vector<std::pair<std::size_t, std::string>> resamples;  // irqfd, and what its EOI signals
+  std::vector<std::string> doorbells;                          // of ioeventfds
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     for (const Step& step : *steps) {
       if (step.op == "kvm.irq_line") {
         names.lines.push_back(Gsi(static_cast<std::uint32_t>(number(step.args, "gsi"))));
       }
       const std::string eventfd = text(step.args, "eventfd");
+      if (step.op == "kvm.ioeventfd") doorbells.push_back(eventfd);
       if (step.op != "kvm.irqfd" || names.irqfd_named(eventfd)) continue;
       kvm::Irqfd irqfd;
       irqfd.number = number_of(eventfd, names.irqfds.size());
@@ -86,16 +110,10 @@ KvmNames names_in(const scenario::Scenario& scenario) {
     }
   }
   for (const auto& [irqfd, eventfd] : resamples) {
-    auto signalled = names.irqfd_named(eventfd);
-    if (!signalled) {
-      signalled = names.irqfds.size();
-      kvm::Irqfd row;
-      row.number = number_of(eventfd, *signalled);
-      names.irqfds.push_back(row);
-      names.eventfds.push_back(eventfd);
-    }
-    names.irqfds[irqfd].resample = static_cast<std::uint32_t>(*signalled);
+    const std::size_t signalled = names.add(eventfd);
+    names.irqfds[irqfd].resample = static_cast<std::uint32_t>(signalled);
   }
+  for (const std::string& eventfd : doorbells) names.add(eventfd);
   return names;
 }
 
@@ -125,6 +143,7 @@ void KvmSteps::prepare(const Step& step) {
 
 std::optional<ExpectationRow> KvmSteps::perform(const Step& step) {
   if (step.op == "expect") return observe(step);
+  if (step.op == "cpu.accept") return accept(step);
   const auto answered = act(step);
   const auto wanted = optional_number(step.args, "answers");
   if (!wanted || !answered) return std::nullopt;
@@ -158,6 +177,10 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
   } else if (step.op == "kvm.irq_line") {
     call(kvm::Call::IrqLine, line_operand(args));
     return software.last_answer();
+  } else if (step.op == "kvm.ioeventfd") {
+    return change_ioeventfd(args);
+  } else if (step.op == "guest.store") {
+    return store(args);
   } else if (step.op == "eventfd.write") {
     if (const auto irqfd = names_.irqfd_named(text(args, "fd"))) {
       call(kvm::Call::EventfdWrite, *irqfd, 1);
@@ -174,6 +197,39 @@ void KvmSteps::bind(const ValueMap& args) {
   if (resample) flags |= static_cast<std::uint64_t>(kvm::IrqfdFlag::Resample);
   call(kvm::Call::Irqfd, number(args, "gsi") << 32 | irqfd,
        std::uint64_t{resample.value_or(0)} << 32 | flags);
+}
+
+kvm::Answer KvmSteps::change_ioeventfd(const ValueMap& args) {
+  kvm::IoEventfd wanted;
+  wanted.address = number(args, "address");
+  wanted.length = size_of(args);
+  wanted.datamatch = number(args, "data");
+  wanted.eventfd = static_cast<std::uint32_t>(*names_.irqfd_named(text(args, "eventfd")));
+  const auto set = [&wanted](kvm::IoEventfdFlag flag, bool whether) {
+    if (whether) wanted.flags |= static_cast<std::uint32_t>(flag);
+  };
+  set(kvm::IoEventfdFlag::Datamatch, has(args, "data"));
+  set(kvm::IoEventfdFlag::Pio, space_of(args) == kvm::StoreSpace::Ports);
+  set(kvm::IoEventfdFlag::Deassign, number(args, "deassign") != 0);
+  return layer().ioeventfd(wanted, machine_.core<kvm::KvmHost>(component_).machine());
+}
+
+kvm::Answer KvmSteps::store(const ValueMap& args) {
+  const kvm::StoreSpace space = space_of(args);
+  const auto eventfd =
+      layer().guest_store(space, number(args, "address"), size_of(args), number(args, "value"));
+  const ExitReason reason = space == kvm::StoreSpace::Ports ? ExitReason::Io : ExitReason::Mmio;
+  call(kvm::Call::GuestStore, eventfd ? *eventfd : kvm::kNoEventfd,
+       static_cast<std::uint64_t>(reason));
+  return eventfd ? 0 : kvm::kEOPNOTSUPP;
+}
+
+std::optional<ExpectationRow> KvmSteps::accept(const Step& step) {
+  const HostCall made{
+      static_cast<std::uint16_t>(cpu::Call::Accept), {}, number(step.args, "cpu"), 0};
+  machine_.put(vcpus_, cpu::Cpus::kController, made);
+  machine_.run();
+  return accepted_row(step, machine_.core<cpu::Cpus>(vcpus_));
 }
 
 void KvmSteps::call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {

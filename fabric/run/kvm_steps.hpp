@@ -1,4 +1,5 @@
-// Architectural steps on a VM: ioctls, eventfds, and the registers of its irqchip.
+// Architectural steps on a VM: ioctls, eventfds, stores of its guest, and the registers of its
+// irqchip.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,16 @@
 
 namespace irqfab::run {
 
-/// What the steps of a scenario name: eventfds with an irqfd, and GSIs that are driven.
+/// What the steps of a scenario name: eventfds, each with what an irqfd would bind it to, and GSIs
+/// that are driven.
 struct KvmNames {
   std::vector<kvm::Irqfd> irqfds;
   std::vector<std::string> eventfds;  // names, as irqfds
   std::vector<Gsi> lines;
 
   std::optional<std::size_t> irqfd_named(const std::string& eventfd) const;
+  /// The same; one that nothing is to bind is added.
+  std::size_t add(const std::string& eventfd);
   /// Index of irqfd "e<number>"; beyond the last if there is none, so that the write reaches
   /// nobody.
   std::size_t irqfd_numbered(std::uint64_t number) const;
@@ -27,8 +31,8 @@ KvmNames names_in(const scenario::Scenario& scenario);
 
 class KvmSteps {
  public:
-  KvmSteps(Machine& machine, std::size_t component, const KvmNames& names)
-      : machine_(machine), component_(component), names_(names) {}
+  KvmSteps(Machine& machine, std::size_t vcpus, std::size_t component, const KvmNames& names)
+      : machine_(machine), vcpus_(vcpus), component_(component), names_(names) {}
 
   /// A step of `setup`: done before time 0, at no cost.
   void prepare(const scenario::Step& step);
@@ -40,11 +44,14 @@ class KvmSteps {
   kvm::Irqchip& chip();
   std::optional<kvm::Answer> act(const scenario::Step& step);
   void bind(const scenario::ValueMap& args);
+  kvm::Answer change_ioeventfd(const scenario::ValueMap& args);
+  kvm::Answer store(const scenario::ValueMap& args);
+  std::optional<ExpectationRow> accept(const scenario::Step& step);
   void call(kvm::Call kind, std::uint64_t a, std::uint64_t b = 0);
   ExpectationRow observe(const scenario::Step& step);
 
   Machine& machine_;
-  std::size_t component_;
+  std::size_t vcpus_, component_;
   const KvmNames& names_;
 };
 

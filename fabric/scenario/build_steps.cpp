@@ -248,6 +248,7 @@ Step build_step(const Node& map, Building& to) {
     check_entry(body, to);
     check_board(key, body, to);
     check_unit_step(key, body, to);
+    if (step.op == "guest.store") check_value(body, text_at(body, "size").front() - '0', to);
     if (step.op == "io.write") check_value(body, text_at(body, "size").front() - '0', to);
     if (step.op != "expect") return step;
     for (const auto& [name, fields] : body.entries) {
@@ -275,7 +276,7 @@ void check_eventfds(const Node& root, Building& to) {
     }
   };
   each_step([&bound](const Entry& step) {
-    if (step.key.text != "kvm.irqfd") return;
+    if (step.key.text != "kvm.irqfd" && step.key.text != "kvm.ioeventfd") return;
     for (const std::string_view name : {"eventfd", "resample"}) {
       if (const Node* fd = step.value.find(name)) bound.insert(fd->text);
     }
@@ -284,9 +285,9 @@ void check_eventfds(const Node& root, Building& to) {
   const auto check = [&](const Node* fd) {
     if (fd == nullptr || to.findings.has_more() || bound.count(fd->text) > 0) return;
     to.findings.error(fd->place, "no-such-eventfd",
-                      "no 'kvm.irqfd' of this file names the eventfd " + quote(fd->text) +
-                          did_you_mean(fd->text, names),
-                      "an eventfd that an irqfd uses");
+                      "no 'kvm.irqfd' or 'kvm.ioeventfd' of this file names the eventfd " +
+                          quote(fd->text) + did_you_mean(fd->text, names),
+                      "an eventfd that one of them uses");
   };
   each_step([&check](const Entry& step) {
     if (step.key.text == "eventfd.write") check(step.value.find("fd"));

@@ -6,11 +6,11 @@ namespace irqfab::scenario {
 namespace {
 
 extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
-    kMsiCapability, kConfigWrite, kCommand, kLine, kObservables, kSetGsiRouting, kIrqfd, kSignalMsi,
-    kIrqLine, kEventfdWrite, kRoute, kMsiRoute, kPinRoute, kVectors, kRteState, kPba, kMsiPending,
-    kConfigState, kCounter, kLapicPin, kMsrWrite, kCpuWrite, kCpuExecute, kCpuAccept, kMsiWrite,
-    kRegisterState, kMsrState, kCpuState, kCpuHandlers, kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute,
-    kIoapicRegState, kPicState;
+    kMsiCapability, kConfigWrite, kCommand, kLine, kObservables, kSetGsiRouting, kIrqfd, kIoeventfd,
+    kGuestStore, kSignalMsi, kIrqLine, kEventfdWrite, kRoute, kMsiRoute, kPinRoute, kVectors,
+    kRteState, kPba, kMsiPending, kConfigState, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
+    kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers,
+    kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute, kIoapicRegState, kPicState;
 
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
 constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those that it does not take
@@ -20,6 +20,7 @@ constexpr Word kPolarities[] = {{"high"}, {"low"}};
 constexpr Word kPicChips[] = {{"master"}, {"slave"}};
 constexpr Word kSizes[] = {{"1"}, {"2"}, {"4"}};
 constexpr Word kMessageSizes[] = {{"1"}, {"2"}, {"4"}, {"8"}};
+constexpr Word kStoreSpaces[] = {{"mmio"}, {"pio"}};
 constexpr Word kPirqs[] = {{"A"}, {"B"}, {"C"}, {"D"}, {"E"}, {"F"}, {"G"}, {"H"}};
 constexpr Word kChips[] = {{"ioapic"}, {"pic_master"}, {"pic_slave"}};
 
@@ -74,6 +75,11 @@ constexpr Key kSteps[] = {
     choice("kvm.irqfd", map_of(kIrqfd), "KVM_IRQFD."),
     choice("kvm.signal_msi", map_of(kSignalMsi), "KVM_SIGNAL_MSI."),
     choice("kvm.irq_line", map_of(kIrqLine), "KVM_IRQ_LINE_STATUS."),
+    choice("kvm.ioeventfd", map_of(kIoeventfd),
+           "KVM_IOEVENTFD, at no time: from now on stores of the guest signal an eventfd."),
+    choice("guest.store", map_of(kGuestStore),
+           "A vCPU stores where its VM has no memory: KVM signals the eventfd of an ioeventfd that "
+           "matches, or the store goes to user space."),
     choice("eventfd.write", map_of(kEventfdWrite), "A thread adds 1 to an eventfd."),
     choice("vtd.enable", map_of(kVtdEnable),
            "Firmware gives the remapping unit a table at 0x200000 and a queue of 256 descriptors "
@@ -269,6 +275,24 @@ constexpr Key kIrqLineKeys[] = {
     required("level", one_of(kLevels), "The level from now on."),
     optional("answers", of(Kind::Answer), "not checked", "The status that the call returns."),
 };
+constexpr Key kIoeventfdKeys[] = {
+    required("eventfd", kEventfd, "The eventfd; it exists from its first mention."),
+    required("address", bits(kMax64), "Where the guest stores."),
+    defaulted("size", number(0, kMax32), "4",
+              "Bytes of the store: 1, 2, 4 or 8; 0 for a store of any size."),
+    optional("data", bits(kMax64), "any", "The value that must be stored."),
+    defaulted("space", one_of(kStoreSpaces), "mmio", "Memory, or I/O ports."),
+    defaulted("deassign", kFlag, "false", "Take it away; the other fields must be its own."),
+    optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
+};
+constexpr Key kGuestStoreKeys[] = {
+    required("address", bits(kMax64), "Where."),
+    required("value", bits(kMax64), "What is stored."),
+    defaulted("size", one_of(kMessageSizes), "4", "Bytes."),
+    defaulted("space", one_of(kStoreSpaces), "mmio", "Memory, or I/O ports."),
+    optional("answers", of(Kind::Answer), "not checked",
+             "`0` if KVM signals an eventfd, `-EOPNOTSUPP` if the store goes to user space."),
+};
 constexpr Key kEventfdWriteKeys[] = {
     required("fd", kEventfd, "Which eventfd."),
 };
@@ -400,6 +424,8 @@ constexpr Table kMsiRoute = {"msi", "in 'msi'", "A message.", rows(kMsiRouteKeys
 constexpr Table kPinRoute = {"irqchip", "in 'irqchip'", "An input of an in-kernel chip.",
                              rows(kPinRouteKeys)};
 constexpr Table kIrqfd = {"kvm.irqfd", "in 'kvm.irqfd'", "", rows(kIrqfdKeys)};
+constexpr Table kIoeventfd = {"kvm.ioeventfd", "in 'kvm.ioeventfd'", "", rows(kIoeventfdKeys)};
+constexpr Table kGuestStore = {"guest.store", "in 'guest.store'", "", rows(kGuestStoreKeys)};
 constexpr Table kSignalMsi = {"kvm.signal_msi", "in 'kvm.signal_msi'", "", rows(kSignalMsiKeys)};
 constexpr Table kIrqLine = {"kvm.irq_line", "in 'kvm.irq_line'", "", rows(kIrqLineKeys)};
 constexpr Table kEventfdWrite = {"eventfd.write", "in 'eventfd.write'", "",

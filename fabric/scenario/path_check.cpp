@@ -21,11 +21,15 @@ Diagnostic diagnostic(SourceRange where, std::string code, std::string message,
           std::move(message), std::move(expected), ""};
 }
 
+bool is_of_kvm(std::string_view op) {
+  return starts_with(op, "kvm.") || starts_with(op, "eventfd.") || starts_with(op, "guest.");
+}
+
 /// Steps that call KVM need a path that goes through it.
 void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
   if (starts_with(path, "kvm-")) return;
   for (const Step& step : steps) {
-    if (!starts_with(step.op, "kvm.") && !starts_with(step.op, "eventfd.")) continue;
+    if (!is_of_kvm(step.op)) continue;
     found.push_back(
         diagnostic(step.where, "no-kvm",
                    quote(step.op) + " calls KVM, and the path is '" + std::string(path) + "'",
@@ -33,8 +37,10 @@ void check_calls(const std::vector<Step>& steps, std::string_view path, Diagnost
   }
 }
 
-/// What only the machine itself has: CPUs whose every instruction counts.
+/// What only the machine itself has: CPUs whose every instruction counts. A vCPU of the VM that is
+/// called only takes interrupts.
 bool is_of_bare_metal(std::string_view name) {
+  if (name == "cpu.accept") return false;
   return starts_with(name, "cpu.") || starts_with(name, "msr") || name == "lapic.pin" ||
          name == "lapic.reg" || name == "msi.write" || name == "memory" ||
          starts_with(name, "vtd.") || starts_with(name, "amdvi.") || starts_with(name, "hpet.");
@@ -149,9 +155,8 @@ void check_cpus(const Machine& machine, MachineKind kind, std::string_view path,
 }
 
 bool has_calls(const std::vector<Step>& steps) {
-  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
-    return starts_with(step.op, "kvm.") || starts_with(step.op, "eventfd.");
-  });
+  return std::any_of(steps.begin(), steps.end(),
+                     [](const Step& step) { return is_of_kvm(step.op); });
 }
 
 bool is_replay(const Load& load) { return load.kind == LoadKind::Replay; }

@@ -127,6 +127,13 @@ bool KvmSoftware::start(const HostCall& call, host::HostKernel& kernel, Env& env
     env.note(Event::EventfdWritten, kNoSpan, call.a);
     return true;
   }
+  if (static_cast<Call>(call.call) == Call::GuestStore) {
+    env.note(Event::VmExited, kNoSpan, call.b);
+    if (call.a >= layer_.eventfds()) {
+      env.note(Event::UserExited, kNoSpan, call.b);
+      return true;
+    }
+  }
   host::Start begin = program_of(call);
   begin.span = span_of(call, env);
   return kernel.start(thread, begin);
@@ -150,6 +157,8 @@ host::Start KvmSoftware::program_of(const HostCall& call) const {
       return begin(LayerCall::SetGsiRouting, {0, 0, 0, call.a});
     case Call::EventfdClose:
       return begin(LayerCall::EventfdClose, {0, 0, 0, call.a});
+    case Call::GuestStore:
+      return begin(LayerCall::EventfdSignal, {0, 0, 0, call.a});
     default:
       return begin(LayerCall::EventfdWrite, {0, 0, 0, call.a, call.b});
   }
@@ -169,8 +178,10 @@ SpanId KvmSoftware::span_of(const HostCall& call, Env& env) {
       if (!chip().announce(gsi, source, Level((call.a >> 32) & 1))) return kNoSpan;
       return env.open(Cause::Software, kNoSpan, source_of_line(gsi));
     }
-    case Call::EventfdWrite: {
+    case Call::EventfdWrite:
       env.note(Event::EventfdWritten, kNoSpan, call.a);
+      [[fallthrough]];
+    case Call::GuestStore: {
       const auto eventfd = static_cast<std::uint32_t>(call.a);
       if (!layer_.bound(eventfd)) return kNoSpan;
       return env.open(Cause::Software, kNoSpan, kFirstIrqfd + eventfd);

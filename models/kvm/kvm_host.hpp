@@ -32,7 +32,13 @@ enum class Call : std::uint16_t {
   Irqfd,         // GSI << 32 | eventfd; b: the eventfd to signal at the EOI << 32 | flags
   SetRouting,    // handle of IrqLayer::stage
   EventfdClose,  // eventfd
+  GuestStore,    // eventfd that an ioeventfd says, kNoEventfd if none does; b: the ExitReason. A
+                 // guest's, of the thread that stands for its vCPU
 };
+constexpr std::uint64_t kNoEventfd = ~std::uint64_t{0};
+
+/// What KVM's bus answers a store that nothing in the kernel takes: it goes to user space.
+constexpr Answer kEOPNOTSUPP = -95;
 
 /// An eventfd, and what it is to be bound to.
 struct Irqfd {

@@ -144,6 +144,41 @@ class Compare(GuestTest):
         self.assertEqual(done.returncode, WRONG)
 
 
+class StoreTest(unittest.TestCase):
+    """Stores of the guest and interrupts that a VM of steps takes."""
+
+    def test_the_scenarios_hold_on_both_engines(self):
+        for name in ("kvm/ioeventfd.yaml", "seeds/irqfd-level-workqueue.yaml"):
+            for engine in ("tlm", "fast"):
+                done = irqfab("run", "--engine", engine, ROOT / "scenarios" / name)
+                self.assertEqual(done.returncode, HELD, done.stdout + done.stderr)
+
+    def run_steps(self, steps, path="kvm-irqfd"):
+        with tempfile.TemporaryDirectory(prefix="irqfab-stores-") as folder:
+            scenario = pathlib.Path(folder) / "s.yaml"
+            scenario.write_text(f"irqfab: 1\nmachine: {{ cpus: 1, path: {path} }}\nsteps:\n{steps}")
+            return irqfab("run", scenario)
+
+    def test_a_store_that_matches_does_not_go_to_user_space(self):
+        done = self.run_steps("""
+  - kvm.ioeventfd: { eventfd: A, address: 0xfe000000, data: 5 }
+  - guest.store: { address: 0xfe000000, value: 5, answers: -EOPNOTSUPP }
+""")
+        self.assertEqual(done.returncode, FAILED, done.stderr)
+
+    def test_a_store_needs_a_vm_and_fits_its_size(self):
+        bare = self.run_steps("  - guest.store: { address: 0, value: 5 }\n", "bare-metal")
+        self.assertEqual(bare.returncode, WRONG)
+        self.assertIn("'guest.store'", bare.stderr)
+        wide = self.run_steps("  - guest.store: { address: 0, value: 256, size: 1 }\n")
+        self.assertEqual(wide.returncode, WRONG)
+        self.assertIn("more than an access of 1 byte", wide.stderr)
+
+    def test_a_vcpu_that_has_nothing_to_accept_says_so(self):
+        done = self.run_steps("  - cpu.accept: { cpu: 0, vector: 0x41 }\n")
+        self.assertEqual(done.returncode, FAILED, done.stderr)
+
+
 if __name__ == "__main__":
     IRQFAB = sys.argv.pop(1)
     unittest.main()
