@@ -9,7 +9,7 @@
 #include "fabric/run/machine.hpp"
 #include "fabric/run/outcome.hpp"
 #include "fabric/topology/x86_build.hpp"
-#include "models/kvm/vm_host.hpp"
+#include "models/vmm/vm_host.hpp"
 
 namespace irqfab::run {
 
