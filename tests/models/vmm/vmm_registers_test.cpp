@@ -211,7 +211,6 @@ TEST(VmmRegisters, AnAssignedFunctionsTableIsTheHostsAndTheGuestsIsTheVmms) {
 }
 
 TEST(VmmRegisters, VectorControlReadsAsItsOwnMaskBitWhateverMasksTheFunction) {
-  constexpr std::uint64_t kVectorControl = 12;
   VmmRig rig(attached(Attach::Assigned));
   rig.driver_sets_control(0, pci::kMsixEnable | pci::kMsixFunctionMask);
   rig.driver_reads(0, kVectorControl);
