@@ -20,7 +20,7 @@ bool is_lvt(std::uint32_t offset) {
   return offset >= Register::kLvtTimer && offset <= Register::kLvtError && offset % 16 == 0;
 }
 
-/// Registers of the list that 29.4.2 and 29.4.3.1 share.
+/// Registers of the list that 30.4.2 and 30.4.3.1 share.
 bool is_kept_register(std::uint32_t offset) {
   switch (offset) {
     case Register::kId:
@@ -52,6 +52,8 @@ bool apicv_reads_page(ApicvControls controls, std::uint32_t offset) {
                            controls.has(ApicvControl::UseTprShadow);
   if (!virtualized) return false;
   if (offset == Register::kTpr) return true;
+  const bool written_here = offset == Register::kEoi || offset == Register::kIcrLow;
+  if (written_here && controls.has(ApicvControl::VirtualInterruptDelivery)) return true;
   if (!controls.has(ApicvControl::ApicRegisterVirtualization)) return false;
   return is_kept_register(offset) || is_vector_register(offset) || offset == Register::kVersion;
 }

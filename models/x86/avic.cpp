@@ -101,7 +101,7 @@ VirtualAccess VirtualApics::avic_eoi(CpuId vcpu, By by, Env& env) {
   return done();
 }
 
-/// 15.29.4 and 15.29.9.1: what can go wrong is found before anybody is told, but for targets that
+/// 15.29.6.1 and 15.29.9.1: what can go wrong is found before anybody is told, but for targets that
 /// do not run.
 VirtualAccess VirtualApics::avic_icr(CpuId vcpu, const Command& command, Env& env) {
   store_icr(vcpu, command, env);
@@ -142,8 +142,7 @@ std::optional<std::uint64_t> VirtualApics::find_targets(CpuId vcpu, const Comman
   const bool logical = Icr::DestinationMode::is_set(command.low);
   if (shorthand == Shorthand::AllExcludingSelf) {
     find_everybody(vcpu, Sender::Excluded);
-  } else if (shorthand == Shorthand::AllIncludingSelf ||
-             (!logical && command.destination == everybody)) {
+  } else if (shorthand == Shorthand::AllIncludingSelf || command.destination == everybody) {
     find_everybody(vcpu, Sender::Included);
   } else if (logical) {
     return find_logical(vcpu, command);

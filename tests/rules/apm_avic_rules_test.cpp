@@ -176,6 +176,11 @@ void broadcasts_pass_over_invalid_entries() {
   EXPECT_TRUE(is_done(rig.ipi(1, 0xFF, 0x00053)));
   for (unsigned v = 0; v < 4; ++v) EXPECT_TRUE(rig.irr(v, 0x53)) << v;
 }
+void all_ones_is_a_broadcast_in_logical_mode_too() {
+  VirtualRig rig(VirtualRig::avic());
+  EXPECT_TRUE(is_done(rig.ipi(1, 0xFF, 0x00851))) << "no logical id is valid";
+  for (unsigned v = 0; v < 4; ++v) EXPECT_TRUE(rig.irr(v, 0x51)) << v;
+}
 
 // ---- x2APIC mode
 
@@ -220,17 +225,19 @@ constexpr Rule kRules[] = {
     {"15.29.3.1", "PrioritiesAreReadWithoutExit", priorities_are_read_without_exit},
     {"15.29.9.2", "TimersAreNotVirtualized", timers_are_not_virtualized},
     {"15.29.9.2", "ReadOnlyRegistersFault", read_only_registers_fault},
-    {"15.29.4", "AnIpiSetsTheIrrAndRings", an_ipi_sets_the_irr_and_rings},
-    {"15.29.4", "TheTargetSeesItAtTheDoorbell", the_target_sees_it_at_the_doorbell},
-    {"15.29.4", "ASelfIpiNeedsNoDoorbell", a_self_ipi_needs_no_doorbell},
+    {"15.29.6.1", "AnIpiSetsTheIrrAndRings", an_ipi_sets_the_irr_and_rings},
+    {"15.29.8.2", "TheTargetSeesItAtTheDoorbell", the_target_sees_it_at_the_doorbell},
+    {"15.29.6.1", "ASelfIpiNeedsNoDoorbell", a_self_ipi_needs_no_doorbell},
     {"15.29.9.1", "OnlyFixedEdgesAreSent", only_fixed_edges_are_sent},
     {"15.29.9.1", "VectorsBelow16AreNotSent", vectors_below_16_are_not_sent},
     {"15.29.9.1", "ATargetThatDoesNotRunHasItAndExits",
      a_target_that_does_not_run_has_it_and_exits},
     {"15.29.9.1", "ATargetWithoutEntryExits", a_target_without_entry_exits},
-    {"15.29.4", "LogicalTargetsAreLookedUp", logical_targets_are_looked_up},
+    {"15.29.6.1", "LogicalTargetsAreLookedUp", logical_targets_are_looked_up},
     {"15.29.9.1", "OneInvalidTargetStopsAll", one_invalid_target_stops_all},
-    {"15.29.4", "BroadcastsPassOverInvalidEntries", broadcasts_pass_over_invalid_entries},
+    {"15.29.6.1", "BroadcastsPassOverInvalidEntries", broadcasts_pass_over_invalid_entries},
+    {"15.29.6.1", "AllOnesIsABroadcastInLogicalModeToo",
+     all_ones_is_a_broadcast_in_logical_mode_too},
     {"15.29.10", "X2avicSendsBy32Bits", x2avic_sends_by_32_bits},
     {"15.29.10", "X2avicComputesLogicalIds", x2avic_computes_logical_ids},
     {"15.29.10", "X2avicFaultsOnReservedBits", x2avic_faults_on_reserved_bits},

@@ -1,4 +1,4 @@
-// Accesses of a guest to its virtual local APIC: SDM vol. 3, 29.3 to 29.5.
+// Accesses of a guest to its virtual local APIC: SDM vol. 3, 30.3 to 30.5.
 
 #include <gtest/gtest.h>
 
@@ -38,6 +38,16 @@ void reads_of_others_exit_as_reads() {
   VirtualRig rig(VirtualRig::apicv());
   EXPECT_TRUE(exits_as(rig.read(0, Reg::kPpr), ExitReason::ApicAccess, 0x00A0));
   EXPECT_TRUE(exits_as(rig.read(0, Reg::kCurrentCount), ExitReason::ApicAccess, 0x0390));
+}
+void delivery_alone_reads_what_it_writes() {
+  VirtualRig rig(VirtualRig::apicv(kAll.without(ApicvControl::ApicRegisterVirtualization)));
+  EXPECT_TRUE(is_done(rig.write(0, Reg::kIcrLow, 0x40051)));
+  EXPECT_EQ(rig.read(0, Reg::kIcrLow).value, 0x40051u);
+  EXPECT_TRUE(is_done(rig.read(0, Reg::kEoi)));
+  EXPECT_TRUE(exits_as(rig.read(0, Reg::kIcrHigh), ExitReason::ApicAccess, 0x0310));
+  VirtualRig shadow{VirtualRig::apicv(kShadow)};
+  EXPECT_TRUE(exits_as(shadow.read(0, Reg::kIcrLow), ExitReason::ApicAccess, 0x0300));
+  EXPECT_TRUE(exits_as(shadow.read(0, Reg::kEoi), ExitReason::ApicAccess, 0x00B0));
 }
 void writes_of_others_exit_as_writes() {
   VirtualRig rig(VirtualRig::apicv());
@@ -114,22 +124,23 @@ void without_ipi_virtualization_the_icr_exits_before() {
 }
 
 constexpr Rule kRules[] = {
-    {"29.3", "Cr8IsBits7To4OfTheTpr", cr8_is_bits_7_to_4_of_the_tpr},
-    {"29.4.2", "ReadsOfKeptRegistersDoNotExit", reads_of_kept_registers_do_not_exit},
-    {"29.4.2", "ReadsOfOthersExitAsReads", reads_of_others_exit_as_reads},
-    {"29.4.3.1", "WritesOfOthersExitAsWrites", writes_of_others_exit_as_writes},
-    {"29.4.3.2", "TheTprHasOneByte", the_tpr_has_one_byte},
-    {"29.4.3.2", "IcrHighIsStoredWithoutExit", icr_high_is_stored_without_exit},
-    {"29.4.3.2", "OtherCommandsExitAfterTheWrite", other_commands_exit_after_the_write},
-    {"29.4.3.3", "OtherRegistersExitWithTheirOffset", other_registers_exit_with_their_offset},
-    {"29.4.3.3", "WithoutDeliveryAnEoiIsLikeOthers",
+    {"30.3", "Cr8IsBits7To4OfTheTpr", cr8_is_bits_7_to_4_of_the_tpr},
+    {"30.4.2", "ReadsOfKeptRegistersDoNotExit", reads_of_kept_registers_do_not_exit},
+    {"30.4.2", "ReadsOfOthersExitAsReads", reads_of_others_exit_as_reads},
+    {"30.4.2", "DeliveryAloneReadsWhatItWrites", delivery_alone_reads_what_it_writes},
+    {"30.4.3.1", "WritesOfOthersExitAsWrites", writes_of_others_exit_as_writes},
+    {"30.4.3.2", "TheTprHasOneByte", the_tpr_has_one_byte},
+    {"30.4.3.2", "IcrHighIsStoredWithoutExit", icr_high_is_stored_without_exit},
+    {"30.4.3.2", "OtherCommandsExitAfterTheWrite", other_commands_exit_after_the_write},
+    {"30.4.3.3", "OtherRegistersExitWithTheirOffset", other_registers_exit_with_their_offset},
+    {"30.4.3.3", "WithoutDeliveryAnEoiIsLikeOthers",
      without_delivery_an_eoi_is_a_write_like_others},
-    {"29.5", "ReadsByMsrComeFromThePage", reads_by_msr_come_from_the_page},
-    {"29.5", "ReservedBitsOfTheTprFault", reserved_bits_of_the_tpr_fault},
-    {"29.5", "AnEoiByMsrIsZero", an_eoi_by_msr_is_0},
-    {"29.5", "SelfIpiHas8BitsOfALegalVector", self_ipi_has_8_bits_of_a_legal_vector},
-    {"29.5", "ReservedBitsOfTheIcrFault", reserved_bits_of_the_icr_fault},
-    {"29.5", "WithoutIpiVirtualizationTheIcrExitsBefore",
+    {"30.5", "ReadsByMsrComeFromThePage", reads_by_msr_come_from_the_page},
+    {"30.5", "ReservedBitsOfTheTprFault", reserved_bits_of_the_tpr_fault},
+    {"30.5", "AnEoiByMsrIsZero", an_eoi_by_msr_is_0},
+    {"30.5", "SelfIpiHas8BitsOfALegalVector", self_ipi_has_8_bits_of_a_legal_vector},
+    {"30.5", "ReservedBitsOfTheIcrFault", reserved_bits_of_the_icr_fault},
+    {"30.5", "WithoutIpiVirtualizationTheIcrExitsBefore",
      without_ipi_virtualization_the_icr_exits_before},
 };
 
