@@ -17,8 +17,7 @@ constexpr const char* kPcieBench =
 constexpr const char* kSgxStep =
     "SGX-Step apic-ipi histogram (AEX-Notify, USENIX Security'23), Skylake: ICR write to first "
     "handler instruction 935 cycles; its split over hops is assumed";
-constexpr const char* kKvmProbe =
-    "one quiet 2-CPU virtual machine, Linux 6.18, median of 15 x 20000 calls: ";
+constexpr const char* kKvmProbe = "one quiet 2-CPU virtual machine, Linux 6.18, medians: ";
 
 std::vector<PriceRow> device_and_bridge_rows() {
   return {
@@ -86,8 +85,9 @@ std::vector<PriceRow> controller_and_cpu_rows() {
        "delivery"},
       {E::PirSynced, core(20), core(0), 0, kFree, K::Assumed, "as LockAcquired"},
       {E::DoorbellRung, core(235), core(0), 0, kFree, K::Assumed, "as IpiSent"},
-      {E::EoiVirtualized, core(16), core(0), 0, kFree, K::Published,
-       "Linux 2017, vmexit tests: an access to the local APIC (CR8) without exit 11 to 17 cycles"},
+      {E::EoiVirtualized, core(16), core(0), 0, kFree, K::Derived,
+       "Linux 2017, vmexit tests: an access to the local APIC (CR8) without exit 11 to 17 cycles, "
+       "taken for an EOI"},
       {E::IpiVirtualized, core(100), core(0), 0, kFree, K::Assumed,
        "no figure found: two table lookups and an atomic update by microcode"},
       {E::RemoteIrrCleared, ns(60), ns(0), 0, kFree, K::Assumed,
