@@ -243,7 +243,7 @@ What msr(FieldScanner& in) {
   return ApicMsrWrite{static_cast<std::uint32_t>(index), value};
 }
 
-/// Formats without the vCPU are older than Linux 5.11 (kvm_exit); they say nothing that is needed.
+/// Formats without the vCPU are older than Linux 5.4 (kvm_exit); they say nothing that is needed.
 What vcpu_ran(FieldScanner& in) {
   if (!in.accept("vcpu ")) return Other{};
   return VcpuRan{static_cast<ApicId>(in.decimal(kMax32))};

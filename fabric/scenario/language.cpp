@@ -150,7 +150,7 @@ constexpr Key kHostKeys[] = {
              "do from Sapphire Rapids on. AVIC always does."),
     optional("irqfd", one_of(kIrqfdLookups), "`copy`",
              "How the fast path of an irqfd finds its route: `pointer`, published under RCU "
-             "(Linux 2.6.39), or a `copy` of it under a sequence count (3.15)."),
+             "(Linux 2.6.38), or a `copy` of it under a sequence count (3.17)."),
     optional("grace", one_of(kGraceKinds), "`srcu`",
              "What KVM_SET_GSI_ROUTING waits for: `rcu`, a grace period of the whole host, or "
              "`srcu`, an expedited one of the VM alone."),

@@ -42,8 +42,8 @@ namespace irqfab::kvm {
 /// How an irqfd finds its route.
 enum class IrqfdForm : std::uint8_t {
   Workqueue,  // it does not: every injection is left to a kworker (Linux 2.6.32)
-  Pointer,    // a pointer to the table's entry, published under RCU (Linux 2.6.39)
-  Copy,       // a copy of the entry under a sequence count; SRCU around the injection (Linux 3.15)
+  Pointer,    // a pointer to the table's entry, published under RCU (Linux 2.6.38)
+  Copy,       // a copy of the entry under a sequence count; SRCU around the injection (Linux 3.17)
 };
 
 /// What an update of the routes waits for before it frees the old table.
