@@ -28,7 +28,8 @@ std::uint64_t page_of(const ValueMap& args) {
   return topology::ioapic_page(number(args, "ioapic"));
 }
 
-/// The pin of the first IOAPIC that an ISA line drives (82093AA, 2.4): the timer's is pin 2.
+/// The pin of the first IOAPIC that an ISA line drives (MultiProcessor Specification 1.4,
+/// table 5-2): the timer's is pin 2.
 std::optional<std::uint64_t> pin_of_irq(std::uint64_t irq) {
   if (irq == 0) return 2;
   if (irq == 2) return std::nullopt;

@@ -27,13 +27,13 @@ enum class DropReason : std::uint8_t {
   NoSuchTarget,          // no LAPIC has the destination
   NoRoute,               // the GSI has no route
   IllegalVector,         // vectors 0-15 (SDM vol. 3, 11.5.3)
-  RemapFault,            // the remapping unit blocked it (VT-d 7.x)
+  RemapFault,            // the remapping unit blocked it (VT-d 5.1.4.1)
   BusMasterOff,          // the function may not write (PCI 3.0, 6.2.2)
   MessagesOff,           // neither MSI-X nor INTx is enabled
   ReservedDeliveryMode,  // delivery modes the target does not act on
   NoDecode,              // no window takes the address
   PresentedAlready,      // NMI, INIT and SMI latches hold one each
-  NotWaiting,            // a SIPI for a CPU that does not wait for one (SDM vol. 3, 11.4.7.4)
+  NotWaiting,            // a SIPI for a CPU that does not wait for one (SDM vol. 3, 11.4.7.3)
   WrongPolarity,         // the entry takes this level for inactive (82093AA 3.2.4, INTPOL)
   NoGsi,                 // no GSI is left for its route (ENOSPC)
 };

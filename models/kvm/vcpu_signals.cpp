@@ -78,7 +78,7 @@ void VcpuThreads::rouse(CpuId vcpu, SpanId span, host::HostKernel& kernel) {
 }
 
 /// The processor there looks, whichever vCPU it runs; outside of a guest it takes no notice (APM
-/// vol. 2, 15.29.8). One that is about to enter looks when it does.
+/// vol. 2, 15.29.8.2). One that is about to enter looks when it does.
 void VcpuThreads::ring(const x86::VirtualSignal& signal, Env& env) {
   env.note(Event::DoorbellRung, signal.span, raw(signal.host));
   if (raw(signal.host) >= cpus_.size()) return;

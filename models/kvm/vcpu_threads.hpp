@@ -1,10 +1,10 @@
 // The threads that run a VM's vCPUs on a modelled host, what the host's kernel does for the exits
 // of their guests, and how interrupts get to a vCPU by where its thread is.
 //
-// Models: SDM vol. 3, "Posted-Interrupt Processing": the notification vector that reaches a CPU
+// Models: SDM vol. 3, 30.6: the notification vector that reaches a CPU
 // which is in the guest is taken by the processor, without an exit. And what KVM does around it, as
-// its documentation and the VT-d specification (5.2.5 "Usage Model: Interrupt Posting in Virtual
-// Machine Monitors") describe it:
+// its documentation and the VT-d specification (5.2.5 "Using Interrupt Posting for Virtual
+// Interrupt Delivery") describe it:
 //   load     the descriptor names the CPU that the thread is on; SN is cleared, and what was posted
 //            while it was set is looked for
 //   entry    what was posted becomes pending, then the guest runs
@@ -18,9 +18,9 @@
 // With AVIC (APM vol. 2, 15.29) nothing is posted. load and preempt, and the sleep after HLT, write
 // the vCPU's entry of the physical APIC ID table instead: which CPU runs it, and whether one does.
 // An IPI rings that CPU; one for a vCPU that does not run exits, and the host wakes it.
-// Without either the host injects at VM entries (SDM vol. 3, 26.6 "Event Injection"). Whoever has
+// Without either the host injects at VM entries (SDM vol. 3, 27.6 "Event Injection"). Whoever has
 // an interrupt for a vCPU kicks it: in the guest it exits, asleep it is woken, otherwise it will
-// look. If the guest cannot take it at the entry, it exits when it can (24.6.2, "Interrupt-window
+// look. If the guest cannot take it at the entry, it exits when it can (25.6.2, "Interrupt-window
 // exiting"). Each access to the local APIC exits, but for CR8.
 //
 // The local APICs, IOAPIC and 8259s are the host's (ApicHome::Kernel), or the VMM's: then every

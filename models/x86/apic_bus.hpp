@@ -1,6 +1,6 @@
 // The interconnect that carries interrupt messages to the local APICs.
 //
-// Models: SDM vol. 3, 11.3: messages of I/O APICs, of devices and of remapping units reach the
+// Models: SDM vol. 3, 11.2: messages of I/O APICs, of devices and of remapping units reach the
 // local APICs over the system interconnect, in order. It is a component of its own so that the time
 // of the flight passes before the state of a local APIC changes, not after.
 //

@@ -61,7 +61,7 @@ bool VirtualApics::is_register_msr(CpuId vcpu, std::uint32_t msr) const {
 
 // ---- lines and IRRs -----------------------------------------------------------------------------
 
-/// Evaluation of pending virtual interrupts (SDM 29.2.1).
+/// Evaluation of pending virtual interrupts (SDM 30.2.1).
 void VirtualApics::look(CpuId vcpu, SpanId raised_by, Env& env) {
   Level& line = vcpus_[vcpu].line;
   const Level now = bank_.intr(vcpu);
@@ -76,7 +76,7 @@ bool VirtualApics::has_event(CpuId vcpu) const {
   return posted || bank_.intr(vcpu) == Level::High;
 }
 
-/// SDM 29.2.2. VPPR follows from the new SVI.
+/// SDM 30.2.2. VPPR follows from the new SVI.
 IntaAnswer VirtualApics::take(CpuId vcpu, Env& env) {
   vcpus_[vcpu].line = Level::Low;
   BankEnv bank_env(*this, env);
@@ -131,7 +131,7 @@ PostAnswer VirtualApics::post(CpuId vcpu, Vector vector, Urgency urgency, SpanId
   return {};
 }
 
-/// SDM 29.6, steps 3 to 6: ON is cleared, and the PIR goes to the IRR. The vector's TMR bit stays
+/// SDM 30.6, steps 3 to 6: ON is cleared, and the PIR goes to the IRR. The vector's TMR bit stays
 /// as it is.
 void VirtualApics::take_posted(CpuId vcpu, Env& env) {
   PostedDescriptor& descriptor = vcpus_[vcpu].descriptor;
@@ -173,7 +173,7 @@ void VirtualApics::enter(CpuId vcpu, Env& env) {
   Vcpu& entered = vcpus_[vcpu];
   if (entered.descriptor.on()) take_posted(vcpu, env);
   // Without delivery the guest exits when it lowers its TPR so far that something can be injected
-  // (SDM 24.6.8, "TPR threshold").
+  // (SDM 25.6.8, "TPR threshold").
   const std::uint8_t requested = bank_.irr(vcpu).highest_class() >> 4;
   const std::uint8_t task = bank_.tpr(vcpu) >> 4;
   entered.tpr_threshold = delivers() || task < requested ? 0 : requested;

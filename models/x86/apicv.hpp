@@ -2,18 +2,18 @@
 // software that runs virtual CPUs composes.
 //
 // Models: the guest's registers are a LapicBank (the virtual-APIC pages of Intel, the backing pages
-// of AMD); this is what stands in front of it. Intel: SDM vol. 3, chapter 29 (30 in later editions)
-// "APIC Virtualization and Virtual Interrupts": TPR, PPR, EOI and self-IPI virtualization (29.1),
-// evaluation and delivery of virtual interrupts (29.2), accesses to the page and by MSR (29.4,
-// 29.5), posted-interrupt processing (29.6), IPI virtualization (30.1.6 of later editions). AMD:
-// APM vol. 2, 15.29 "Advanced Virtual Interrupt Controller": accesses, IPIs, doorbells, table
-// entries. What exits is carried out by `complete`, as the host does it.
+// of AMD); this is what stands in front of it. Intel: SDM vol. 3, chapter 30 "APIC
+// Virtualization and Virtual Interrupts": TPR, PPR, EOI, self-IPI and IPI virtualization (30.1),
+// evaluation and delivery of virtual interrupts (30.2), accesses to the page and by MSR (30.4,
+// 30.5), posted-interrupt processing (30.6). AMD: APM vol. 2, 15.29 "Advanced Virtual Interrupt
+// Controller": accesses, IPIs, doorbells, table entries. What exits is carried out by `complete`,
+// as the host does it.
 //
 // Posted interrupts rest in the descriptor, a span a bit of its PIR, until posted-interrupt
 // processing moves them to the IRR. What software accepts for a vCPU (a message, an IPI that
 // exited, a timer) goes the same way. With AVIC both set the IRR bit at once; the vCPU does not see
 // it until its processor looks. A processor looks at VM entry, at a doorbell, at posted-interrupt
-// processing, and at its own TPR writes, EOIs and self-IPIs, and at no other time (29.2.1).
+// processing, and at its own TPR writes, EOIs and self-IPIs, and at no other time (30.2.1).
 //
 // Choices. RVI and SVI are the highest bits of IRR and ISR: the host keeps them so at VM entry, and
 // no operation leaves them otherwise. The host's post sets ON whatever SN says, as KVM's does. Bits

@@ -1,11 +1,11 @@
 // Which accesses of a guest to its local APIC an Intel processor carries out, and which exit.
 //
-// Models: SDM vol. 3, chapter 29 "APIC Virtualization and Virtual Interrupts": 29.4.2 and 29.4.3
-// for the APIC-access page, 29.5 for MSRs, 29.1.5 for self-IPIs; 30.1.6 of later editions, where
-// the chapter has number 30, for IPI virtualization. The MSR bitmap is the host's to fill: here it
-// lets every access pass that the processor can carry out with the right result, as KVM's does. The
-// current count, which no processor keeps in the virtual-APIC page, is intercepted. Not modelled:
-// accesses of other sizes than 32 bits and on no 16-byte boundary, which exit.
+// Models: SDM vol. 3, chapter 30 "APIC Virtualization and Virtual Interrupts": 30.4.2 and 30.4.3
+// for the APIC-access page, 30.5 for MSRs, 30.1.5 for self-IPIs, 30.1.6 for IPI virtualization. The
+// MSR bitmap is the host's to fill: here it lets every access pass that the processor can carry out
+// with the right result, as KVM's does. The current count, which no processor keeps in the
+// virtual-APIC page, is intercepted. Not modelled: accesses of other sizes than 32 bits and on no
+// 16-byte boundary, which exit.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // What a processor was told to do by itself for a guest's local APIC, and what forbids it.
 //
-// Models: SDM vol. 3, 24.6 "VM-Execution Control Fields" and 26.2.1.1, for the controls of APIC
+// Models: SDM vol. 3, 25.6 "VM-Execution Control Fields" and 27.2.1.1, for the controls of APIC
 // virtualization and how they depend on each other; for inhibits, the reasons for which KVM turns
 // virtualization off for a whole VM (kvm_host.h, Linux 6.18, by what they mean).
 // Not modelled: inhibits for causes that do not exist here (nested guests, SEV, Hyper-V's SynIC).
@@ -55,7 +55,7 @@ class ApicvControls {
 };
 
 /// Does a VM entry with these controls succeed? All others need the TPR shadow, but for the
-/// virtualization of the page; posted interrupts need virtual-interrupt delivery (SDM 26.2.1.1).
+/// virtualization of the page; posted interrupts need virtual-interrupt delivery (SDM 27.2.1.1).
 constexpr bool can_enter(ApicvControls controls) {
   const bool shadow = controls.has(ApicvControl::UseTprShadow);
   for (const ApicvControl control :

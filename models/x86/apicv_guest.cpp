@@ -1,5 +1,5 @@
 // A guest's accesses to its local APIC, and what an Intel processor makes of them (SDM vol.
-// 3, 29.1, 29.4, 29.5; IPI virtualization: 30.1.6 of later editions).
+// 3, 30.1, 30.4, 30.5).
 
 #include "models/x86/apicv.hpp"
 #include "models/x86/apicv_env.hpp"
@@ -148,7 +148,7 @@ void VirtualApics::store_icr(CpuId vcpu, const Command& command, Env& env) {
   }
 }
 
-/// TPR virtualization (29.1.2) and, where the processor delivers, PPR virtualization.
+/// TPR virtualization (30.1.2) and, where the processor delivers, PPR virtualization.
 VirtualAccess VirtualApics::virtual_tpr(CpuId vcpu, By by, std::uint8_t tpr, Env& env) {
   set_tpr(vcpu, tpr, env);
   if (controls().has(ApicvControl::VirtualInterruptDelivery)) {
@@ -160,7 +160,7 @@ VirtualAccess VirtualApics::virtual_tpr(CpuId vcpu, By by, std::uint8_t tpr, Env
       {vcpu, ExitReason::TprBelowThreshold, 0, 0, by, Direction::Write, Register::kTpr, tpr});
 }
 
-/// EOI virtualization (29.1.4). The interrupt ends here; the exit is for whoever waits for that.
+/// EOI virtualization (30.1.4). The interrupt ends here; the exit is for whoever waits for that.
 VirtualAccess VirtualApics::virtual_eoi(CpuId vcpu, By by, Env& env) {
   const Vector ended = svi(vcpu);
   const SpanId span = bank_.serviced(vcpu, ended);
@@ -199,7 +199,7 @@ VirtualAccess VirtualApics::virtual_self_ipi(CpuId vcpu, std::uint64_t value, En
   return done();
 }
 
-/// Self-IPI virtualization (29.1.5); AMD's does the same.
+/// Self-IPI virtualization (30.1.5); AMD's does the same.
 void VirtualApics::self_ipi(CpuId vcpu, Vector vector, std::uint32_t icr_low, Env& env) {
   const SpanId span = env.open(Cause::Ipi, kNoSpan);
   env.note(Event::IpiVirtualized, span, icr_low);

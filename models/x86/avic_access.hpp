@@ -1,11 +1,12 @@
 // Which accesses of a guest to its local APIC an AMD processor with AVIC carries out.
 //
-// Models: APM vol. 2, 15.29 "Advanced Virtual Interrupt Controller": table 15-22 "Guest vAPIC
-// Register Access Behavior", and the exit information of AVIC_INCOMPLETE_IPI and AVIC_NOACCEL
-// (15.29.9). In x2APIC mode the host lets those MSRs pass that exist and that the processor keeps
-// right; KVM intercepts the timer's entry, because TSC-deadline mode is not the processor's, and
-// SELF IPI.
-// Not modelled: the extended register space (400H and up), which faults; invalid backing pages.
+// Models: APM vol. 2, 15.29.3.1 "Virtual APIC Register Accesses" with table 15-22, and the exit
+// information of AVIC_INCOMPLETE_IPI (15.29.9.1) and AVIC_NOACCEL (15.29.9.2). In x2APIC mode the
+// host lets those MSRs pass that exist and that the processor keeps right; KVM intercepts the
+// timer's entry, because TSC-deadline mode is not the processor's, and SELF IPI.
+// Not modelled: the extended register space (400H and up), which faults; offsets below it that the
+// table does not name, CMCI's among them, which are memory of the page and fault here; invalid
+// backing pages.
 #pragma once
 
 #include <cstdint>

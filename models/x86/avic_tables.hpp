@@ -1,9 +1,9 @@
 // The tables by which an AMD processor with AVIC finds the targets of an IPI: in memory, of a VM,
 // written by the host.
 //
-// Models: APM vol. 2, 15.29.3.1 "Physical APIC ID Table" (the backing page's address is the vCPU
-// here), "Logical APIC ID Table" in flat and cluster form; in x2APIC mode logical ids are computed
-// and that table is not used (15.29.10).
+// Models: APM vol. 2, 15.29.5.2 "Physical APIC ID Table" (the backing page's address is the vCPU
+// here) of 512 entries at most, and 15.29.5.3 "Logical APIC ID Table" in flat and cluster form; in
+// x2APIC mode logical ids are computed and that table is not used (15.29.10).
 #pragma once
 
 #include <array>

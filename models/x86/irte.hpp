@@ -2,7 +2,7 @@
 //
 // Models: Intel VT-d specification, 5.1.2.2 "Interrupt Requests in Remappable Format", 5.1.3
 // "Interrupt Remapping Table", 5.2.1 "Interrupt Remapping Table Support for Interrupt Posting", and
-// the formats of chapter 9: the IRTE for remapped interrupts, in xAPIC and in extended interrupt
+// the formats of 9.9 and 9.10: the IRTE for remapped interrupts, in xAPIC and in extended interrupt
 // mode, and the IRTE for posted interrupts.
 #pragma once
 

@@ -189,7 +189,7 @@ class LapicBank final {
            ApicBase::Address::get(address) == ApicBase::Address::get(apic_base(cpu));
   }
   std::uint64_t apic_base(CpuId cpu) const { return rows_[cpu].apic_base; }
-  /// Did an INIT stop it, and no SIPI start it since (SDM 11.4.7.4)?
+  /// Did an INIT stop it, and no SIPI start it since (SDM 11.4.7.3)?
   bool waits_for_sipi(CpuId cpu) const { return rows_[cpu].run_state == RunState::WaitForSipi; }
   /// The level of the CPU's INTR line.
   Level intr(CpuId cpu) const { return rows_[cpu].intr; }

@@ -1,5 +1,5 @@
 // Who gets a message, and what accepting it does (SDM vol. 3, 11.6.2 "Determining IPI Destination",
-// 11.8.2 "Interrupt Handling", 11.11; in x2APIC mode 11.12.10).
+// 11.8.1 "Interrupt Handling", 11.11; in x2APIC mode 11.12.10).
 
 #include <algorithm>
 
@@ -362,7 +362,7 @@ void LapicBank::accept(CpuId cpu, const ApicMessage& m, SpanId span, Env& env) {
   }
 }
 
-/// The bootstrap processor starts anew; any other waits for a SIPI (SDM vol. 3, 9.4.1, 11.4.7.4).
+/// The bootstrap processor starts anew; any other waits for a SIPI (SDM vol. 3, 9.4.1, 11.4.7.3).
 void LapicBank::init(CpuId cpu, Env& env) {
   Row& row = rows_[cpu];
   const bool bootstrap = ApicBase::Bsp::is_set(row.apic_base);

@@ -1,7 +1,7 @@
 // The PCI interrupt router of a south bridge: PIRQ wires to inputs of the 8259s, by registers in
 // its configuration space, and straight to the IOAPIC.
 //
-// Models: PIIX (290562), "PIRQRC[A:D], PIRQ Route Control Registers", function 0 of the bridge,
+// Models: PIIX4 (290562), "PIRQRC[A:D], PIRQ Route Control Registers", function 0 of the bridge,
 // 0x60 to 0x63; ICH9 (316972), 13.1.17 "PIRQ[n]_ROUT", D31:F0, 0x60 to 0x63 and 0x68 to 0x6B. PIRQ
 // n also reaches pin 16 + n of the IOAPIC, whatever its register says, and only that pin: the
 // IOAPIC does not see the IRQ that it is routed to. Not modelled: the rest of the configuration

@@ -1,7 +1,7 @@
 // The posted-interrupt descriptor: 64 bytes of memory that a remapping unit, processors and the
 // software that runs virtual CPUs share.
 //
-// Models: VT-d, "Posted Interrupt Descriptor" (chapter 9) and 5.2.3 "Interrupt-Posting Hardware
+// Models: VT-d, 9.11 "Posted Interrupt Descriptor" and 5.2.3 "Interrupt-Posting Hardware
 // Operation"; SDM vol. 3, 30.6 "Posted-Interrupt Processing", for the fields that processors use.
 // Each method is one atomic access to the line. The interrupts that were posted rest here, a span a
 // bit of the PIR; spans are bookkeeping and no part of the 64 bytes.

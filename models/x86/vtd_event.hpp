@@ -2,7 +2,7 @@
 // sends. The fault event and the invalidation completion event have a set each.
 //
 // Models: VT-d, FECTL_REG, FEDATA_REG, FEADDR_REG, FEUADDR_REG and their namesakes IE...; 5.1.6
-// "Programming of Remapping Hardware Event Interrupts". A masked event is pending until software
+// "Remapping Hardware Event Interrupt Programming". A masked event is pending until software
 // unmasks it or has served what it is about. Bits 63:32 of the address exist with extended
 // interrupt mode only. Message data has 16 bits.
 #pragma once

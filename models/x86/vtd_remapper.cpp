@@ -114,7 +114,9 @@ void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
   drain(env);
 }
 
-/// Applies the entry, or blocks the request and answers false (VT-d 5.1.4.1).
+/// Applies the entry, or blocks the request and answers false (VT-d 5.1.4.1). Of an entry that is
+/// malformed and for another requester the form is reported: 5.1.4 gives no priority, and names the
+/// requester first; QEMU looks at the form first.
 bool VtdRemapper::translate(const Irte& irte, Request& request, Env& env) {
   std::optional<FaultReason> fault;
   if (!irte.present()) {

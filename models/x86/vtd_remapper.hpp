@@ -1,7 +1,7 @@
 // A VT-d remapping unit: turns remappable interrupt requests into messages for local APICs, or
 // posts them to descriptors of virtual processors, by a table in memory; or blocks them.
 //
-// Models: Intel VT-d specification (Rev. 3.x). 5.1 "Interrupt Remapping" in xAPIC mode and in
+// Models: Intel VT-d specification, rev. 4.1. 5.1 "Interrupt Remapping" in xAPIC mode and in
 // extended interrupt mode, with source-id verification and the fault conditions of 5.1.4.1. 5.2
 // "Interrupt Posting": posted-format entries, the update of the descriptor, the notification. 6.5.2
 // "Queued Invalidation": the queue in memory, interrupt entry cache invalidation, the wait

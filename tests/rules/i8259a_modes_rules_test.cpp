@@ -1,5 +1,5 @@
 // Rules of the 8259A: masks, poll and status, trigger modes, and the pair in a PC. Intel 8259A data
-// sheet (231468), by its headings; edge/level control registers by the PIIX (290562) data sheet.
+// sheet (231468), by its headings; edge/level control registers by the PIIX4 (290562) data sheet.
 
 #include "tests/rules/pic_pair.hpp"
 #include "tests/rules/rule.hpp"

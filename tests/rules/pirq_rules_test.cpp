@@ -1,4 +1,4 @@
-// Rules of the PCI interrupt router: PIIX (290562), PIRQRC[A:D], and ICH9 (316972), 13.1.17
+// Rules of the PCI interrupt router: PIIX4 (290562), PIRQRC[A:D], and ICH9 (316972), 13.1.17
 // "PIRQ[n]_ROUT".
 
 #include "models/x86/pirq_router.hpp"

@@ -1,5 +1,5 @@
 // Rules of the posted-interrupt descriptor: VT-d specification, 5.2.3 "Interrupt-Posting Hardware
-// Operation" and chapter 9, "Posted Interrupt Descriptor (PID)".
+// Operation" and 9.11 "Posted Interrupt Descriptor (PID)".
 
 #include "models/x86/posted_descriptor.hpp"
 #include "models/x86/posted_descriptors.hpp"

@@ -1,5 +1,4 @@
-// APIC virtualization and virtual interrupts: SDM vol. 3, chapter 29; IPI virtualization by the
-// number that it has in later editions, where the chapter is 30.
+// APIC virtualization and virtual interrupts: SDM vol. 3, chapter 30; controls: 27.2.1.1.
 
 #include "tests/rules/rule.hpp"
 #include "tests/support/virtual_rig.hpp"
@@ -310,21 +309,21 @@ void processing_takes_what_nobody_told_of() {
 }
 
 constexpr Rule kRules[] = {
-    {"26.2.1.1", "FourControlsNeedTheTprShadow", the_shadow_is_needed_by_four_controls},
-    {"26.2.1.1", "PostedInterruptsNeedDelivery", posting_needs_delivery},
-    {"29.1.2", "ATprBelowItsThresholdExits", a_tpr_below_its_threshold_exits},
-    {"29.1.2", "ATprAtItsThresholdDoesNot", a_tpr_at_its_threshold_does_not},
-    {"29.1.2", "ThatExitIsAfterTheWrite", that_exit_is_after_the_write},
-    {"29.1.2", "WithDeliveryThereIsNoThreshold", with_delivery_there_is_no_threshold},
-    {"29.1.2", "AHigherTprEndsRecognition", a_higher_tpr_ends_recognition},
-    {"29.1.3", "VpprIsTheTprOrTheClassOfSvi", vppr_is_the_tpr_or_the_class_of_svi},
-    {"29.1.4", "AnEoiEndsSvi", an_eoi_ends_svi},
-    {"29.1.4", "SviIsTheNextInService", svi_is_the_next_in_service},
-    {"29.1.4", "AnEoiOfTheBitmapExitsWithItsVector", an_eoi_of_the_bitmap_exits_with_its_vector},
-    {"29.1.4", "TheProcessorBroadcastsNoEoi", the_processor_broadcasts_no_eoi},
-    {"29.1.4", "AnEoiEvaluates", an_eoi_evaluates},
-    {"29.1.5", "ASelfIpiRequestsItsVector", a_self_ipi_requests_its_vector},
-    {"29.1.5", "ALowerSelfIpiLeavesRvi", a_lower_self_ipi_leaves_rvi},
+    {"27.2.1.1", "FourControlsNeedTheTprShadow", the_shadow_is_needed_by_four_controls},
+    {"27.2.1.1", "PostedInterruptsNeedDelivery", posting_needs_delivery},
+    {"30.1.2", "ATprBelowItsThresholdExits", a_tpr_below_its_threshold_exits},
+    {"30.1.2", "ATprAtItsThresholdDoesNot", a_tpr_at_its_threshold_does_not},
+    {"30.1.2", "ThatExitIsAfterTheWrite", that_exit_is_after_the_write},
+    {"30.1.2", "WithDeliveryThereIsNoThreshold", with_delivery_there_is_no_threshold},
+    {"30.1.2", "AHigherTprEndsRecognition", a_higher_tpr_ends_recognition},
+    {"30.1.3", "VpprIsTheTprOrTheClassOfSvi", vppr_is_the_tpr_or_the_class_of_svi},
+    {"30.1.4", "AnEoiEndsSvi", an_eoi_ends_svi},
+    {"30.1.4", "SviIsTheNextInService", svi_is_the_next_in_service},
+    {"30.1.4", "AnEoiOfTheBitmapExitsWithItsVector", an_eoi_of_the_bitmap_exits_with_its_vector},
+    {"30.1.4", "TheProcessorBroadcastsNoEoi", the_processor_broadcasts_no_eoi},
+    {"30.1.4", "AnEoiEvaluates", an_eoi_evaluates},
+    {"30.1.5", "ASelfIpiRequestsItsVector", a_self_ipi_requests_its_vector},
+    {"30.1.5", "ALowerSelfIpiLeavesRvi", a_lower_self_ipi_leaves_rvi},
     {"30.1.6", "AnIpiIsPostedToTheTarget", an_ipi_is_posted_to_the_target},
     {"30.1.6", "TheSenderNotifiesNdstWithNv", the_sender_notifies_ndst_with_nv},
     {"30.1.6", "NobodyIsNotifiedTwice", nobody_is_notified_twice},
@@ -335,15 +334,15 @@ constexpr Rule kRules[] = {
     {"30.1.6", "OnlyPlainUnicastIsVirtualized", only_plain_unicast_is_virtualized},
     {"30.1.6", "WithoutTheControlOtherIpisExit", without_the_control_every_other_ipi_exits},
     {"30.1.6", "ByMsrTheDestinationHas32Bits", by_msr_the_destination_has_32_bits},
-    {"29.2.1", "OnlySomeOperationsEvaluate", only_some_operations_evaluate},
-    {"29.2.1", "RviMustBeOfAHigherClassThanVppr", rvi_must_be_of_a_higher_class_than_vppr},
-    {"29.2.2", "DeliveryMovesRviToSvi", delivery_moves_rvi_to_svi},
-    {"29.2.2", "DeliveryEndsRecognition", delivery_ends_recognition},
-    {"29.6", "ProcessingClearsOnAndThePir", processing_clears_on_and_the_pir},
-    {"29.6", "ProcessingLeavesSnNvAndNdst", processing_leaves_sn_nv_and_ndst},
-    {"29.6", "ProcessingAddsToTheIrr", processing_adds_to_the_irr},
-    {"29.6", "ProcessingLeavesTheTmr", processing_leaves_the_tmr},
-    {"29.6", "ProcessingTakesWhatNobodyToldOf", processing_takes_what_nobody_told_of},
+    {"30.2.1", "OnlySomeOperationsEvaluate", only_some_operations_evaluate},
+    {"30.2.1", "RviMustBeOfAHigherClassThanVppr", rvi_must_be_of_a_higher_class_than_vppr},
+    {"30.2.2", "DeliveryMovesRviToSvi", delivery_moves_rvi_to_svi},
+    {"30.2.2", "DeliveryEndsRecognition", delivery_ends_recognition},
+    {"30.6", "ProcessingClearsOnAndThePir", processing_clears_on_and_the_pir},
+    {"30.6", "ProcessingLeavesSnNvAndNdst", processing_leaves_sn_nv_and_ndst},
+    {"30.6", "ProcessingAddsToTheIrr", processing_adds_to_the_irr},
+    {"30.6", "ProcessingLeavesTheTmr", processing_leaves_the_tmr},
+    {"30.6", "ProcessingTakesWhatNobodyToldOf", processing_takes_what_nobody_told_of},
 };
 
 INSTANTIATE_TEST_SUITE_P(Sdm3_29, Rules, testing::ValuesIn(kRules), name_of);

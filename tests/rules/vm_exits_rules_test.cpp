@@ -1,5 +1,5 @@
 // What makes a virtual CPU leave its guest, and how an interrupt gets into it: SDM vol. 3, chapters
-// 25 "VMX Non-Root Operation", 26 "VM Entries" and 29.6 "Posted-Interrupt Processing"; and where
+// 26 "VMX Non-Root Operation", 27 "VM Entries" and 30.6 "Posted-Interrupt Processing"; and where
 // the VMM is asked: api.rst, KVM_RUN.
 
 #include "tests/models/kvm/vm_rig.hpp"
@@ -147,16 +147,16 @@ void an_interrupt_of_the_host_does_not_return() {
 }
 
 constexpr Rule kRules[] = {
-    {"25.1.3", "HltExits", hlt_exits},
-    {"25.2", "AnExternalInterruptExits", an_external_interrupt_exits},
-    {"25.2", "TheInterruptWindowOpensWithIf", the_window_opens_with_if},
-    {"25.2", "ThereIsNoWindowWithoutSomethingToInject",
+    {"26.1.3", "HltExits", hlt_exits},
+    {"26.2", "AnExternalInterruptExits", an_external_interrupt_exits},
+    {"26.2", "TheInterruptWindowOpensWithIf", the_window_opens_with_if},
+    {"26.2", "ThereIsNoWindowWithoutSomethingToInject",
      there_is_no_window_without_something_to_inject},
-    {"26.6", "WhatIsInjectedIsDeliveredBeforeTheGuestGoesOn",
+    {"27.6", "WhatIsInjectedIsDeliveredBeforeTheGuestGoesOn",
      an_entry_delivers_what_is_injected_before_the_guest_goes_on},
-    {"26.6", "AnEntryInjectsOneEvent", an_entry_injects_one_event},
-    {"29.6", "TheNotificationVectorDoesNotExit", the_notification_vector_does_not},
-    {"29.6", "WithoutTheControlItExitsAsAnyOther", without_the_control_it_exits_as_any_other},
+    {"27.6", "AnEntryInjectsOneEvent", an_entry_injects_one_event},
+    {"30.6", "TheNotificationVectorDoesNotExit", the_notification_vector_does_not},
+    {"30.6", "WithoutTheControlItExitsAsAnyOther", without_the_control_it_exits_as_any_other},
     {"KVM_RUN", "AHaltStaysInTheKernelWithItsLocalApics",
      a_halt_stays_in_the_kernel_with_its_local_apics},
     {"KVM_RUN", "AnAccessToNoMemoryReturnsWithItsAddress",

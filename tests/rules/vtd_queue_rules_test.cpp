@@ -1,5 +1,5 @@
 // Rules of the invalidation queue of a remapping unit, and of draining: Intel Virtualization
-// Technology for Directed I/O, Architecture Specification (D51397), numbered as in Rev. 3.x;
+// Technology for Directed I/O, Architecture Specification (D51397), numbered as in rev. 4.1;
 // registers go by their names.
 #include "tests/rules/rule.hpp"
 #include "tests/rules/vtd_rig.hpp"

@@ -1,6 +1,6 @@
 // Rules of requests, of the interrupt remapping table and of interrupt posting: Intel
 // Virtualization Technology for Directed I/O, Architecture Specification (D51397), numbered as in
-// Rev. 3.x; the entries are 9.10 and 9.11 there.
+// rev. 4.1; the entries are 9.9 and 9.10 there.
 #include "tests/rules/rule.hpp"
 #include "tests/rules/vtd_rig.hpp"
 
@@ -189,7 +189,7 @@ void a_descriptor_that_cannot_be_updated_is_27h() {
   }
 }
 
-// ---- 9.10: the entry for remapped interrupts ----
+// ---- 9.9: the entry for remapped interrupts ----
 
 void fields_become_the_message() {
   struct Case {
@@ -263,7 +263,7 @@ void svt_3_is_reserved() {
   EXPECT_EQ(fault_by(kFixed71, source(3, 0, VtdRig::kRid), VtdRig()), 0x24u);
 }
 
-// ---- 5.2, 9.11: posting ----
+// ---- 5.2, 9.10: posting ----
 
 /// A unit with entry 5 for a posted interrupt of vector 0x71.
 VtdRig posting_rig(Urgency urgency = Urgency::Normal, std::uint64_t irta = VtdRig::kTable | 7) {
@@ -382,18 +382,18 @@ const Rule kRules[] = {
     {"5.1.4.1", "ReservedBitsComeBeforeTheRequester", reserved_bits_come_before_the_requester},
     {"5.1.4.1", "FpdLeavesFaultsOfTheEntryUnrecorded", fpd_leaves_faults_of_the_entry_unrecorded},
     {"5.1.4.1", "ADescriptorThatCannotBeUpdatedIs27h", a_descriptor_that_cannot_be_updated_is_27h},
-    {"9.10", "FieldsBecomeTheMessage", fields_become_the_message},
-    {"9.10", "InXapicModeTheDestinationHasEightBits", in_xapic_mode_the_destination_has_eight_bits},
-    {"9.10", "InExtendedModeTheDestinationHas32Bits", in_extended_mode_the_destination_has_32_bits},
-    {"9.10", "ReservedBitsFault", reserved_bits_fault},
-    {"9.10", "WithoutPostingImIsReserved", without_posting_im_is_reserved},
-    {"9.10", "Svt0VerifiesNothing", svt_0_verifies_nothing},
-    {"9.10", "Svt1ComparesWhatSqLeaves", svt_1_compares_what_sq_leaves},
-    {"9.10", "Svt2TakesARangeOfBuses", svt_2_takes_a_range_of_buses},
-    {"9.10", "Svt3IsReserved", svt_3_is_reserved},
-    {"9.11", "TheEntryNamesDescriptorVectorAndUrgency",
+    {"9.9", "FieldsBecomeTheMessage", fields_become_the_message},
+    {"9.9", "InXapicModeTheDestinationHasEightBits", in_xapic_mode_the_destination_has_eight_bits},
+    {"9.9", "InExtendedModeTheDestinationHas32Bits", in_extended_mode_the_destination_has_32_bits},
+    {"9.9", "ReservedBitsFault", reserved_bits_fault},
+    {"9.9", "WithoutPostingImIsReserved", without_posting_im_is_reserved},
+    {"9.9", "Svt0VerifiesNothing", svt_0_verifies_nothing},
+    {"9.9", "Svt1ComparesWhatSqLeaves", svt_1_compares_what_sq_leaves},
+    {"9.9", "Svt2TakesARangeOfBuses", svt_2_takes_a_range_of_buses},
+    {"9.9", "Svt3IsReserved", svt_3_is_reserved},
+    {"9.10", "TheEntryNamesDescriptorVectorAndUrgency",
      the_entry_names_descriptor_vector_and_urgency},
-    {"9.11", "ReservedBitsFault", reserved_bits_of_the_posted_entry_fault},
+    {"9.10", "ReservedBitsFault", reserved_bits_of_the_posted_entry_fault},
     {"5.2.3", "APostSetsTheBitAndOnAndNotifies", a_post_sets_the_bit_and_on_and_notifies},
     {"5.2.3", "WithOnSetNothingIsSent", with_on_set_nothing_is_sent},
     {"5.2.3", "SnSuppressesWhatIsNotUrgent", sn_suppresses_what_is_not_urgent},

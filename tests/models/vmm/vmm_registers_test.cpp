@@ -71,7 +71,7 @@ TEST(VmmRegisters, AReadIsAnsweredByTheFunction) {
   EXPECT_EQ(rig.read_value(), message(0, 1).data);
 }
 
-// PCI Local Bus 3.0, 3.7.4.3: a master abort.
+// PCI Local Bus 3.0, 3.3.3.1: a master abort.
 TEST(VmmRegisters, WhatNobodyClaimsReadsAsAllOnes) {
   VmmRig rig(VmmRig::Options{});
   rig.driver_reads(1, 0);  // behind the last function

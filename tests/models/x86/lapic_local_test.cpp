@@ -402,7 +402,7 @@ TEST_F(ErrorInterrupt, LowestPriorityIpiIsAnErrorWhereItCannotBeSent) {
   EXPECT_EQ(errors(1), 0u);
 }
 
-// 11.4.7.4.
+// 11.4.7.3.
 TEST_F(StartUp, SipiStartsACpuOnceAfterEachInit) {
   const auto sipi = [this] {
     write(0, Register::kIcrHigh, 0x01000000);
