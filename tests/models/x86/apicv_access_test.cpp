@@ -66,9 +66,10 @@ TEST(ApicvReads, WithoutTprShadowOrVirtualizationAllExit) {
   EXPECT_EQ(read_by_msr(all.without(Control::VirtualizeX2apicMode)), Offsets{});
 }
 
-TEST(ApicvReads, WithoutRegisterVirtualizationOnlyTheTprIsRead) {
+TEST(ApicvReads, WithoutRegisterVirtualizationTheTprIsReadAndWhatDeliveryWrites) {
   EXPECT_EQ(read_by_page(kPage), Offsets{0x080});
-  EXPECT_EQ(read_by_page(ipis(delivery(kPage))), Offsets{0x080});
+  EXPECT_EQ(read_by_page(ipis(kPage)), Offsets{0x080});
+  EXPECT_EQ(read_by_page(ipis(delivery(kPage))), (Offsets{0x080, 0x0B0, 0x300}));
   EXPECT_EQ(read_by_msr(kMsrs), Offsets{0x080});
   EXPECT_EQ(read_by_msr(ipis(delivery(kMsrs))), Offsets{0x080});
 }
