@@ -240,6 +240,16 @@ std::string empty_option_of(const CLI::App& command) {
   return "";
 }
 
+/// What is wrong with a word where a command should be, or empty.
+std::string refusal_of_command(std::string_view word) {
+  std::string names;
+  for (const Command& command : kCommands) {
+    if (word == command.name) return "";
+    if (command.action != nullptr) names += (names.empty() ? "" : ", ") + std::string(command.name);
+  }
+  return "there is no command '" + std::string(word) + "'; there are " + names;
+}
+
 /// Help, or what is wrong with the command line; it may repeat any bytes of it.
 int told(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream wrong;
@@ -263,6 +273,10 @@ int run_command_line(int argc, char** argv) {
   const Command* chosen = nullptr;
   for (const Command& command : kCommands) {
     declare(command, app, options)->callback([&chosen, &command] { chosen = &command; });
+  }
+  if (argc > 1 && argv[1][0] != '-') {
+    const std::string refusal = refusal_of_command(argv[1]);
+    if (!refusal.empty()) return fail(kWrong, refusal);
   }
   try {
     app.parse(argc, argv);

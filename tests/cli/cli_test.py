@@ -144,6 +144,10 @@ class Parsing(CliTest):
                      saying="'--sensitivity' is not supported yet")
         self.refused("list", "invariants", saying="is not supported yet")
 
+    def test_a_word_that_is_no_command_is_named(self):
+        for word in ("frobnicate", "rum", "x.yaml", ""):
+            self.refused(word, saying=f"there is no command '{word}'; there are run, compare, check")
+
     def test_what_is_there_is_accepted_by_name(self):
         for engine in ("tlm", "fast"):
             for behaviour in ("spec", "kvm", "qemu", "spec+smi-ignored"):
