@@ -2,11 +2,11 @@
 // its configuration space, and straight to the IOAPIC.
 //
 // Models: PIIX4 (290562), "PIRQRC[A:D], PIRQ Route Control Registers", function 0 of the bridge,
-// 0x60 to 0x63; ICH9 (316972), 13.1.17 "PIRQ[n]_ROUT", D31:F0, 0x60 to 0x63 and 0x68 to 0x6B. PIRQ
-// n also reaches pin 16 + n of the IOAPIC, whatever its register says, and only that pin: the
-// IOAPIC does not see the IRQ that it is routed to. Not modelled: the rest of the configuration
-// space, which reads 0 and is written in vain; chips that share PIRQs with the serial interrupt
-// stream.
+// 0x60 to 0x63; ICH9 (316972), 13.1.17 and 13.1.19 "PIRQ[n]_ROUT", D31:F0, 0x60 to 0x63 and 0x68 to
+// 0x6B. PIRQ n also reaches pin 16 + n of the IOAPIC, whatever its register says, and only that
+// pin: the IOAPIC does not see the IRQ that it is routed to. Not modelled: the rest of the
+// configuration space, which reads 0 and is written in vain; chips that share PIRQs with the serial
+// interrupt stream.
 //
 // PIRQs are active low on the board; here a wire is high while it is asserted. A route to a
 // reserved IRQ (0, 1, 2, 8, 13) leads nowhere.
