@@ -73,11 +73,8 @@ void VtdRemapper::on_remappable(PortId input, const BusWrite& write, Env& env) {
     }
     index += static_cast<std::uint32_t>(RemappableData::Subhandle::get(write.data));
   }
-  if (config_.quirks.has(Quirk::TableSizeIgnored)) {
-    index &= 0xFFFF;
-  } else if (index >= table_entries()) {
-    return block(write, FaultReason::IndexOutOfRange, index, env);
-  }
+  if (config_.quirks.has(Quirk::IndexWraps)) index &= 0xFFFF;
+  if (index >= table_entries()) return block(write, FaultReason::IndexOutOfRange, index, env);
 
   Request request{write, index};
   if (const Irte* irte = cache_.find(index)) {
