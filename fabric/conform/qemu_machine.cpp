@@ -147,8 +147,10 @@ class Q35Run {
     const CpuId cpu = cpu_of(op);
     log_.clear();
     if (!lapics().waits_for_sipi(cpu)) {
-      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)},
-                              [&](cpu::Cpus& cpus, Env& env) { cpus.resume(cpu, env); });
+      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)}, [&](cpu::Cpus& cpus, Env& env) {
+        cpus.set_interrupts(cpu, cpu::Interrupts::Enabled);
+        cpus.resume(cpu, env);
+      });
       machine_.run();
       machine_.core<cpu::Cpus>(q35_.cpus).stop(cpu);
     }
