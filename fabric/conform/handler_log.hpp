@@ -19,12 +19,12 @@ class HandlerLog final : public RecordSink {
   /// Of all, those that were cleared too.
   std::size_t total() const { return total_; }
 
-  /// Vectors of interrupts, not of NMIs, that the CPU at `node` took.
+  /// Vectors of interrupts that the CPU at `node` took. Who has an NMI's vector counts as one.
   std::vector<unsigned> vectors(NodeId node) const {
-    constexpr std::uint64_t kFirstInterrupt = 16;
+    constexpr std::uint64_t kNmi = 2;
     std::vector<unsigned> taken;
     for (const TraceRecord& entry : entries_) {
-      if (entry.node != node || entry.detail < kFirstInterrupt) continue;
+      if (entry.node != node || entry.detail == kNmi) continue;
       taken.push_back(static_cast<unsigned>(entry.detail));
     }
     return taken;

@@ -97,6 +97,7 @@ class Q35Builder {
     config.timer_hz = 0;  // a case depends on no time, and a periodic timer never comes to rest
     config.tsc_hz = 0;
     config.quirks = quirks_;
+    if (remaps()) config.quirks.remove(x86::Quirk::LowMessageLost);  // every message comes from it
     return config;
   }
   x86::IoApic::Config ioapic() const {
@@ -110,6 +111,10 @@ class Q35Builder {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
     config.iec_entries = 0;
+    config.ioapics = {kIoApicRequester};
+    // DMA remapping, which no op is about.
+    config.other_capabilities = 0x00D2008C'00260206;
+    config.other_extended_capabilities = 0xF40;
     config.quirks = quirks_;
     return config;
   }

@@ -20,7 +20,8 @@ constexpr std::uint64_t kRedirectionTable = 0x10;
 constexpr std::uint16_t kMemorySpace = 1u << 1, kBusMaster = 1u << 2;
 constexpr std::uint16_t kMsixEnable = 1u << 15, kMsixFunctionMask = 1u << 14;
 constexpr std::uint16_t kMsiEnable = 1u << 0;
-constexpr unsigned kStatusInterrupt = 19;  // bit of the dword that holds Command and Status
+constexpr std::uint32_t kStartUpIpi = 0x4608;  // the page is whoever started them's choice
+constexpr unsigned kStatusInterrupt = 19;      // bit of the dword that holds Command and Status
 
 std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
@@ -34,6 +35,7 @@ class Q35Run {
     for (std::uint32_t cpu = 0; cpu < cpus_of(test); ++cpu) {
       machine_.core<cpu::Cpus>(q35_.cpus).stop(CpuId{cpu});
     }
+    start_others();
   }
 
   Comparison run() {
@@ -89,6 +91,17 @@ class Q35Run {
     machine_.run();
   }
 
+  /// CPU 0 has started the others one by one: its ICR holds the last start-up IPI.
+  void start_others() {
+    if (cpus_of(test_) < 2) return;
+    machine_.act<x86::LapicBank>(q35_.lapics, LaneId{1}, [&](x86::LapicBank& bank, Env& env) {
+      const std::uint32_t last = bank.id(CpuId{static_cast<std::uint32_t>(cpus_of(test_) - 1)});
+      bank.restore(CpuId{0}, x86::LapicRegister::kIcrLow, kStartUpIpi, env);
+      bank.restore(CpuId{0}, x86::LapicRegister::kIcrHigh, last << 24, env);
+    });
+    machine_.run();
+  }
+
   // ---- accesses of software ----
 
   void write(std::uint64_t address, std::uint64_t value, std::uint8_t size) {
@@ -134,8 +147,10 @@ class Q35Run {
     const CpuId cpu = cpu_of(op);
     log_.clear();
     if (!lapics().waits_for_sipi(cpu)) {
-      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)},
-                              [&](cpu::Cpus& cpus, Env& env) { cpus.resume(cpu, env); });
+      machine_.act<cpu::Cpus>(q35_.cpus, LaneId{raw(cpu)}, [&](cpu::Cpus& cpus, Env& env) {
+        cpus.set_interrupts(cpu, cpu::Interrupts::Enabled);
+        cpus.resume(cpu, env);
+      });
       machine_.run();
       machine_.core<cpu::Cpus>(q35_.cpus).stop(cpu);
     }

@@ -54,6 +54,9 @@ void give_quirks(x86::Quirks quirks, pci::PciFunctions::Config& config) {
   if (quirks.has(x86::Quirk::PendingBitsKept)) {
     config.pending_when_off = pci::PendingWhenOff::Kept;
   }
+  if (quirks.has(x86::Quirk::VectorControlKept)) {
+    config.reserved_control = pci::ReservedControl::Kept;
+  }
 }
 
 void add_device_sources(const X86Plan& plan, Topology& topology) {

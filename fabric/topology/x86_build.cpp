@@ -166,6 +166,9 @@ class Builder {
     config.register_base = kVtdPage;
     config.extended_mode = x86::ExtendedMode::Present;
     if (plan_.posted || plan_.for_guest) config.posting = x86::Posting::Present;
+    for (std::size_t i = 0; i < scenario_.machine.ioapics.size(); ++i) {
+      config.ioapics.push_back(ioapic_requester(i));
+    }
     config.quirks = quirks_;
     config.mutants = mutants_;
     return config;

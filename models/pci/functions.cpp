@@ -199,7 +199,7 @@ bool operator==(const PciFunctions& a, const PciFunctions& b) {
   return std::equal(a.rows_.begin(), a.rows_.end(), b.rows_.begin(), b.rows_.end(), same_row) &&
          std::equal(a.vectors_.begin(), a.vectors_.end(), b.vectors_.begin(), b.vectors_.end(),
                     same_vec) &&
-         a.moderation_ == b.moderation_;
+         a.moderation_ == b.moderation_ && a.reserved_control_ == b.reserved_control_;
 }
 
 }  // namespace irqfab::pci

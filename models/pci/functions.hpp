@@ -21,6 +21,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -55,6 +56,8 @@ enum class FunctionKind : std::uint8_t {
 enum class IntxAfterMessages : std::uint8_t { Returns, Forgotten };
 /// What becomes of pending bits when messages are disabled. PCI does not say.
 enum class PendingWhenOff : std::uint8_t { Cleared, Kept };
+/// What a write to the reserved bits of Vector Control leaves there. They are 0 after reset.
+enum class ReservedControl : std::uint8_t { ReadsZero, Kept };
 
 class PciFunctions final {
  public:
@@ -79,6 +82,7 @@ class PciFunctions final {
     std::vector<Moderation::Rule> moderation;  // ascending; functions that no row names have none
     IntxAfterMessages intx_after_messages = IntxAfterMessages::Returns;
     PendingWhenOff pending_when_off = PendingWhenOff::Cleared;
+    ReservedControl reserved_control = ReservedControl::ReadsZero;
     FunctionKind kind = FunctionKind::Physical;
   };
 
@@ -203,6 +207,10 @@ class PciFunctions final {
   void on_table_dword(FunctionRow row, std::uint64_t offset, std::uint32_t value, Env& env);
   std::uint64_t read_window(FunctionRow row, std::uint64_t offset, const BusRead& read, Env& env);
   std::uint32_t table_dword(FunctionRow row, std::uint64_t offset) const;
+  std::uint32_t reserved_control(FunctionRow row, VectorIndex index) const;
+  static std::uint64_t place_of(FunctionRow row, VectorIndex index) {
+    return std::uint64_t{raw(row)} << 16 | raw(index);
+  }
 
   // MSI
   Vec& msi_vec(FunctionRow row, unsigned index);
@@ -226,6 +234,7 @@ class PciFunctions final {
   Config config_;
   std::vector<Row> rows_;
   std::vector<Vec> vectors_;
+  std::map<std::uint64_t, std::uint32_t> reserved_control_;  // by place_of, of entries written
   Moderation moderation_;
 };
 

@@ -4,6 +4,11 @@
 #include "models/pci/functions.hpp"
 
 namespace irqfab::pci {
+namespace {
+
+constexpr std::uint32_t kVectorMaskBit = 1;  // of Vector Control
+
+}  // namespace
 
 void PciFunctions::write_entry(FunctionRow row, VectorIndex index, const MsixEntry& entry,
                                Env& env) {
@@ -111,7 +116,10 @@ void PciFunctions::on_table_dword(FunctionRow row, std::uint64_t offset, std::ui
       entry.data = value;
       return;
     default:
-      return set_vector_mask(row, index, value & 1 ? Mask::On : Mask::Off, env);
+      if (config_.reserved_control == ReservedControl::Kept) {
+        reserved_control_[place_of(row, index)] = value & ~kVectorMaskBit;
+      }
+      return set_vector_mask(row, index, value & kVectorMaskBit ? Mask::On : Mask::Off, env);
   }
 }
 
@@ -150,8 +158,13 @@ std::uint32_t PciFunctions::table_dword(FunctionRow row, std::uint64_t offset) c
     case 2:
       return e.data;
     default:
-      return e.mask == Mask::On ? 1 : 0;
+      return (e.mask == Mask::On ? kVectorMaskBit : 0) | reserved_control(row, index);
   }
+}
+
+std::uint32_t PciFunctions::reserved_control(FunctionRow row, VectorIndex index) const {
+  const auto kept = reserved_control_.find(place_of(row, index));
+  return kept == reserved_control_.end() ? 0 : kept->second;
 }
 
 }  // namespace irqfab::pci

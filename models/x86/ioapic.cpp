@@ -73,8 +73,7 @@ void IoApic::change_pin(const PinChange& change, Unnamed unnamed, Env& env) {
   const bool before = active(input);
   input.line.drive(change.driver, change.level);
   const bool after = active(input);
-  const bool repeats =
-      before && after && change.level == Level::High && repeat_is_edge(change.pin);
+  const bool repeats = before && after && change.level == Level::High && repeat_is_edge(change.pin);
   if ((after && !before) || repeats) {
     if (change.span != kNoSpan) return rise(change.pin, change.span, env);
     const bool elsewhere = unnamed == Unnamed::RestsElsewhere;
@@ -98,23 +97,23 @@ bool IoApic::active(const Input& input) const {
 
 bool IoApic::sends_at_rise(const Input& input) const {
   if (input.rte.masked()) return false;
-  return !input.rte.level_sensitive() || !input.rte.remote_irr();
+  return !level_sensitive(input.rte) || !input.rte.remote_irr();
 }
 
 void IoApic::rise(Pin pin, SpanId span, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive() && input.rte.masked()) {
+  if (!level_sensitive(input.rte) && input.rte.masked()) {
     return env.drop(span, DropReason::MaskedNotLatched);
   }
   env.note(Event::PinLatched, span, raw(pin));
-  if (!input.rte.level_sensitive()) return transmit(pin, span, env);
+  if (!level_sensitive(input.rte)) return transmit(pin, span, env);
   input.waiting = span;
   send_if_due(pin, env);
 }
 
 void IoApic::rise_again(Pin pin, SpanId span, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive()) {
+  if (!level_sensitive(input.rte)) {
     if (input.sent == kNoSpan) return env.drop(span, DropReason::MaskedNotLatched);
     return env.coalesce(span, input.sent);
   }
@@ -145,7 +144,7 @@ void IoApic::on_eoi(Vector vector, Env& env) {
 /// Sends the message of a level input that is high, unmasked, and not in service already.
 void IoApic::send_if_due(Pin pin, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive() || input.rte.masked() || input.rte.remote_irr()) return;
+  if (!level_sensitive(input.rte) || input.rte.masked() || input.rte.remote_irr()) return;
   if (!active(input)) return;
   SpanId span = input.waiting;
   input.waiting = kNoSpan;
@@ -160,7 +159,7 @@ void IoApic::send_if_due(Pin pin, Env& env) {
 void IoApic::transmit(Pin pin, SpanId span, Env& env) {
   Input& input = inputs_[pin];
   input.sent = span;
-  const MsiMessage message = input.rte.message();
+  const MsiMessage message = message_of(input.rte);
   env.note(Event::IoapicSent, span, raw(pin));
   env.send(kMessages, BusWrite{message.address, message.data, span, config_.requester, 4});
 }
@@ -171,6 +170,7 @@ void IoApic::write(std::uint32_t offset, std::uint32_t value, Env& env) {
   } else if (offset == kIoWin) {
     write_window(value, env);
   } else if (offset == kEoiRegister && config_.version == IoApicVersion::V20) {
+    if (value > 0xFF && config_.quirks.has(Quirk::EoiRegisterWide)) return;
     on_eoi(static_cast<Vector>(value & 0xFF), env);
   } else {
     env.guest_error(GuestFault::UnknownRegister);
@@ -233,7 +233,7 @@ void IoApic::write_entry(Pin pin, Rte written, Env& env) {
   const bool was_active = active(input);
   const Rte before = input.rte;
   input.rte = written;
-  if (!written.level_sensitive()) {
+  if (!level_sensitive(written)) {
     if (!config_.mutants.has(Mutant::OldEoiWithRemapping)) input.rte.set_remote_irr(false);
     if (input.waiting != kNoSpan) env.cancel(input.waiting, CancelOp::RteRewrite);
     input.waiting = kNoSpan;
@@ -257,8 +257,8 @@ void IoApic::held_spans(std::vector<SpanId>& out) const {
 }
 
 bool IoApic::Input::operator==(const Input& other) const {
-  return std::tie(rte, line, active_low, waiting, sent) ==
-         std::tie(other.rte, other.line, other.active_low, other.waiting, other.sent);
+  return std::tie(rte, line, active_low, kept, waiting, sent) ==
+         std::tie(other.rte, other.line, other.active_low, other.kept, other.waiting, other.sent);
 }
 
 bool operator==(const IoApic& a, const IoApic& b) {

@@ -120,6 +120,7 @@ class IoApic final {
     Rte rte;
     WiredOr line;
     bool active_low = false;
+    bool kept = false;         // Quirk::PinLevelByMode: a level of before, to be sent when unmasked
     SpanId waiting = kNoSpan;  // of a level assertion that is not sent yet
     SpanId sent = kNoSpan;     // of the last message since the line rose
     bool operator==(const Input& other) const;
@@ -130,6 +131,12 @@ class IoApic final {
   void change_pin(const PinChange& change, Unnamed unnamed, Env& env);
   bool active(const Input& input) const;
   bool sends_at_rise(const Input& input) const;
+  bool level_sensitive(const Rte& rte) const {
+    return rte.level_sensitive() ||
+           (Rte::TriggerModeBit::is_set(rte.bits) && config_.quirks.has(Quirk::TriggerModeAlways));
+  }
+  MsiMessage message_of(const Rte& rte) const;
+  void resample(Pin pin, Env& env);
   bool repeat_is_edge(Pin pin) const;
   void change_mode(Pin pin, const Rte& before, Env& env);
   void rise(Pin pin, SpanId span, Env& env);

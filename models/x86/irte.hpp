@@ -39,6 +39,9 @@ enum class InterruptMode : std::uint8_t {
 /// Does the unit know the IRTE for posted interrupts (CAP_REG.PI)?
 enum class Posting : std::uint8_t { Absent, Present };
 
+/// Which bus number bits 15:8 and 7:0 of the SID are when an IRTE admits a range of them.
+enum class BusRangeOrder : std::uint8_t { FirstLast, LastFirst };
+
 /// What an IRTE for posted interrupts asks for.
 struct PostTarget {
   Vector vector{};  // of the virtual interrupt
@@ -96,8 +99,14 @@ struct Irte {
     return (low & ~(kRemappedLow | destination)) != 0 || (high & ~kSourceMask) != 0;
   }
 
+  /// The same with Quirk::IrteReservedIgnored, for a remapped interrupt.
+  bool malformed_in_part() const {
+    constexpr std::uint64_t kChecked = Field<31, 24>::kMask | Field<14, 12>::kMask;
+    return (low & kChecked) != 0 || (high & ~kSourceMask) != 0;
+  }
+
   /// May this requester use the entry?
-  bool admits(RequesterId requester) const {
+  bool admits(RequesterId requester, BusRangeOrder order = BusRangeOrder::FirstLast) const {
     const auto sid = static_cast<std::uint16_t>(SID::get(high));
     switch (validation()) {
       case SourceValidation::None:
@@ -110,7 +119,9 @@ struct Irte {
       case SourceValidation::BusRange: {
         // SID is a first and a last bus number here.
         const unsigned bus = raw(requester) >> 8;
-        return bus >= (sid >> 8) && bus <= (sid & 0xFFu);
+        const unsigned upper = sid >> 8, lower = sid & 0xFFu;
+        return order == BusRangeOrder::FirstLast ? bus >= upper && bus <= lower
+                                                 : bus >= lower && bus <= upper;
       }
       case SourceValidation::Reserved:
         break;

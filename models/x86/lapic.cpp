@@ -29,7 +29,10 @@ LapicBank::LapicBank(const Config& config)
   if (rows_.size() == 0) return;
   rows_[CpuId{0}].apic_base = ApicBase::Bsp::set(ApicBase::kReset, 1);
   if (config.quirks.has(Quirk::Lint0ResetsToExtInt)) lvt(CpuId{0}, LocalInterrupt::Lint0) = kExtInt;
-  for (Row& row : rows_) hold_back_if_disabled(row);
+  for (Row& row : rows_) {
+    row.delivers_illegal = config.quirks.has(Quirk::IllegalVectorDelivered);
+    hold_back_if_disabled(row);
+  }
   index_ids();
 }
 
@@ -76,7 +79,7 @@ void LapicBank::on_rest(PortId port, const Message& message, Env& env) {
 
 void LapicBank::on_bus_write(const BusWrite& write, Env& env) {
   const bool claimed = is_msi_address(write.address, config_.msi_destination) && write.size == 4;
-  if (!claimed) return refuse_bus_write(write, env);
+  if (!claimed || taken_for_register(write.address)) return refuse_bus_write(write, env);
   // A write that nobody named begins its span here.
   const bool named = write.span != kNoSpan;
   const SpanId span = named ? write.span : env.open(Cause::Device, kNoSpan);
@@ -88,6 +91,12 @@ void LapicBank::on_bus_write(const BusWrite& write, Env& env) {
 void LapicBank::refuse_bus_write(const BusWrite& write, Env& env) {
   if (write.span != kNoSpan) env.drop(write.span, DropReason::NoDecode);
   env.guest_error(write.size == 4 ? GuestFault::UnclaimedAddress : GuestFault::WrongAccessSize);
+}
+
+/// Quirk::LowMessageLost.
+bool LapicBank::taken_for_register(std::uint64_t address) const {
+  return config_.quirks.has(Quirk::LowMessageLost) &&
+         MsiAddress::DestinationId::get(address) == 0 && MsiAddress::Edid::get(address) != 0;
 }
 
 void LapicBank::answer(PortId port, const Inta& inta, Env& env) {
@@ -127,7 +136,8 @@ inline void LapicBank::set_irr(CpuId cpu, Vector vector, SpanId span, Env& env) 
   pending = span;
   env.note(Event::Pended, span, cpu_and_vector(cpu, vector));
   // A low line means that nothing older could be delivered.
-  const bool rises = row.intr == Level::Low && deliverable(row, class_of(raw(vector)));
+  const bool rises = row.intr == Level::Low &&
+                     (deliverable(row, class_of(raw(vector))) || illegal_deliverable(row));
   if (rises) set_intr(cpu, Level::High, span, env);
 }
 
@@ -158,9 +168,10 @@ IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
     return {cpu, Vector{0xFF}, true, kNoSpan};
   }
   Row& row = rows_[cpu];
-  // Nothing that is left can be above what is taken: the line stays low until more arrives.
+  // Nothing that is left can be above what is taken: the line stays low until more arrives. Only
+  // an illegal vector leaves others deliverable.
   row.intr = Level::Low;
-  if (!deliverable(row)) {
+  if (!deliverable(row) && !illegal_deliverable(row)) {
     // The line fell after the CPU had seen it: the spurious vector, and no ISR bit (SDM 11.9).
     const auto spurious = static_cast<Vector>(Svr::SpuriousVector::get(row.svr));
     env.note(Event::SpuriousAnswered, kNoSpan, cpu_and_vector(cpu, spurious));
@@ -174,6 +185,7 @@ IntaAnswer LapicBank::on_inta(CpuId cpu, Env& env) {
   spans.irr[raw(taken)] = kNoSpan;
   spans.isr[raw(taken)] = span;
   env.note(Event::Accepted, span, cpu_and_vector(cpu, taken));
+  if (row.delivers_illegal) update_intr(cpu, env);
   return {cpu, taken, false, span};
 }
 
@@ -233,6 +245,7 @@ void LapicBank::reset(CpuId cpu, Env& env) {
   fresh.intr = row.intr;
   fresh.apic_base = row.apic_base;
   fresh.run_state = row.run_state;
+  fresh.delivers_illegal = row.delivers_illegal;
   if (mode(cpu) == LapicMode::X2apic) fresh.ldr = x2apic_logical_id(fresh.id);
   hold_back_if_disabled(fresh);
   row = fresh;
@@ -284,7 +297,8 @@ void LapicBank::held_spans(std::vector<SpanId>& out) const {
 bool LapicBank::Row::operator==(const Row& other) const {
   const auto all = [](const Row& r) {
     return std::tie(r.irr, r.isr, r.tmr, r.id, r.ldr, r.dfr, r.svr, r.tpr, r.intr, r.extint,
-                    r.run_state, r.held_back, r.apic_base, r.errors, r.esr, r.icr_low, r.icr_high);
+                    r.run_state, r.held_back, r.delivers_illegal, r.apic_base, r.errors, r.esr,
+                    r.icr_low, r.icr_high);
   };
   return all(*this) == all(other);
 }

@@ -213,6 +213,7 @@ class LapicBank final {
     Level extint = Level::Low;  // the 8259s have something for this CPU
     RunState run_state = RunState::Running;
     bool held_back = false;  // Quirk::DisabledLapicAccepts: what is pending waits to be enabled
+    bool delivers_illegal = false;  // Quirk::IllegalVectorDelivered
     std::uint64_t apic_base = ApicBase::kReset;
     std::uint32_t errors = 0;  // since the last write to ESR
     std::uint32_t esr = 0;
@@ -310,6 +311,8 @@ class LapicBank final {
   std::optional<LogicalForm> common_form() const;
   bool goes_by_map(const Request& request) const;
   bool is_alias(CpuId cpu) const;
+  bool is_sender(const Request& request, CpuId cpu) const;
+  bool answers_for_id(CpuId cpu) const;
   std::uint32_t members_of(std::uint32_t destination, LogicalForm form) const;
   unsigned refuse_mode(const Request& request, SpanId span, Env& env);
   bool refuses_mode(const Request& request) const;
@@ -328,6 +331,7 @@ class LapicBank final {
   // One local APIC: lapic.cpp.
   void on_bus_write(const BusWrite& write, Env& env);
   void refuse_bus_write(const BusWrite& write, Env& env);
+  bool taken_for_register(std::uint64_t address) const;
   void answer(PortId port, const Inta& inta, Env& env);
   void on_rest(PortId port, const Message& message, Env& env);
   void on_question(PortId port, const Message& message, Env& env);
@@ -343,7 +347,7 @@ class LapicBank final {
   /// before the CPU asks: software raised the TPR, or an INIT came.
   void update_intr(CpuId cpu, Env& env) {
     const Row& row = rows_[cpu];
-    const bool asks = deliverable(row) || row.extint == Level::High;
+    const bool asks = deliverable(row) || illegal_deliverable(row) || row.extint == Level::High;
     const Level level = asks ? Level::High : Level::Low;
     if (level != row.intr) set_intr(cpu, level, kNoSpan, env);
   }
@@ -358,6 +362,12 @@ class LapicBank final {
   static bool deliverable(const Row& row) {
     return !row.irr.empty() && deliverable(row, row.irr.highest_class());
   }
+  /// Quirk::IllegalVectorDelivered: vector 0 stands for none there.
+  static bool illegal_deliverable(const Row& row) {
+    if (!row.delivers_illegal || row.held_back || processor_priority(row) != 0) return false;
+    const std::optional<Vector> requested = row.irr.highest();
+    return requested && raw(*requested) != 0 && raw(*requested) < 16;
+  }
   static bool deliverable(const Row& row, std::uint8_t requested) {
     return requested > row.isr.highest_class() && requested > class_of(row.tpr) && !row.held_back;
   }
@@ -371,6 +381,8 @@ class LapicBank final {
   }
   std::uint32_t read_register(CpuId cpu, std::uint32_t offset, Env& env);
   void write_register(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
+  std::uint32_t register_at(std::uint32_t offset) const;
+  std::uint32_t writable_of(std::uint32_t mask) const;
   void write_svr(CpuId cpu, std::uint32_t value, Env& env);
   void write_lvt(CpuId cpu, LocalInterrupt which, std::uint32_t value, Env& env);
   void send_ipi(CpuId cpu, Env& env);

@@ -81,7 +81,7 @@ void LapicBank::index_id(std::uint32_t id, std::uint32_t cpu) {
 
 LapicBank::Range LapicBank::candidates(const Request& request) const {
   const ApicMessage& m = request.message;
-  if (request.shorthand == Shorthand::Self) {
+  if (request.shorthand == Shorthand::Self && !config_.quirks.has(Quirk::IdsByReset)) {
     return {raw(request.sender), raw(request.sender) + 1};
   }
   if (request.shorthand == Shorthand::None && m.destination_mode == DestinationMode::Physical &&
@@ -94,11 +94,11 @@ LapicBank::Range LapicBank::candidates(const Request& request) const {
 bool LapicBank::matches(const Request& request, CpuId cpu) const {
   switch (request.shorthand) {
     case Shorthand::Self:
-      return cpu == request.sender;
+      return is_sender(request, cpu);
     case Shorthand::AllIncludingSelf:
       return true;
     case Shorthand::AllExcludingSelf:
-      return cpu != request.sender;
+      return !is_sender(request, cpu);
     case Shorthand::None:
       break;
   }
@@ -118,8 +118,25 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
                   : in_logical_set(destination, row.ldr, row.dfr);
   }
   const bool wide_ids = config_.quirks.has(Quirk::WideIdInXapicMode) && !x2apic;
-  if (row.id == destination) return !wide_ids || !is_alias(cpu);
+  if (row.id == destination) return (!wide_ids || !is_alias(cpu)) && answers_for_id(cpu);
   return wide_ids && destination > kXapicIds && raw(config_.ids[raw(cpu)]) == destination;
+}
+
+bool LapicBank::is_sender(const Request& request, CpuId cpu) const {
+  if (!config_.quirks.has(Quirk::IdsByReset)) return cpu == request.sender;
+  return raw(config_.ids[raw(cpu)]) == rows_[request.sender].id;
+}
+
+/// Quirk::IdsByReset: of several with this CPU's id.
+bool LapicBank::answers_for_id(CpuId cpu) const {
+  if (!config_.quirks.has(Quirk::IdsByReset)) return true;
+  const std::uint32_t id = rows_[cpu].id;
+  if (raw(config_.ids[raw(cpu)]) == id) return true;
+  for (std::uint32_t other = 0; other < rows_.size(); ++other) {
+    if (rows_[CpuId{other}].id != id || CpuId{other} == cpu) continue;
+    if (other < raw(cpu) || raw(config_.ids[other]) == id) return false;
+  }
+  return true;
 }
 
 /// With wide destinations KVM looks up physical ones, too, and the first who has an id keeps it.
@@ -277,6 +294,9 @@ LapicBank::Selection LapicBank::select(const Request& request) const {
 
 unsigned LapicBank::deliver(Request request, SpanId span, Env& env) {
   const ApicMessage& m = request.message;
+  if (m.delivery_mode == DeliveryMode::ExtInt && config_.quirks.has(Quirk::ExtIntMessageFixed)) {
+    request.message.delivery_mode = DeliveryMode::Fixed;
+  }
   if (goes_by_map(request)) request.map = common_form();
   const auto dropped = [&](DropReason reason) {
     env.drop(span, reason);

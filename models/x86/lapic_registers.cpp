@@ -40,12 +40,21 @@ std::optional<LocalInterrupt> LapicBank::lvt_entry(std::uint32_t offset) const {
   return static_cast<LocalInterrupt>((offset - Register::kLvtTimer) / 16);
 }
 
+/// Registers lie 16 bytes apart; what an access between two does is undefined (SDM 11.4.1).
+std::uint32_t LapicBank::register_at(std::uint32_t offset) const {
+  return config_.quirks.has(Quirk::LapicOffsetRounded) ? offset & ~std::uint32_t{0xF} : offset;
+}
+
+std::uint32_t LapicBank::writable_of(std::uint32_t mask) const {
+  return config_.quirks.has(Quirk::LapicBitsKept) ? ~std::uint32_t{0} : mask;
+}
+
 std::uint32_t LapicBank::read(CpuId cpu, std::uint32_t offset, Env& env) {
   if (!rows_.contains(cpu)) {
     env.guest_error(GuestFault::TableIndexOutOfRange);
     return 0;
   }
-  if (mode(cpu) == LapicMode::Xapic) return read_register(cpu, offset, env);
+  if (mode(cpu) == LapicMode::Xapic) return read_register(cpu, register_at(offset), env);
   env.guest_error(GuestFault::UnclaimedAddress);
   return kNobody;
 }
@@ -53,8 +62,12 @@ std::uint32_t LapicBank::read(CpuId cpu, std::uint32_t offset, Env& env) {
 void LapicBank::write(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   if (!rows_.contains(cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
   if (mode(cpu) != LapicMode::Xapic) return env.guest_error(GuestFault::UnclaimedAddress);
-  if (offset == Register::kEoi) return end_of_interrupt(cpu, env);
-  write_register(cpu, offset, value, env);
+  if (register_at(offset) == Register::kEoi) return end_of_interrupt(cpu, env);
+  if (offset < Register::kHeadBytes && config_.quirks.has(Quirk::PageHeadSends)) {
+    const std::uint64_t address = MsiAddress::Base::set(offset, kMsiBase);
+    return on_bus_write(BusWrite{address, value, kNoSpan, {}, 4}, env);
+  }
+  write_register(cpu, register_at(offset), value, env);
 }
 
 std::uint32_t LapicBank::read_register(CpuId cpu, std::uint32_t offset, Env& env) {
@@ -69,7 +82,7 @@ std::uint32_t LapicBank::read_register(CpuId cpu, std::uint32_t offset, Env& env
     case Register::kTpr:
       return row.tpr;
     case Register::kApr:
-      return arbitration_priority(row);
+      return config_.quirks.has(Quirk::AprReadsZero) ? 0 : arbitration_priority(row);
     case Register::kPpr:
       return processor_priority(row);
     case Register::kLdr:
@@ -124,10 +137,10 @@ void LapicBank::write_register(CpuId cpu, std::uint32_t offset, std::uint32_t va
       row.errors = 0;
       return;
     case Register::kIcrLow:
-      row.icr_low = value & Icr::kWritableLow;
+      row.icr_low = value & writable_of(Icr::kWritableLow);
       return send_ipi(cpu, env);
     case Register::kIcrHigh:
-      row.icr_high = value & Icr::Destination::kMask;
+      row.icr_high = value & writable_of(Icr::Destination::kMask);
       return;
     case Register::kInitialCount:
       return write_initial_count(cpu, value, env);
@@ -172,21 +185,22 @@ void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
   row.svr = value & writable;
   hold_back_if_disabled(row);
   update_intr(cpu, env);
-  if (Svr::SoftwareEnable::is_set(row.svr)) return;
+  if (Svr::SoftwareEnable::is_set(row.svr) || config_.quirks.has(Quirk::LapicBitsKept)) return;
   for (std::uint32_t& entry : locals_[cpu].lvt) entry = Lvt::Masked::set(entry, 1);
   update_extint(cpu, env);
 }
 
 /// The mask bits of a LAPIC that is disabled by software cannot be cleared (SDM 11.4.7.2).
 void LapicBank::write_lvt(CpuId cpu, LocalInterrupt which, std::uint32_t value, Env& env) {
-  const std::uint32_t writable = Lvt::kWritable[static_cast<std::size_t>(which)];
+  const bool keeps_all = config_.quirks.has(Quirk::LapicBitsKept);
+  const std::uint32_t writable = writable_of(Lvt::kWritable[static_cast<std::size_t>(which)]);
   std::uint32_t& entry = lvt(cpu, which);
   const std::uint32_t before = entry;
-  entry = (value & writable) | (before & Lvt::RemoteIrr::kMask);
-  if (!software_enabled(CpuId{cpu})) entry = Lvt::Masked::set(entry, 1);
+  entry = (value & writable) | (keeps_all ? 0 : before & Lvt::RemoteIrr::kMask);
+  if (!software_enabled(cpu) && !keeps_all) entry = Lvt::Masked::set(entry, 1);
   if (which == LocalInterrupt::Timer) return change_timer_mode(cpu, before);
   if (which != LocalInterrupt::Lint0 && which != LocalInterrupt::Lint1) return;
-  if (!level_lint0(cpu)) {
+  if (!level_lint0(cpu) && !keeps_all) {
     std::uint32_t& lint0 = lvt(cpu, LocalInterrupt::Lint0);
     lint0 = Lvt::RemoteIrr::set(lint0, 0);  // means nothing for the others (SDM 11.5.1)
   }

@@ -11,6 +11,7 @@
 namespace irqfab::x86 {
 
 struct LapicRegister {
+  static constexpr std::uint32_t kHeadBytes = 0x010;  // reserved, as is the register after them
   static constexpr std::uint32_t kId = 0x020;
   static constexpr std::uint32_t kVersion = 0x030;
   static constexpr std::uint32_t kTpr = 0x080;

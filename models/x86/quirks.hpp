@@ -48,6 +48,23 @@ enum class Quirk : std::uint8_t {
   LogicalMap,
   StartUpMessageAccepted,
   TimerRunsOn,
+  ExtIntMessageFixed,
+  IllegalVectorDelivered,
+  LapicBitsKept,
+  AprReadsZero,
+  LapicOffsetRounded,
+  PageHeadSends,
+  LowMessageLost,
+  IdsByReset,
+  TriggerModeAlways,
+  EoiRegisterWide,
+  CompatibilityUnreported,
+  IndexWraps,
+  IrteReservedIgnored,
+  BusRangeReversed,
+  IoapicUnverified,
+  VtdBitsKept,
+  VectorControlKept,
 };
 
 struct QuirkRow {
@@ -55,13 +72,13 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 37> kQuirks = {{
+constexpr std::array<QuirkRow, 54> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
      "not count, and a physical broadcast goes to all (KVM)."},
     {Quirk::IllegalVectorAccepted, "illegal-vector-accepted",
-     "Vectors 0-15 are sent and set in the IRR without an error; their class is never deliverable "
-     "(KVM, QEMU)."},
+     "Vectors 0-15 are sent and set in the IRR without an error (KVM, QEMU); their class is never "
+     "deliverable."},
     {Quirk::MessageLevelIgnored, "message-level-ignored",
      "A level-triggered message that reports a low input still asserts the interrupt (KVM, QEMU)."},
     {Quirk::PicEdgeLatched, "pic-edge-latched",
@@ -143,6 +160,44 @@ constexpr std::array<QuirkRow, 37> kQuirks = {{
      "A device's message of the reserved delivery mode 6 is a SIPI (KVM)."},
     {Quirk::TimerRunsOn, "timer-runs-on",
      "A change of the timer between one-shot and periodic does not disarm it (KVM, QEMU)."},
+    {Quirk::ExtIntMessageFixed, "extint-message-fixed",
+     "A message of the ExtINT delivery mode sets the IRR bit of its vector; an IOAPIC puts 7 "
+     "there, which idle 8259s answer (QEMU)."},
+    {Quirk::IllegalVectorDelivered, "illegal-vector-delivered",
+     "While the PPR is 0 the vectors 1-15 are delivered, one after the other (QEMU)."},
+    {Quirk::LapicBitsKept, "lapic-bits-kept",
+     "Reserved and read-only bits of the ICR and of the local vector table can be written and "
+     "read, and a LAPIC that software disables masks nothing (QEMU)."},
+    {Quirk::AprReadsZero, "apr-reads-zero", "The arbitration priority register reads 0 (QEMU)."},
+    {Quirk::LapicOffsetRounded, "lapic-offset-rounded",
+     "An access anywhere in the 16 bytes of a LAPIC's register reaches it (QEMU)."},
+    {Quirk::PageHeadSends, "page-head-sends",
+     "A CPU's store to the first 16 bytes of its LAPIC's page is an interrupt message (QEMU)."},
+    {Quirk::LowMessageLost, "low-message-lost",
+     "A message to destination 0 whose address has other bits than 0 in 11:4 is taken for an "
+     "access to a register, and lost, unless a remapping unit forwards it (QEMU)."},
+    {Quirk::IdsByReset, "ids-by-reset",
+     "Shorthands go by the id that a LAPIC had at reset; of several with one physical id one is "
+     "reached: that which had it at reset, or the first (QEMU)."},
+    {Quirk::TriggerModeAlways, "trigger-mode-always",
+     "The trigger mode of a redirection entry counts with SMI, NMI, INIT and ExtINT, too: they set "
+     "Remote IRR (QEMU)."},
+    {Quirk::EoiRegisterWide, "eoi-register-wide",
+     "A value above 0xFF in an IOAPIC's EOI register ends nothing (QEMU)."},
+    {Quirk::CompatibilityUnreported, "compatibility-unreported",
+     "GSTS_REG.CFIS stays 0 (QEMU 7.2)."},
+    {Quirk::IndexWraps, "index-wraps", "A handle and its subhandle are added modulo 65536 (QEMU)."},
+    {Quirk::IrteReservedIgnored, "irte-reserved-ignored",
+     "The bits around an 8-bit destination, and IM, may have any value in an IRTE (QEMU)."},
+    {Quirk::BusRangeReversed, "bus-range-reversed",
+     "An IRTE that admits a range of buses has the last one in SID bits 15:8 (QEMU)."},
+    {Quirk::IoapicUnverified, "ioapic-unverified",
+     "A remapping unit does not verify the source of an IOAPIC's requests (QEMU)."},
+    {Quirk::VtdBitsKept, "vtd-bits-kept",
+     "IRTA_REG.EIME without extended interrupt mode, and the upper half of IEDATA_REG, can be "
+     "written and read (QEMU)."},
+    {Quirk::VectorControlKept, "vector-control-kept",
+     "Reserved bits of an MSI-X entry's Vector Control can be written and read (QEMU)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
@@ -197,15 +252,40 @@ constexpr Quirks quirks_of_kvm() { return quirks_in(kQuirksOfKvm); }
 
 /// Those of QEMU's own models (7.2, no accelerator's irqchip).
 constexpr std::array kQuirksOfQemu = {
-    Quirk::IllegalVectorAccepted,  Quirk::MessageLevelIgnored,
-    Quirk::ExtIntMessageIgnored,   Quirk::PicEdgeLatched,
-    Quirk::IpiTriggerMode,         Quirk::DisabledLapicAccepts,
-    Quirk::LowestPriorityFirst,    Quirk::RedirectionHintIgnored,
-    Quirk::LogicalBroadcastByBits, Quirk::EsrUnlatched,
-    Quirk::PinRepeatIsEdge,        Quirk::PinLevelByMode,
-    Quirk::RteReservedBitsKept,    Quirk::CompatibilityFormatPasses,
-    Quirk::RemapFaultsUnrecorded,  Quirk::IntxForgotten,
-    Quirk::PendingBitsKept,        Quirk::TimerRunsOn,
+    Quirk::IllegalVectorAccepted,
+    Quirk::MessageLevelIgnored,
+    Quirk::PicEdgeLatched,
+    Quirk::IpiTriggerMode,
+    Quirk::DisabledLapicAccepts,
+    Quirk::LowestPriorityFirst,
+    Quirk::RedirectionHintIgnored,
+    Quirk::LogicalBroadcastByBits,
+    Quirk::EsrUnlatched,
+    Quirk::PinRepeatIsEdge,
+    Quirk::PinLevelByMode,
+    Quirk::RteReservedBitsKept,
+    Quirk::CompatibilityFormatPasses,
+    Quirk::RemapFaultsUnrecorded,
+    Quirk::IntxForgotten,
+    Quirk::PendingBitsKept,
+    Quirk::TimerRunsOn,
+    Quirk::ExtIntMessageFixed,
+    Quirk::IllegalVectorDelivered,
+    Quirk::LapicBitsKept,
+    Quirk::AprReadsZero,
+    Quirk::LapicOffsetRounded,
+    Quirk::PageHeadSends,
+    Quirk::LowMessageLost,
+    Quirk::IdsByReset,
+    Quirk::TriggerModeAlways,
+    Quirk::EoiRegisterWide,
+    Quirk::CompatibilityUnreported,
+    Quirk::IndexWraps,
+    Quirk::IrteReservedIgnored,
+    Quirk::BusRangeReversed,
+    Quirk::IoapicUnverified,
+    Quirk::VtdBitsKept,
+    Quirk::VectorControlKept,
 };
 constexpr Quirks quirks_of_qemu() { return quirks_in(kQuirksOfQemu); }
 

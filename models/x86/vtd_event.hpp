@@ -36,7 +36,7 @@ class EventInterrupt {
     withdraw();
     return Send::Now;
   }
-  void write_data(std::uint32_t value) { data_ = value & EventData::kMask; }
+  void write_data(std::uint32_t value, std::uint32_t writable) { data_ = value & writable; }
   void write_address(std::uint32_t value) { address_ = value & EventAddress::kMask; }
   void write_upper_address(std::uint32_t value) { upper_address_ = value; }
 

@@ -72,14 +72,16 @@ std::optional<std::uint32_t> VtdRemapper::read_capability(std::uint64_t offset) 
     case CAP_REG + 4: {
       std::uint64_t value = Cap::FRO::set(0, FRCD_REG / kFaultRecordBytes);
       value = Cap::NFR::set(value, config_.fault_records - 1);
-      return dword_of(Cap::PI::set(value, config_.posting == Posting::Present), offset);
+      value = Cap::PI::set(value, config_.posting == Posting::Present);
+      return dword_of(value | config_.other_capabilities, offset);
     }
     case ECAP_REG:
     case ECAP_REG + 4: {
       std::uint64_t value = Ecap::MHMV::set(0, kLargestIndexMask);
       value = Ecap::IR::set(Ecap::QI::set(value, 1), 1);
       const bool extended = config_.extended_mode == ExtendedMode::Present;
-      return dword_of(Ecap::EIM::set(value, extended), offset);
+      value = Ecap::EIM::set(value, extended);
+      return dword_of(value | config_.other_extended_capabilities, offset);
     }
     default:
       return std::nullopt;
@@ -206,7 +208,9 @@ bool VtdRemapper::write_event(std::uint64_t offset, std::uint32_t value, Env& en
       }
       break;
     case FEDATA_REG - FECTL_REG:
-      event.write_data(value);
+      event.write_data(value, !of_faults && config_.quirks.has(Quirk::VtdBitsKept)
+                                  ? ~std::uint32_t{0}
+                                  : EventData::kMask);
       break;
     case FEADDR_REG - FECTL_REG:
       event.write_address(value);
@@ -227,7 +231,9 @@ bool VtdRemapper::write_fault_record(std::uint64_t offset, std::uint32_t value) 
 
 void VtdRemapper::write_IRTA_REG(std::uint64_t offset, std::uint32_t value) {
   std::uint64_t writable = Irta::IRTA::kMask | Irta::S::kMask;
-  if (config_.extended_mode == ExtendedMode::Present) writable |= Irta::EIME::kMask;
+  const bool writable_mode =
+      config_.extended_mode == ExtendedMode::Present || config_.quirks.has(Quirk::VtdBitsKept);
+  if (writable_mode) writable |= Irta::EIME::kMask;
   IRTA_REG_ = with_dword(IRTA_REG_, offset, value) & writable;
 }
 
@@ -241,8 +247,10 @@ void VtdRemapper::write_GCMD_REG(std::uint32_t value, Env& env) {
     in_effect_ = Gsts::IRTPS::set(in_effect_, 1);
   }
   in_effect_ = Gsts::IRES::set(in_effect_, Gcmd::IRE::get(value));
-  in_effect_ = Gsts::CFIS::set(in_effect_, Gcmd::CFI::get(value));
-  GSTS_REG_ = Gsts::CFIS::set(GSTS_REG_, Gcmd::CFI::get(value));
+  if (!config_.quirks.has(Quirk::CompatibilityUnreported)) {
+    in_effect_ = Gsts::CFIS::set(in_effect_, Gcmd::CFI::get(value));
+    GSTS_REG_ = Gsts::CFIS::set(GSTS_REG_, Gcmd::CFI::get(value));
+  }
   set_queued_invalidation(Gcmd::QIE::is_set(value));
   if (sets_table || changes_enable) begin_command(env);
   advance_queue(env);

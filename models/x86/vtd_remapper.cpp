@@ -1,6 +1,7 @@
 // Requests: translation, blocking, and the order in which they leave.
 #include "models/x86/vtd_remapper.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <tuple>
@@ -72,6 +73,7 @@ void VtdRemapper::on_remappable(PortId input, const BusWrite& write, Env& env) {
     }
     index += static_cast<std::uint32_t>(RemappableData::Subhandle::get(write.data));
   }
+  if (config_.quirks.has(Quirk::IndexWraps)) index &= 0xFFFF;
   if (index >= table_entries()) return block(write, FaultReason::IndexOutOfRange, index, env);
 
   Request request{write, index};
@@ -98,7 +100,7 @@ void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
   std::memcpy(&irte.low, answer.data.data(), sizeof irte.low);
   std::memcpy(&irte.high, answer.data.data() + sizeof irte.low, sizeof irte.high);
   const bool read = answer.status == BusStatus::Ok;
-  if (read && !stale && irte.present() && !irte.malformed(mode(), config_.posting)) {
+  if (read && !stale && irte.present() && !malformed(irte)) {
     cache_.fill(index, irte);
   }
 
@@ -118,27 +120,49 @@ void VtdRemapper::on_irte(Tag tag, const BusData& answer, Env& env) {
 /// malformed and for another requester the form is reported: 5.1.4 gives no priority, and names the
 /// requester first; QEMU looks at the form first.
 bool VtdRemapper::translate(const Irte& irte, Request& request, Env& env) {
-  std::optional<FaultReason> fault;
-  if (!irte.present()) {
-    fault = FaultReason::NotPresent;
-  } else if (irte.malformed(mode(), config_.posting)) {
-    fault = FaultReason::IrteReserved;
-  } else if (!irte.admits(request.write.requester.rid)) {
-    fault = FaultReason::SourceId;
-  }
   request.unrecorded = irte.fault_processing_disabled();
-  if (fault) {
+  if (const std::optional<FaultReason> fault = fault_of(irte, request)) {
     block(request, *fault, env);
     return false;
   }
-  if (irte.posted()) {
+  if (irte.posted() && config_.posting == Posting::Present) {
     request.post = irte.post_target();
     return true;
   }
-  const MsiMessage message = irte.message(mode());
+  const MsiMessage message = message_of(irte);
   request.write.address = message.address;
   request.write.data = message.data;
   return true;
+}
+
+std::optional<FaultReason> VtdRemapper::fault_of(const Irte& irte, const Request& request) const {
+  if (!irte.present()) return FaultReason::NotPresent;
+  if (malformed(irte)) return FaultReason::IrteReserved;
+  if (!admits(irte, request.write.requester.rid)) return FaultReason::SourceId;
+  return std::nullopt;
+}
+
+bool VtdRemapper::malformed(const Irte& irte) const {
+  const bool in_part =
+      config_.quirks.has(Quirk::IrteReservedIgnored) && config_.posting == Posting::Absent;
+  return in_part ? irte.malformed_in_part() : irte.malformed(mode(), config_.posting);
+}
+
+bool VtdRemapper::admits(const Irte& irte, RequesterId requester) const {
+  const auto& ioapics = config_.ioapics;
+  const bool of_ioapic = std::find(ioapics.begin(), ioapics.end(), requester) != ioapics.end();
+  if (of_ioapic && config_.quirks.has(Quirk::IoapicUnverified)) return true;
+  return irte.admits(requester, config_.quirks.has(Quirk::BusRangeReversed)
+                                    ? BusRangeOrder::LastFirst
+                                    : BusRangeOrder::FirstLast);
+}
+
+/// Of extended interrupt mode that the unit does not have (Quirk::VtdBitsKept) only the lowest 8
+/// bits of the destination go on.
+MsiMessage VtdRemapper::message_of(const Irte& irte) const {
+  MsiMessage message = irte.message(mode());
+  if (config_.extended_mode == ExtendedMode::Absent) message.address &= 0xFFFFFFFF;
+  return message;
 }
 
 void VtdRemapper::forward(PortId input, const Request& request, Env& env) {

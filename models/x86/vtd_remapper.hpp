@@ -60,6 +60,9 @@ class VtdRemapper final {
     vtd::FaultCollapsing collapsing = vtd::FaultCollapsing::Off;
     ExtendedMode extended_mode = ExtendedMode::Absent;
     Posting posting = Posting::Absent;
+    std::vector<RequesterId> ioapics{};    // whose requests Quirk::IoapicUnverified lets pass
+    std::uint64_t other_capabilities = 0;  // bits of CAP_REG that are not modelled
+    std::uint64_t other_extended_capabilities = 0;  // and of ECAP_REG
     Quirks quirks{};
     Mutants mutants;
   };
@@ -139,6 +142,10 @@ class VtdRemapper final {
   void on_remappable(PortId input, const BusWrite& write, Env& env);
   void on_irte(Tag tag, const BusData& answer, Env& env);
   bool translate(const Irte& irte, Request& request, Env& env);
+  std::optional<vtd::FaultReason> fault_of(const Irte& irte, const Request& request) const;
+  bool malformed(const Irte& irte) const;
+  bool admits(const Irte& irte, RequesterId requester) const;
+  MsiMessage message_of(const Irte& irte) const;
   void forward(PortId input, const Request& request, Env& env);
   void release(Env& env);
   void emit(const Request& request, Slots::Turn turn, Env& env);

@@ -13,11 +13,10 @@ namespace {
 using x86::Quirk;
 using x86::Quirks;
 
-/// No op of the vocabulary reaches a timer, and none of QEMU's an 8259, or a CPU that asks one.
+/// No op of the vocabulary reaches a timer, and none of QEMU's an 8259.
 bool out_of_reach(std::string_view origin, Quirk quirk) {
   if (quirk == Quirk::TimerRunsOn) return true;
-  return origin == "qemu" &&
-         (quirk == Quirk::PicEdgeLatched || quirk == Quirk::ExtIntMessageIgnored);
+  return origin == "qemu" && quirk == Quirk::PicEdgeLatched;
 }
 
 std::vector<Case> cases() {
