@@ -168,8 +168,8 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
   } else if (step.op == "io.write") {
     call(kvm::Call::PortWrite, number(args, "port") << 8 | (number(args, "value") & 0xFF));
   } else if (step.op == "ioapic.rte") {
-    SetupEnv env;
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args), env);
+    constexpr std::uint64_t kReserved = std::uint64_t{0xFF} << 32;  // where the call has the pin
+    call(kvm::Call::RteWrite, (entry_of(args) & ~kReserved) | number(args, "pin") << 32);
   } else if (step.op == "kvm.set_gsi_routing") {
     call(kvm::Call::SetRouting, layer().stage(routes_of(step)));
     return software.last_answer();
@@ -238,7 +238,8 @@ std::optional<ExpectationRow> KvmSteps::accept(const Step& step) {
 }
 
 void KvmSteps::call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
-  const bool by_guest = kind == kvm::Call::ApicWrite || kind == kvm::Call::PortWrite;
+  const bool by_guest = kind == kvm::Call::ApicWrite || kind == kvm::Call::RteWrite ||
+                        kind == kvm::Call::PortWrite;
   const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), a, b};
   machine_.put(component_, kvm::KvmHost::kCalls, made);
   machine_.run();
