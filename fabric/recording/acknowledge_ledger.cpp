@@ -1,6 +1,7 @@
 #include "fabric/recording/acknowledge_ledger.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace irqfab::recording {
 namespace {
@@ -12,6 +13,7 @@ constexpr unsigned kPatience = 8;
 }  // namespace
 
 void AcknowledgeLedger::accepted(ApicId apic, const Pending& interrupt) {
+  any_accepted_ = true;
   Row& row = rows_[apic];
   Slot& slot = row.slots[raw(interrupt.vector)];
   if (slot.waiting) {
@@ -23,6 +25,7 @@ void AcknowledgeLedger::accepted(ApicId apic, const Pending& interrupt) {
 }
 
 void AcknowledgeLedger::pass_over(Row& row, const Pending& later) {
+  if (later.delivery == Delivery::Again) return;
   for (const Vector vector : row.waiting) {
     Slot& slot = row.slots[raw(vector)];
     if (slot.interrupt.accepted_ns >= later.accepted_ns) continue;
@@ -34,14 +37,24 @@ void AcknowledgeLedger::pass_over(Row& row, const Pending& later) {
 AcknowledgeLedger::Origin AcknowledgeLedger::acknowledged(ApicId apic, Vector vector,
                                                           std::uint64_t ns) {
   Row& row = rows_[apic];
-  row.last_eoi_ns = ns;
+  const std::uint64_t before = std::exchange(row.last_eoi_ns, ns);
   any_eoi_ = true;
   Slot& slot = row.slots[raw(vector)];
   if (!slot.waiting) return Origin::Earlier;
   slot.waiting = false;
   row.waiting.erase(std::find(row.waiting.begin(), row.waiting.end(), vector));
   pass_over(row, slot.interrupt);
+  const std::uint64_t began = std::max(before, slot.interrupt.accepted_ns);
+  if (ns > began) services_.push_back(ns - began);
   return Origin::Recorded;
+}
+
+std::optional<std::uint64_t> AcknowledgeLedger::usual_service() const {
+  if (services_.empty()) return std::nullopt;
+  std::vector<std::uint64_t> sorted = services_;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  return *middle;
 }
 
 EoisSeen AcknowledgeLedger::eois() const {

@@ -170,6 +170,17 @@ What msr(Numbers& in) {
   return ApicMsrWrite{static_cast<std::uint32_t>(index), value};
 }
 
+What pio(Numbers& in) {
+  const bool write = in.is_set(0);
+  const std::uint64_t port = in.take(1, kMax32);
+  const bool byte = in.take(2, kMax32) == 1;
+  const bool once = in.take(3, kMax32) == 1;
+  if (!in.has(4)) return Other{};
+  const std::uint64_t value = in.take(4, kMax32);
+  if (!write || !byte || !once || !is_pic_port(port)) return Other{};
+  return PicPortWrite{static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(value)};
+}
+
 What vcpu_ran(Numbers& in) {
   if (!in.has(0)) return Other{};
   return VcpuRan{static_cast<ApicId>(in.take(0, kMax32))};
@@ -183,7 +194,8 @@ What vcpu_woken(Numbers& in) {
 constexpr std::array<What (*)(Numbers&), kDatKinds> kReaders = {
     msi_set_irq, set_irq,     ioapic_set_irq, pic_set_irq, accept_irq,
     eoi,         apic_access, ack_irq,        apic_ipi,    mmio,
-    msr,         vcpu_ran,    vcpu_ran,       vcpu_ran,    vcpu_woken};
+    msr,         pio,         vcpu_ran,       vcpu_ran,    vcpu_ran,
+    vcpu_woken};
 
 }  // namespace
 
@@ -200,6 +212,7 @@ const std::array<irqfab_dat_kind, kDatKinds>& dat_kinds() {
       {"kvm_apic_ipi", {"icr_low", "dest_id"}},
       {"kvm_mmio", {"type", "gpa", "val"}},
       {"kvm_msr", {"write", "ecx", "data", "exception"}},
+      {"kvm_pio", {"rw", "port", "size", "count", "val"}},
       {"kvm_entry", {"vcpu_id"}},
       {"kvm_exit", {"vcpu_id"}},
       {"kvm_halt_poll_ns", {"vcpu_id"}},

@@ -17,7 +17,7 @@
 
 namespace irqfab::recording {
 
-constexpr std::size_t kDatKinds = 15;
+constexpr std::size_t kDatKinds = 16;
 /// The fields to ask for.
 const std::array<irqfab_dat_kind, kDatKinds>& dat_kinds();
 

@@ -99,6 +99,9 @@ class Records {
   void operator()(const RegisterWritten& act) {
     add(Event::ApicWritten, register_write(act.cpu, act.offset, act.value));
   }
+  void operator()(const PortWritten& act) {
+    add(Event::PortWritten, std::uint64_t{act.port} << 8 | act.value);
+  }
   void operator()(const EntryWritten& act) {
     add(Event::RteWritten, PinOfEntry::set(act.entry.bits, raw(act.pin)));
   }

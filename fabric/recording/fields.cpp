@@ -243,6 +243,24 @@ What msr(FieldScanner& in) {
   return ApicMsrWrite{static_cast<std::uint32_t>(index), value};
 }
 
+/// Of string instructions only the first value is printed; before Linux 3.14 none is.
+What pio(FieldScanner& in) {
+  constexpr std::array<std::string_view, 2> kAccesses = {"pio_read", "pio_write"};
+  const bool write = in.one_of(kAccesses) == 1;
+  in.expect("at");
+  in.expect("0x");
+  const std::uint64_t port = in.hexadecimal(kMax32);
+  in.expect("size");
+  const std::uint64_t size = in.decimal(kMax32);
+  in.expect("count");
+  const std::uint64_t count = in.decimal(kMax32);
+  if (!in.accept("val")) return Other{};
+  in.expect("0x");
+  const std::uint64_t value = in.hexadecimal(kMax32);
+  if (!write || size != 1 || count != 1 || !is_pic_port(port)) return Other{};
+  return PicPortWrite{static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(value)};
+}
+
 /// Formats without the vCPU are older than Linux 5.4 (kvm_exit); they say nothing that is needed.
 What vcpu_ran(FieldScanner& in) {
   if (!in.accept("vcpu ")) return Other{};
@@ -264,7 +282,7 @@ struct Reader {
   What (*read)(FieldScanner&);
   Rest rest;
 };
-constexpr std::array<Reader, 15> kReaders = {{
+constexpr std::array<Reader, 16> kReaders = {{
     {"kvm_msi_set_irq", msi_set_irq, Rest::Known},
     {"kvm_set_irq", set_irq, Rest::Known},
     {"kvm_ioapic_set_irq", ioapic_set_irq, Rest::Known},
@@ -276,6 +294,7 @@ constexpr std::array<Reader, 15> kReaders = {{
     {"kvm_apic_ipi", apic_ipi, Rest::Known},
     {"kvm_mmio", mmio, Rest::Known},
     {"kvm_msr", msr, Rest::Known},
+    {"kvm_pio", pio, Rest::Known},
     {"kvm_entry", vcpu_ran, Rest::Free},
     {"kvm_exit", vcpu_ran, Rest::Free},
     {"kvm_halt_poll_ns", vcpu_ran, Rest::Free},

@@ -277,6 +277,8 @@ void Reconstruction::on(const AcceptIrq& e, At at) {
   if (!meet(e.apic)) return;
   ++acceptances_;
   std::uint64_t sent_ns = at.ns;
+  using Delivery = AcknowledgeLedger::Delivery;
+  Delivery delivery = Delivery::First;
   if (belongs(e, at.call)) {
     Draft& cause = drafts_[at.call.draft];
     cause.taken = true;
@@ -291,13 +293,15 @@ void Reconstruction::on(const AcceptIrq& e, At at) {
     }
     at.call.takers.push_back(e.apic);
   } else {
+    if (e.trigger == x86::TriggerMode::Level) delivery = Delivery::Again;
     accept_orphan(e, at);
   }
   const bool is_acknowledged =
       e.mode == x86::DeliveryMode::Fixed || e.mode == x86::DeliveryMode::LowestPriority;
+  if (e.trigger == x86::TriggerMode::Level) saw_levels_ = true;
   if (e.trigger == x86::TriggerMode::Level || !is_acknowledged) counts_unsure_ = true;
   if (is_acknowledged && raw(e.vector) >= kFirstLegalVector) {
-    ledger_.accepted(e.apic, {e.vector, sent_ns, at.ns});
+    ledger_.accepted(e.apic, {e.vector, sent_ns, at.ns, delivery});
   }
 }
 
@@ -323,7 +327,20 @@ void Reconstruction::on(const IoapicSetIrq& e, At at) {
   end_call(at.call);
 }
 
-void Reconstruction::on(const PicSetIrq&, At) { ++left_out_.pic_inputs; }
+/// kvm_pic_set_irq follows the kvm_set_irq that led to it, and goes before kvm_ioapic_set_irq.
+void Reconstruction::on(const PicSetIrq& e, At at) {
+  ++pic_inputs_;
+  std::uint64_t ns = at.ns, before = order() - 1;
+  if (at.call.kind == CallKind::Line) {
+    ns = drafts_[at.call.draft].ns;
+    before = drafts_[at.call.draft].order - 1;
+  }
+  for (const PortWritten& write : pics_.saw(e)) {
+    Draft& made = draft(at, write);
+    made.ns = ns;
+    made.order = before;
+  }
+}
 
 void Reconstruction::on(const Eoi& e, At at) {
   end_call(at.call);
@@ -344,9 +361,16 @@ void Reconstruction::on(const Eoi& e, At at) {
   handled_.push_back({at.ns, e.apic, *e.vector});
 }
 
-void Reconstruction::on(const AckIrq&, At at) {
+void Reconstruction::on(const AckIrq& e, At at) {
   end_call(at.call);
   at.call.acknowledging = true;
+  const auto ended = pics_.acknowledged(e);
+  if (!ended) return;
+  counts_unsure_ = true;  // the recording does not say when the guest enables interrupts
+  const ApicId apic = actors_[at.actor].vcpu.value_or(ApicId{0});
+  if (!meet(apic)) return;
+  if (handled_.size() >= kMostStimuli) return too_long();
+  handled_.push_back({at.ns, apic, *ended});
 }
 
 void Reconstruction::on(const IoapicMmioWrite& e, At at) {
@@ -356,6 +380,15 @@ void Reconstruction::on(const IoapicMmioWrite& e, At at) {
 
 void Reconstruction::on(const ApicMsrWrite& e, At) {
   if (e.index != kMsrApicBase || (e.value & kX2apicEnabled) != 0) x2apic_ = true;
+}
+
+void Reconstruction::on(const PicPortWrite& e, At at) {
+  end_call(at.call);
+  if (const auto write = pics_.wrote(e)) {
+    draft(at, *write);
+  } else {
+    ++left_out_.pic_ends;
+  }
 }
 
 void Reconstruction::on(const VcpuRan& e, At at) {

@@ -6,8 +6,7 @@
 // and which are calls from outside. A kvm_set_irq from a kworker is a deferred irqfd; from any
 // other thread it is KVM_IRQ_LINE. A call that an interrupt handler of the host makes on top of
 // another of the same thread is told apart where the recording has the latency flags. Not modelled:
-// more than one virtual machine in a recording (refused), the programming of the 8259s,
-// destinations of more than 8 bits (replayed as one message a LAPIC that took them).
+// more than one virtual machine in a recording (refused), destinations of more than 8 bits (replayed as one message a LAPIC that took them).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +20,7 @@
 #include "fabric/recording/acknowledge_ledger.hpp"
 #include "fabric/recording/ioapic_image.hpp"
 #include "fabric/recording/logical_ids.hpp"
+#include "fabric/recording/pic_image.hpp"
 #include "fabric/recording/replay.hpp"
 #include "models/base/result.hpp"
 
@@ -92,6 +92,7 @@ class Reconstruction {
   void on(const ApicIpi& e, At at);
   void on(const IoapicMmioWrite& e, At at);
   void on(const ApicMsrWrite& e, At at);
+  void on(const PicPortWrite& e, At at);
   void on(const VcpuRan& e, At at);
   void on(const VcpuWoken& e, At at);
   void on(const Marker& e, At at);
@@ -139,6 +140,7 @@ class Reconstruction {
   std::map<ApicId, std::uint64_t> first_eoi_;  // as Draft::order
   IoapicImage ioapic_;
   IoapicImage guessed_;  // in case the recording has no kvm_ioapic_set_irq
+  PicImage pics_;
   LogicalIds logical_;
   AcknowledgeLedger ledger_;
   struct Eoied {
@@ -153,9 +155,11 @@ class Reconstruction {
   std::uint64_t latest_ns_ = 0;
   std::uint64_t events_ = 0;
   std::uint64_t acceptances_ = 0;
+  std::uint64_t pic_inputs_ = 0;
   bool saw_ipi_events_ = false;
   bool saw_entries_ = false;
   bool counts_unsure_ = false;
+  bool saw_levels_ = false;
   bool x2apic_ = false;
 };
 

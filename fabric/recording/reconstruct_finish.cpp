@@ -81,6 +81,7 @@ void Reconstruction::settle_drafts(const IdsByApic& logical_ids) {
   for (Draft& draft : drafts_) {
     if (draft.hint == Hint::FromIcr && saw_ipi_events_) draft.hint = Hint::Nothing;
     if (draft.hint == Hint::Guessed && saw_entries_) draft.hint = Hint::Nothing;
+    if (!pics_.used() && std::holds_alternative<PortWritten>(draft.act)) draft.hint = Hint::Nothing;
     resolve_vcpu(draft);
     settle_line(draft);
     const auto* sent = std::get_if<MessageSent>(&draft.act);
@@ -158,6 +159,10 @@ void Reconstruction::make_truth(GroundTruth& truth) const {
   std::stable_sort(truth.handled.begin(), truth.handled.end(),
                    [](const Handled& a, const Handled& b) { return a.time < b.time; });
   truth.eois = ledger_.eois();
+  // Ends at the 8259s are all seen, and with nothing accepted no others are missing.
+  if (truth.eois == EoisSeen::None && pics_.used() && !ledger_.any_accepted()) {
+    truth.eois = EoisSeen::All;
+  }
   truth.counts = ledger_.merged() || counts_unsure_ ? Counts::Unsure : Counts::Sure;
   for (const auto& [ns, source] : claims_) truth.claims.push_back({since_origin(ns), source});
   if (truth.eois != EoisSeen::All) return;
@@ -188,8 +193,13 @@ Result<Recording> Reconstruction::finish(ReadReport report) {
   const IoapicImage& entries = saw_entries_ ? ioapic_ : guessed_;
   recording.replay.entries = entries.initial_entries();
   recording.replay.routes = ioapic_.routes();
+  recording.replay.pics = pics_.used() ? Pics::Used : Pics::Silent;
+  recording.replay.pic_setup = pics_.initial_writes();
   recording.replay.length = since_origin(latest_ns_);
+  const auto service = saw_levels_ ? ledger_.usual_service() : std::nullopt;
+  if (service) recording.replay.handler = *service * kPsPerNs;
   make_truth(recording.truth);
+  if (!pics_.used()) left_out_.pic_inputs = pic_inputs_;
   recording.left_out = left_out_;
   recording.read = std::move(report);
   recording.mode = x2apic_ ? ApicMode::X2apic : ApicMode::Xapic;

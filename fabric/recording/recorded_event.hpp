@@ -105,6 +105,11 @@ struct ApicMsrWrite {
   std::uint32_t index = 0;
   std::uint64_t value = 0;
 };
+/// kvm_pio, writes of a byte to the ports of the 8259s only.
+struct PicPortWrite {
+  std::uint16_t port = 0;
+  std::uint8_t value = 0;
+};
 /// kvm_entry, kvm_exit, kvm_halt_poll_ns: this thread runs that vCPU.
 struct VcpuRan {
   ApicId apic{};  // the vCPU's id, which KVM also prints as `apicid`
@@ -121,7 +126,8 @@ struct Other {};
 
 using What =
     std::variant<Other, MsiSetIrq, SetIrq, IoapicSetIrq, PicSetIrq, AcceptIrq, Eoi, ApicAccess,
-                 AckIrq, ApicIpi, IoapicMmioWrite, ApicMsrWrite, VcpuRan, VcpuWoken, Marker>;
+                 AckIrq, ApicIpi, IoapicMmioWrite, ApicMsrWrite, PicPortWrite, VcpuRan, VcpuWoken,
+                 Marker>;
 
 /// The views last until the next event is asked for.
 struct RecordedEvent {

@@ -63,6 +63,11 @@ struct EntryWritten {
   Pin pin{};
   x86::Rte entry;
 };
+/// A guest's write to a port of the 8259s that is no end of an interrupt.
+struct PortWritten {
+  std::uint16_t port = 0;
+  std::uint8_t value = 0;
+};
 /// A LAPIC accepted a vector that nobody is seen to have sent: its timer or another local source.
 struct LocalVector {
   ApicId apic{};
@@ -70,7 +75,7 @@ struct LocalVector {
   x86::DeliveryMode mode{};
 };
 using Act = std::variant<MessageSent, LineDriven, IrqfdSignalled, IpiSent, RegisterWritten,
-                         EntryWritten, LocalVector>;
+                         EntryWritten, PortWritten, LocalVector>;
 
 struct Stimulus {
   Time time = 0;
@@ -92,6 +97,8 @@ struct PinEntry {
   Pin pin{};
   x86::Rte entry;
 };
+/// Do the 8259s deliver interrupts?
+enum class Pics : std::uint8_t { Silent, Used };
 struct GsiPin {
   Gsi gsi{};
   Pin pin{};
@@ -99,10 +106,15 @@ struct GsiPin {
 
 struct Replay {
   Time length = 0;
+  /// How long a handler holds its vCPU, where that decides what comes: a level that is still high
+  /// at the EOI comes again.
+  std::optional<Duration> handler;
   std::vector<Thread> threads;    // in order of their first stimulus
   std::vector<Vcpu> vcpus;        // by APIC id
   std::vector<PinEntry> entries;  // as they are before the first stimulus, by pin
   std::vector<GsiPin> routes;     // that were seen, by GSI
+  Pics pics{};
+  std::vector<PortWritten> pic_setup;  // before the first stimulus
   std::vector<Stimulus> stimuli;  // by time
 };
 
@@ -148,7 +160,8 @@ struct LeftOut {
   std::uint64_t resampler_lows = 0;     // the resampler lowers its line at an EOI: it does it again
   std::uint64_t half_pulses = 0;        // second half of a kworker's pulse, part of the first
   std::uint64_t messages_not_sent = 0;  // kvm_msi_set_irq of a route that was only looked at
-  std::uint64_t pic_inputs = 0;         // of the 8259s; they see the GSI again
+  std::uint64_t pic_inputs = 0;         // of 8259s that deliver nothing
+  std::uint64_t pic_ends = 0;           // EOIs to the 8259s: the replay's handlers write their own
   std::uint64_t pins_alone = 0;         // kvm_ioapic_set_irq without the kvm_set_irq that led to it
   std::uint64_t wake_ups = 0;
   std::uint64_t unknown_vcpu = 0;  // register writes and IPIs of threads that run no known vCPU

@@ -1,6 +1,7 @@
 #include "fabric/run/kvm_session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -8,7 +9,9 @@
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/recorded_calls.hpp"
+#include "fabric/run/step_args.hpp"
 #include "fabric/topology/kvm_build.hpp"
+#include "models/x86/pic.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -31,6 +34,33 @@ struct Plan {
   topology::KvmNeeds needs;
 };
 
+/// Where ICW2 puts the vectors of the 8259s, in the order in which that is written.
+class PicVectorsSeen {
+ public:
+  explicit PicVectorsSeen(std::vector<topology::PicVectors>& seen) : seen_(seen) {}
+
+  void wrote(std::uint16_t port, std::uint8_t value) {
+    for (Tracked& chip : chips_) {
+      if ((port & ~1u) != chip.port) continue;
+      const auto address = (port & 1) != 0 ? x86::PicAddress::Data : x86::PicAddress::Command;
+      chip.chip.write(address, value);
+      const topology::PicVectors vectors{chip.role, raw(chip.chip.vector(x86::Ir{0}))};
+      if (!chip.chip.initialized()) continue;
+      if (std::find(seen_.begin(), seen_.end(), vectors) == seen_.end()) seen_.push_back(vectors);
+    }
+  }
+
+ private:
+  struct Tracked {
+    x86::PicRole role;
+    std::uint16_t port;
+    x86::PicChip chip{x86::PicChip::Config{role}};
+  };
+  std::array<Tracked, 2> chips_{{{x86::PicRole::Master, x86::Pic::kMasterCommand},
+                                 {x86::PicRole::Slave, x86::Pic::kSlaveCommand}}};
+  std::vector<topology::PicVectors>& seen_;
+};
+
 Result<Plan> plan_of(const Scenario& scenario) {
   Plan plan;
   auto recorded = load_calls(scenario);
@@ -39,9 +69,21 @@ Result<Plan> plan_of(const Scenario& scenario) {
   plan.names = names_in(scenario);
   plan.needs.irqfds = plan.names.irqfds;
   std::set<Gsi> lines(plan.names.lines.begin(), plan.names.lines.end());
+  PicVectorsSeen pics(plan.needs.pic_vectors);
+  for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
+    for (const scenario::Step& step : *steps) {
+      if (step.op != "io.write") continue;
+      pics.wrote(static_cast<std::uint16_t>(number(step.args, "port")),
+                 static_cast<std::uint8_t>(number(step.args, "value")));
+    }
+  }
   for (const TraceRecord& call : plan.recorded.calls) {
     if (made_by_a_thread(call.event)) {
       plan.threads.try_emplace(call.node, TaskId(static_cast<std::uint16_t>(plan.threads.size())));
+    }
+    if (call.event == Event::PortWritten) {
+      pics.wrote(static_cast<std::uint16_t>(call.detail >> 8),
+                 static_cast<std::uint8_t>(call.detail));
     }
     if (call.event == Event::IrqLineCalled) lines.insert(Gsi(call.detail & 0xFFFFFFFF));
   }
@@ -116,6 +158,8 @@ class KvmSession final : public Session {
         return kvm::Call::EventfdWrite;
       case Event::RteWritten:
         return kvm::Call::RteWrite;
+      case Event::PortWritten:
+        return kvm::Call::PortWrite;
       default:
         return kvm::Call::ApicWrite;
     }

@@ -131,6 +131,9 @@ void KvmSteps::prepare(const Step& step) {
                       static_cast<std::uint32_t>(number(args, "value")), env);
   } else if (step.op == "ioapic.rte") {
     chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args), env);
+  } else if (step.op == "io.write") {
+    const auto port = static_cast<std::uint16_t>(number(args, "port"));
+    chip().write_port(port, static_cast<std::uint8_t>(number(args, "value")), env);
   } else if (step.op == "kvm.irqfd" && number(args, "deassign") == 0) {
     const auto irqfd = static_cast<std::uint32_t>(*names_.irqfd_named(text(args, "eventfd")));
     machine_.core<kvm::KvmHost>(component_).assign_now(irqfd);
@@ -162,9 +165,11 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
   } else if (step.op == "lapic.write") {
     call(kvm::Call::ApicWrite, number(args, "cpu") << 48 | number(args, "reg") << 32 |
                                    (number(args, "value") & 0xFFFFFFFF));
+  } else if (step.op == "io.write") {
+    call(kvm::Call::PortWrite, number(args, "port") << 8 | (number(args, "value") & 0xFF));
   } else if (step.op == "ioapic.rte") {
-    SetupEnv env;
-    chip().write_entry(Pin(static_cast<std::uint16_t>(number(args, "pin"))), entry_of(args), env);
+    constexpr std::uint64_t kReserved = std::uint64_t{0xFF} << 32;  // where the call has the pin
+    call(kvm::Call::RteWrite, (entry_of(args) & ~kReserved) | number(args, "pin") << 32);
   } else if (step.op == "kvm.set_gsi_routing") {
     call(kvm::Call::SetRouting, layer().stage(routes_of(step)));
     return software.last_answer();
@@ -233,7 +238,8 @@ std::optional<ExpectationRow> KvmSteps::accept(const Step& step) {
 }
 
 void KvmSteps::call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
-  const bool by_guest = kind == kvm::Call::ApicWrite;
+  const bool by_guest = kind == kvm::Call::ApicWrite || kind == kvm::Call::RteWrite ||
+                        kind == kvm::Call::PortWrite;
   const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), a, b};
   machine_.put(component_, kvm::KvmHost::kCalls, made);
   machine_.run();
@@ -243,6 +249,8 @@ ExpectationRow KvmSteps::observe(const Step& step) {
   ExpectationRow row{"", true, ""};
   auto& host = machine_.core<kvm::KvmHost>(component_);
   observe_x86(step.args, chip().lapics(), chip().ioapic(), row);
+  observe_ioapic_register(step.args, chip().ioapic(), row);
+  observe_pic(step.args, chip().pic(), row);
   if (const ValueMap* fields = map(step.args, "eventfd.counter")) {
     const auto irqfd = names_.irqfd_named(text(*fields, "fd"));
     const std::uint64_t found = irqfd ? host.counter(static_cast<std::uint32_t>(*irqfd)) : 0;

@@ -1,8 +1,10 @@
 #include "fabric/run/observe.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "fabric/run/setup_env.hpp"
 #include "fabric/run/step_args.hpp"
 #include "models/x86/rte.hpp"
 
@@ -111,6 +113,33 @@ void observe_x86(const ValueMap& args, const x86::LapicBank& lapics, const x86::
     const std::string found =
         raw(pin) < ioapic.pins() ? hexadecimal(ioapic.rte(pin).bits) : "no such pin";
     compare(row, "ioapic.RTE", hexadecimal(number(*fields, "value")), found);
+  }
+}
+
+void observe_ioapic_register(const ValueMap& args, const x86::IoApic& ioapic,
+                             ExpectationRow& row) {
+  const ValueMap* fields = map(args, "ioapic.reg");
+  if (fields == nullptr) return;
+  // A look selects the register, so that it is made on a copy.
+  x86::IoApic copy = ioapic;
+  SetupEnv env;
+  copy.write(x86::IoApic::kIoRegSel, static_cast<std::uint32_t>(number(*fields, "reg")), env);
+  compare(row, "ioapic.reg", hexadecimal(number(*fields, "value")),
+          hexadecimal(copy.read(x86::IoApic::kIoWin, env)));
+}
+
+void observe_pic(const ValueMap& args, const x86::Pic& pic, ExpectationRow& row) {
+  using Register = std::uint8_t (x86::PicChip::*)() const;
+  constexpr std::pair<const char*, Register> kRegisters[] = {{"pic.IRR", &x86::PicChip::irr},
+                                                             {"pic.ISR", &x86::PicChip::isr},
+                                                             {"pic.IMR", &x86::PicChip::imr},
+                                                             {"pic.ELCR", &x86::PicChip::elcr}};
+  for (const auto& [name, read] : kRegisters) {
+    const ValueMap* fields = map(args, name);
+    if (fields == nullptr) continue;
+    const bool master = text(*fields, "chip") == "master";
+    const x86::PicChip& chip = pic.chip(master ? x86::PicRole::Master : x86::PicRole::Slave);
+    compare(row, name, hexadecimal(number(*fields, "value")), hexadecimal((chip.*read)()));
   }
 }
 

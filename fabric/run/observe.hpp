@@ -7,6 +7,7 @@
 #include "fabric/run/outcome.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/lapic.hpp"
+#include "models/x86/pic.hpp"
 
 namespace irqfab::run {
 
@@ -20,6 +21,12 @@ void observe_lapics(const scenario::ValueMap& args, const x86::LapicBank& lapics
 /// The same, and ioapic.RTE.
 void observe_x86(const scenario::ValueMap& args, const x86::LapicBank& lapics,
                  const x86::IoApic& ioapic, ExpectationRow& row);
+
+/// ioapic.reg of `args`.
+void observe_ioapic_register(const scenario::ValueMap& args, const x86::IoApic& ioapic,
+                             ExpectationRow& row);
+/// pic.IRR, pic.ISR, pic.IMR and pic.ELCR of `args`.
+void observe_pic(const scenario::ValueMap& args, const x86::Pic& pic, ExpectationRow& row);
 
 /// The redirection entry that an `ioapic.rte` step gives: all 64 bits, or its fields.
 std::uint64_t entry_of(const scenario::ValueMap& args);

@@ -17,6 +17,7 @@ bool is_call(Event event) {
     case Event::EventfdWritten:
     case Event::ApicWritten:
     case Event::RteWritten:
+    case Event::PortWritten:
     case Event::VcpuStopped:
       return true;
     default:

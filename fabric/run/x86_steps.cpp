@@ -257,27 +257,13 @@ ExpectationRow X86Steps::observe(const Step& step) {
 /// Registers of the IOAPICs below their tables, and of the 8259s.
 void X86Steps::compare_board(const ValueMap& args, ExpectationRow& row) {
   if (const ValueMap* fields = map(args, "ioapic.reg")) {
-    // A look selects the register, so that it is made on a copy.
-    auto ioapic = machine_.core<x86::IoApic>(
-        topology::ioapic_component(x86_.topology, number(*fields, "ioapic")));
-    SetupEnv env;
-    ioapic.write(x86::IoApic::kIoRegSel, static_cast<std::uint32_t>(number(*fields, "reg")), env);
-    compare(row, "ioapic.reg", hexadecimal(number(*fields, "value")),
-            hexadecimal(ioapic.read(x86::IoApic::kIoWin, env)));
+    const std::size_t ioapic =
+        topology::ioapic_component(x86_.topology, number(*fields, "ioapic"));
+    observe_ioapic_register(args, machine_.core<x86::IoApic>(ioapic), row);
   }
-  using Register = std::uint8_t (x86::PicChip::*)() const;
-  constexpr std::pair<const char*, Register> kRegisters[] = {{"pic.IRR", &x86::PicChip::irr},
-                                                             {"pic.ISR", &x86::PicChip::isr},
-                                                             {"pic.IMR", &x86::PicChip::imr},
-                                                             {"pic.ELCR", &x86::PicChip::elcr}};
-  for (const auto& [name, read] : kRegisters) {
-    const ValueMap* fields = map(args, name);
-    if (fields == nullptr) continue;
-    const bool master = text(*fields, "chip") == "master";
-    const auto& pic = machine_.core<x86::Pic>(topology::index_of<x86::Pic::Config>(x86_.topology));
-    const x86::PicChip& chip = pic.chip(master ? x86::PicRole::Master : x86::PicRole::Slave);
-    compare(row, name, hexadecimal(number(*fields, "value")), hexadecimal((chip.*read)()));
-  }
+  if (!x86_.plan.has_pic()) return;
+  observe_pic(args, machine_.core<x86::Pic>(topology::index_of<x86::Pic::Config>(x86_.topology)),
+              row);
 }
 
 void X86Steps::observe_hpet(const ValueMap& args, ExpectationRow& row) {

@@ -113,7 +113,9 @@ constexpr Key kMachineKeys[] = {
     defaulted(
         "interrupts", one_of(kControllers), "ioapic",
         "What takes the INTx of devices. `pic`, for a machine with one CPU, puts two 8259s and "
-        "the PCI interrupt router on the board, and leaves the IOAPICs masked."),
+        "the PCI interrupt router on the board, and leaves the IOAPICs masked. On a VM without "
+        "devices, whose calls are steps or a recording, it connects KVM's 8259s, as a reset "
+        "leaves them."),
     defaulted("remapping", one_of(kRemappingUnits), "vt-d",
               "Whose remapping unit, on the fabrics that have one."),
     optional("ioapics", list_of(kIoapicMap), "one, with 24 pins",

@@ -12,8 +12,13 @@ std::string numbered(const char* what, std::uint64_t number) {
 }
 
 /// Every vector of every vCPU runs the general handler.
-cpu::Cpus::Config vcpus(const scenario::Scenario& scenario) {
-  return HandlerTable(scenario, scenario.machine.cpus).config();
+cpu::Cpus::Config vcpus(const scenario::Scenario& scenario, const KvmNeeds& needs) {
+  cpu::Cpus::Config config = HandlerTable(scenario, scenario.machine.cpus).config();
+  for (const PicVectors& vectors : needs.pic_vectors) {
+    const auto ends = ends_at_pic(vectors);
+    config.ends.insert(config.ends.end(), ends.begin(), ends.end());
+  }
+  return config;
 }
 
 kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& needs,
@@ -28,6 +33,9 @@ kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& ne
   }
   config.software.irqchip.quirks = quirks;
   config.software.irqchip.mutants = mutants;
+  if (scenario.machine.interrupts == scenario::Interrupts::Pic) {
+    config.software.irqchip.pic = x86::ExternalPic::Present;
+  }
   for (std::uint32_t cpu = 0; cpu < scenario.machine.cpus; ++cpu) {
     config.software.irqchip.ids.push_back(ApicId{cpu});
   }
@@ -60,6 +68,7 @@ void add_sources(const kvm::KvmSoftware::Config& software, Topology& topology) {
 
 Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
   Topology topology;
+  const bool has_pic = host.software.irqchip.pic == x86::ExternalPic::Present;
   add_sources(host.software, topology);
   Component cpus;
   cpus.name = "vcpus";
@@ -73,6 +82,7 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
   kvm.config = std::move(host);
   topology.components = {std::move(cpus), std::move(kvm)};
   topology.edges.push_back({0, cpu::Cpus::kController, 1, kvm::KvmHost::kVcpus});
+  if (has_pic) topology.edges.push_back({0, cpu::Cpus::kBus, 1, kvm::KvmHost::kIo});
   return topology;
 }
 
@@ -86,7 +96,7 @@ Result<Topology> build_kvm(const scenario::Scenario& scenario, const KvmNeeds& n
                       "at most 255 vCPUs on this path",
                       ""};
   }
-  return join_kvm(vcpus(scenario), host(scenario, needs, mutants, quirks));
+  return join_kvm(vcpus(scenario, needs), host(scenario, needs, mutants, quirks));
 }
 
 }  // namespace irqfab::topology

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fabric/scenario/scenario.hpp"
+#include "fabric/topology/pic_ends.hpp"
 #include "fabric/topology/topology.hpp"
 
 namespace irqfab::topology {
@@ -12,7 +13,8 @@ namespace irqfab::topology {
 struct KvmNeeds {
   unsigned threads = 1;
   std::vector<kvm::Irqfd> irqfds;
-  std::vector<Gsi> lines;  // ascending
+  std::vector<Gsi> lines;             // ascending
+  std::vector<PicVectors> pic_vectors;  // that the guest gives its 8259s
 };
 
 /// Such a machine: whatever vCPUs and irqchip the two say.

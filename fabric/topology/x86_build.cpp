@@ -3,6 +3,7 @@
 #include "fabric/topology/handlers.hpp"
 #include "fabric/topology/pci_build.hpp"
 #include "fabric/topology/pci_plan.hpp"
+#include "fabric/topology/pic_ends.hpp"
 #include "fabric/topology/reconfigure.hpp"
 #include "fabric/topology/workload.hpp"
 #include "fabric/topology/x86_refusals.hpp"
@@ -423,23 +424,11 @@ class Builder {
   std::vector<std::vector<std::size_t>> pci_bridges_;  // by host bridge
 };
 
-/// Specific EOIs, of the slave first (8259A, "End of Interrupt").
-std::vector<cpu::EndOverBus> ends_at_pic() {
-  constexpr unsigned kSpecificEoi = 0x60;
-  constexpr cpu::EndWrite kEndOfCascade = {x86::kIoPortBase + x86::Pic::kMasterCommand,
-                                           kSpecificEoi | raw(x86::Pic::kCascade)};
-  std::vector<cpu::EndOverBus> ends;
-  for (unsigned irq = 0; irq < x86::Pic::kPinCount; ++irq) {
-    const bool of_slave = irq >= x86::kIrCount;
-    const std::uint16_t port = of_slave ? x86::Pic::kSlaveCommand : x86::Pic::kMasterCommand;
-    const cpu::EndWrite own = {x86::kIoPortBase + port,
-                               static_cast<std::uint8_t>(kSpecificEoi | irq % x86::kIrCount)};
-    cpu::EndOverBus end{Vector(static_cast<std::uint8_t>(kPicVectors + irq)), {own}, {}};
-    if (of_slave) end.writes.push_back(kEndOfCascade);
-    // A spurious answer of the slave leaves the master's input in service.
-    if (of_slave) end.writes_if_spurious = {kEndOfCascade};
-    ends.push_back(std::move(end));
-  }
+/// Of IRQ n's vector, kPicVectors + n.
+std::vector<cpu::EndOverBus> ends_at_pics() {
+  std::vector<cpu::EndOverBus> ends = ends_at_pic({x86::PicRole::Master, kPicVectors});
+  const auto slaves = ends_at_pic({x86::PicRole::Slave, kPicVectors + x86::kIrCount});
+  ends.insert(ends.end(), slaves.begin(), slaves.end());
   return ends;
 }
 
@@ -457,7 +446,7 @@ Result<X86Machine> build_x86(const Scenario& scenario, Remapping remapping, Muta
   if (!driver) return driver.errors();
   Builder builder(scenario, machine.plan, mutants, quirks);
   cpu::Cpus::Config cpus = handlers.config();
-  if (machine.plan.has_pic()) cpus.ends = ends_at_pic();
+  if (machine.plan.has_pic()) cpus.ends = ends_at_pics();
   machine.topology = builder.build(std::move(cpus), std::move(*driver));
   return machine;
 }

@@ -165,6 +165,8 @@ constexpr std::array<EventRow, kEventCount> kRows = {{
      "CPU << 48 | offset << 32 | value"},
     {E::RteWritten, "RteWritten", R::Cpu, kNone, "A guest CPU wrote an entry of the IOAPIC.",
      "the entry, with the pin in its bits 39..32"},
+    {E::PortWritten, "PortWritten", R::Cpu, kNone, "A guest CPU wrote a byte to an I/O port.",
+     "port << 8 | value"},
     {E::VcpuStopped, "VcpuStopped", R::Cpu, kNone, "A vCPU left the guest and did not come back.",
      "vCPU"},
 

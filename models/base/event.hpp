@@ -92,6 +92,7 @@ enum class Event : std::uint16_t {
   EventfdWritten,
   ApicWritten,
   RteWritten,
+  PortWritten,
   VcpuStopped,
   // Modelled host software
   SyscallEntered,

@@ -205,6 +205,14 @@ void Irqchip::write_entry(Pin pin, std::uint64_t bits, Env& env) {
   for (std::uint32_t cpu = 0; cpu < shadows_.size(); ++cpu) scan(CpuId{cpu});
 }
 
+void Irqchip::write_port(std::uint16_t port, std::uint8_t value, Env& env) {
+  if (config_.pic == x86::ExternalPic::Absent) {
+    return env.guest_error(GuestFault::UnknownRegister);
+  }
+  PicEnv chip(*this, env);
+  pic_.write(port, value, chip);
+}
+
 void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   const bool unseen =
       config_.quirks.has(x86::Quirk::EoiNeedsScan) && !shadows_[raw(cpu)].forwarded.has(vector);

@@ -93,6 +93,8 @@ class Irqchip {
   void write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
   /// A guest rewrites a redirection entry.
   void write_entry(Pin pin, std::uint64_t bits, Env& env);
+  /// A guest writes a byte to an I/O port; those of the 8259s are here, the others are nobody's.
+  void write_port(std::uint16_t port, std::uint8_t value, Env& env);
 
   /// NMI, INIT and SIPI for vCPUs since the last call, oldest first, to be passed on by the caller.
   /// The INTR lines are levels: see lapics().intr().

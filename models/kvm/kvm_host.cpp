@@ -24,6 +24,11 @@ IrqLayer::Config layer_of(const KvmSoftware::Config& config) {
   return layer;
 }
 
+/// No thread's: a vCPU did it.
+bool is_of_guest(Call call) {
+  return call == Call::ApicWrite || call == Call::RteWrite || call == Call::PortWrite;
+}
+
 unsigned host_cpus(const KvmHost::Config& config) { return std::max(1u, config.threads); }
 
 /// Threads first, so that thread i is task i.
@@ -108,8 +113,7 @@ host::Reception KvmSoftware::receive(PortId port, const Message& message, host::
   const auto* call = std::get_if<HostCall>(&message);
   if (call == nullptr) {
     on_vcpu(port, message, env);
-  } else if (static_cast<Call>(call->call) == Call::ApicWrite ||
-             static_cast<Call>(call->call) == Call::RteWrite) {
+  } else if (is_of_guest(static_cast<Call>(call->call))) {
     guest_write(*call, env);
   } else if (!start(*call, kernel, env)) {
     reception = host::Reception::Later;
@@ -192,10 +196,15 @@ SpanId KvmSoftware::span_of(const HostCall& call, Env& env) {
 }
 
 void KvmSoftware::guest_write(const HostCall& call, Env& env) {
-  if (static_cast<Call>(call.call) == Call::ApicWrite) {
+  const auto kind = static_cast<Call>(call.call);
+  if (kind == Call::ApicWrite) {
     env.note(Event::ApicWritten, kNoSpan, call.a);
     chip().write_apic(CpuId(call.a >> 48), (call.a >> 32) & 0xFFFF,
                       static_cast<std::uint32_t>(call.a), env);
+  } else if (kind == Call::PortWrite) {
+    env.note(Event::PortWritten, kNoSpan, call.a);
+    chip().write_port(static_cast<std::uint16_t>(call.a >> 8), static_cast<std::uint8_t>(call.a),
+                      env);
   } else {
     constexpr std::uint64_t kPinBits = std::uint64_t{0xFF} << 32;
     env.note(Event::RteWritten, kNoSpan, call.a);
@@ -216,6 +225,11 @@ void KvmSoftware::on_vcpu(PortId port, const Message& message, Env& env) {
   }
   if (const auto* write = std::get_if<RegisterWrite>(&message)) {
     chip().write_apic(write->cpu, write->offset, static_cast<std::uint32_t>(write->value), env);
+    tell_vcpus(env);
+  }
+  if (const auto* write = std::get_if<BusWrite>(&message)) {
+    const auto io = x86::io_port_at(write->address);
+    if (io) chip().write_port(*io, static_cast<std::uint8_t>(write->data), env);
     tell_vcpus(env);
   }
 }

@@ -1,6 +1,6 @@
 // A VM of KVM on a modelled host: threads that call KVM_SIGNAL_MSI, KVM_IRQ_LINE or write to
 // eventfds with irqfds, the kworkers that finish what irqfds defer, and the in-kernel irqchip they
-// all call.
+// all call. Their handlers end an 8259's interrupts by writes to I/O ports, which arrive at kIo.
 //
 // The calls are the routing layer's programs (models/kvm/irq_layer.hpp). What a call does to the
 // irqchip is one step; its price has passed by then, so nobody sees an interrupt before the
@@ -29,6 +29,7 @@ enum class Call : std::uint16_t {
   EventfdWrite,  // eventfd: index into Config::irqfds; b: the value that is added
   ApicWrite,     // CPU << 48 | offset << 32 | value; a guest's, of no thread
   RteWrite,      // the entry with the pin in bits 39..32; a guest's, of no thread
+  PortWrite,     // port << 8 | byte; a guest's, of no thread
   Irqfd,         // GSI << 32 | eventfd; b: the eventfd to signal at the EOI << 32 | flags
   SetRouting,    // handle of IrqLayer::stage
   EventfdClose,  // eventfd
@@ -115,9 +116,11 @@ class KvmHost final {
   };
 
   static constexpr PortId kVcpus = port_of(0);
-  static constexpr PortId kCalls = port_of(1);  // called by the machine, no edge
-  static constexpr std::array<PortSpec, 1> kPorts = {{
+  static constexpr PortId kIo = port_of(1);
+  static constexpr PortId kCalls = port_of(2);  // called by the machine, no edge
+  static constexpr std::array<PortSpec, 2> kPorts = {{
       {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Unordered, 1, 1},
+      {"io", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
   }};
 
   explicit KvmHost(const Config& config);

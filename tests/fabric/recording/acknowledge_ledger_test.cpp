@@ -5,14 +5,15 @@
 namespace irqfab::recording {
 namespace {
 
+using Delivery = AcknowledgeLedger::Delivery;
 using Origin = AcknowledgeLedger::Origin;
 constexpr ApicId kCpu{0};
 
 class AcknowledgeLedgerTest : public testing::Test {
  protected:
   /// Sent 10 ns before it is accepted.
-  void accept(std::uint8_t vector, std::uint64_t ns) {
-    ledger_.accepted(kCpu, {Vector{vector}, ns - 10, ns});
+  void accept(std::uint8_t vector, std::uint64_t ns, Delivery delivery = Delivery::First) {
+    ledger_.accepted(kCpu, {Vector{vector}, ns - 10, ns, delivery});
   }
   Origin eoi(std::uint8_t vector, std::uint64_t ns) {
     return ledger_.acknowledged(kCpu, Vector{vector}, ns);
@@ -82,6 +83,26 @@ TEST_F(AcknowledgeLedgerTest, ALowerVectorMayWaitForItsTurnButNotForEver) {
   accept(0x41, 1000);
   eoi(0x41, 1010);
   EXPECT_EQ(ledger_.eois(), EoisSeen::Partly);
+}
+
+TEST_F(AcknowledgeLedgerTest, ALevelThatComesAgainHoldsOthersBackAsLongAsItLikes) {
+  accept(0x31, 100);
+  for (unsigned i = 1; i <= 20; ++i) {
+    accept(0x41, 100 + 20 * i, Delivery::Again);
+    eoi(0x41, 110 + 20 * i);
+  }
+  EXPECT_EQ(ledger_.eois(), EoisSeen::All);
+}
+
+TEST_F(AcknowledgeLedgerTest, TheUsualServiceIsTheMedianFromBeingNextToTheEoi) {
+  EXPECT_FALSE(ledger_.usual_service());
+  accept(0x31, 100);
+  accept(0x41, 110);
+  eoi(0x41, 140);  // 30
+  eoi(0x31, 150);  // 10: it was next from 140 on
+  accept(0x31, 200);
+  eoi(0x31, 212);  // 12
+  EXPECT_EQ(ledger_.usual_service(), 12u);
 }
 
 }  // namespace

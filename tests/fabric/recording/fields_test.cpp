@@ -100,6 +100,18 @@ TEST(Fields, OnlyWritesToTheIoapicAreMmioOfInterest) {
   fields<Other>("kvm_mmio", "mmio write len 4 gpa 0xfee000b0 val 0x0");
 }
 
+TEST(Fields, OnlyBytesWrittenToThe8259sAreOfInterest) {
+  const auto write =
+      fields<PicPortWrite>("kvm_pio", "pio_write at 0x4d1 size 1 count 1 val 0xe ");
+  EXPECT_EQ(write.port, 0x4D1);
+  EXPECT_EQ(write.value, 0xE);
+  fields<Other>("kvm_pio", "pio_read at 0x20 size 1 count 1 val 0x0 ");
+  fields<Other>("kvm_pio", "pio_write at 0x22 size 1 count 1 val 0x0 ");
+  fields<Other>("kvm_pio", "pio_write at 0x20 size 2 count 1 val 0x2011 ");
+  fields<Other>("kvm_pio", "pio_write at 0x20 size 1 count 2 val 0x20 (...)");
+  fields<Other>("kvm_pio", "pio_write at 0x20 size 1 count 1");
+}
+
 TEST(Fields, OnlyWritesToTheApicsMsrsAreOfInterest) {
   EXPECT_EQ(fields<ApicMsrWrite>("kvm_msr", "msr_write 830 = 0x40f1").index, 0x830u);
   fields<Other>("kvm_msr", "msr_write 830 = 0x40f1 (#GP)");
