@@ -15,6 +15,10 @@ struct KvmNeeds {
   std::vector<Gsi> lines;  // ascending
 };
 
+/// Lanes of a component that is a machine with vCPUs: its CPUs, whoever acts from outside, and the
+/// exits of each vCPU.
+Names host_lanes(unsigned host_cpus, std::size_t vcpus);
+
 /// Such a machine: whatever vCPUs and irqchip the two say.
 Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host);
 
