@@ -154,10 +154,11 @@ std::string failures(const Columns& columns, const std::vector<std::string>& hea
   std::string text;
   for (std::size_t c = 0; c < columns.size(); ++c) {
     for (const run::ExpectationRow& row : columns[c].expect) {
-      if (!row.held)
-        text += "FAILED  " + heads[c] + ": " + row.text + "   (found " + row.found + ")\n";
+      if (!row.held) text += "FAILED  " + heads[c] + ": " + row.text + found(row) + '\n';
     }
     if (columns[c].stuck) text += "FAILED  " + heads[c] + ": time stands still\n";
+    if (columns[c].deadlock.empty()) continue;
+    text += "FAILED  " + heads[c] + ": tasks of the host wait for each other for ever\n";
   }
   return text.empty() ? text : '\n' + text;
 }

@@ -34,6 +34,26 @@ std::string duration(Duration ps) {
   return decimal(ps, kPsPerSecond, 3) + " s";
 }
 
+std::string exact_duration(Duration ps) {
+  struct Unit {
+    Duration ps;
+    unsigned digits;
+    const char* name;
+  };
+  constexpr Unit kUnits[] = {{kPsPerSecond, 12, " s"},
+                             {kPsPerMs, 9, " ms"},
+                             {kPsPerUs, 6, " us"},
+                             {kPsPerNs, 3, " ns"},
+                             {1, 0, " ps"}};
+  if (ps == 0) return "0";
+  const Unit* unit = kUnits;
+  while (ps < unit->ps) ++unit;
+  std::string text = decimal(ps, unit->ps, unit->digits);
+  if (unit->digits > 0) text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + unit->name;
+}
+
 std::string percent(Duration part, Duration whole) {
   if (whole == 0) return "0.0 %";
   // In thousandths of the whole, without overflow for runs of any length.

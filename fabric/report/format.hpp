@@ -10,6 +10,8 @@ namespace irqfab::report {
 
 /// With the unit that reads best: "214 ns", "1.28 us", "3.05 ms".
 std::string duration(Duration ps);
+/// The same without a digit left out, for a time that stands beside a bound: "900.4 ns".
+std::string exact_duration(Duration ps);
 /// "12.3 %".
 std::string percent(Duration part, Duration whole);
 

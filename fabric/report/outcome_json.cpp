@@ -41,15 +41,33 @@ Json hop_json(const HopRow& hop) {
 
 void add_software(Json& document, const run::SoftwareCounts& counts) {
   if (const auto& routes = counts.routes) {
-    document["routes"] = {{"hits", routes->hits},
-                          {"misses", routes->misses},
-                          {"flushes", routes->flushes},
-                          {"commits", routes->commits},
-                          {"peak", routes->peak}};
+    document["routes"] = {{"hits", routes->hits},          {"misses", routes->misses},
+                          {"flushes", routes->flushes},    {"commits", routes->commits},
+                          {"refused", routes->refused},    {"peak", routes->peak},
+                          {"fallbacks", routes->fallbacks}};
+    Json& fallbacks = document["no_route"] = Json::array();
+    for (const run::FallbackRow& row : counts.fallbacks) {
+      fallbacks.push_back({{"device", row.device},
+                           {"vectors", row.vectors},
+                           {"of", row.of},
+                           {"reason", counts.no_route}});
+    }
   }
   if (const auto& exits = counts.exits) {
     document["exits"] = {{"kernel", exits->kernel}, {"user", exits->user}};
-    document["faults"] = counts.faults;
+  }
+  if (counts.exits || counts.faults > 0) document["faults"] = counts.faults;
+}
+
+void add_standstill(Json& document, const Outcome& outcome) {
+  Json& rests = document["rests"] = Json::array();
+  for (const run::RestRow& row : outcome.rests) {
+    rests.push_back({{"place", row.place}, {"count", row.count}});
+  }
+  Json& deadlock = document["deadlock"] = Json::array();
+  for (const run::DeadlockRow& row : outcome.deadlock) {
+    deadlock.push_back(
+        {{"task", row.task}, {"waits_for", row.waits_for}, {"held_by", row.held_by}});
   }
 }
 
@@ -101,6 +119,7 @@ Json run_document(const Outcome& outcome) {
     invalidations.push_back(std::move(times));
   }
   add_software(document, outcome.software);
+  add_standstill(document, outcome);
   return document;
 }
 

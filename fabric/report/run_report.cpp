@@ -11,7 +11,10 @@ using run::Outcome;
 
 /// Expectations, and that time has passed.
 std::string verdicts(const Outcome& outcome) {
-  return expectations(outcome) + (outcome.stuck ? "FAILED  " + std::string(kStoodStill) : "");
+  std::string text = expectations(outcome);
+  if (outcome.stuck) text += "FAILED  " + std::string(kStoodStill);
+  if (!outcome.deadlock.empty()) text += "FAILED  tasks of the host wait for each other for ever\n";
+  return text;
 }
 
 }  // namespace
@@ -22,9 +25,9 @@ std::string run_text(const Outcome& outcome) {
   text += machine_of(outcome) + ", seed " + std::to_string(outcome.seed) + ", " +
           duration(outcome.simulated) + " simulated\n\n";
   text += path_table(outcome) + '\n' + hop_table(outcome) + '\n' + invalidation_table(outcome) +
-          account(outcome) + software_lines(outcome);
+          account(outcome) + standstill_lines(outcome) + software_lines(outcome);
   text += assumed_line(outcome);
-  if (!outcome.expect.empty() || outcome.stuck) text += '\n' + verdicts(outcome);
+  if (!outcome.expect.empty() || !outcome.held()) text += '\n' + verdicts(outcome);
   return text;
 }
 

@@ -97,6 +97,21 @@ std::string account(const Outcome& outcome) {
   return line + '\n';
 }
 
+std::string standstill_lines(const Outcome& outcome) {
+  std::string text;
+  for (const run::RestRow& row : outcome.rests) {
+    text += "  in flight, at " + row.place + ": " + std::to_string(row.count) + '\n';
+  }
+  for (const run::DeadlockRow& row : outcome.deadlock) {
+    text += "deadlock: " + row.task + " waits for " + row.waits_for + " of ";
+    for (const std::string& holder : row.held_by) {
+      text += (&holder == &row.held_by.front() ? "" : ", ") + holder;
+    }
+    text += '\n';
+  }
+  return text;
+}
+
 std::string software_lines(const Outcome& outcome) {
   std::string text;
   if (const auto& exits = outcome.software.exits) {
@@ -106,9 +121,15 @@ std::string software_lines(const Outcome& outcome) {
   if (const auto& routes = outcome.software.routes) {
     text += "routes: " + std::to_string(routes->hits) + " hits, " + std::to_string(routes->misses) +
             " misses, " + std::to_string(routes->flushes) + " flushes, " +
-            std::to_string(routes->commits) + " commits, " + std::to_string(routes->peak) +
-            " entries at most\n";
+            std::to_string(routes->commits) + " commits, " +
+            (routes->refused > 0 ? std::to_string(routes->refused) + " of them refused, " : "") +
+            std::to_string(routes->peak) + " entries at most\n";
   }
+  for (const run::FallbackRow& row : outcome.software.fallbacks) {
+    text += "no route: " + std::to_string(row.vectors) + " of " + std::to_string(row.of) +
+            " vectors of " + row.device + ", for whose messages the VMM makes calls\n";
+  }
+  if (!outcome.software.no_route.empty()) text += "  since " + outcome.software.no_route + '\n';
   if (outcome.software.faults > 0) {
     text += "faults: " + std::to_string(outcome.software.faults) +
             " times the host's software broke a rule of lifetime or of locks\n";
@@ -116,11 +137,15 @@ std::string software_lines(const Outcome& outcome) {
   return text;
 }
 
+std::string found(const run::ExpectationRow& row) {
+  return "   (found " + (row.found_time ? exact_duration(*row.found_time) : row.found) + ")";
+}
+
 std::string expectations(const Outcome& outcome) {
   std::string text;
   for (const auto& e : outcome.expect) {
     text += (e.held ? "held    " : "FAILED  ") + e.text;
-    if (!e.held) text += "   (found " + e.found + ")";
+    if (!e.held) text += found(e);
     text += '\n';
   }
   return text;

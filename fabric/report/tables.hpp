@@ -21,10 +21,14 @@ std::string hop_table(const run::Outcome& outcome);
 /// How long software waited at the remapping unit for each interrupt that it moved; with an empty
 /// line behind it, or nothing.
 std::string invalidation_table(const run::Outcome& outcome);
+/// Where what is in flight rests, and who waits for whom for ever; nothing if all is well.
+std::string standstill_lines(const run::Outcome& outcome);
 /// What the host's software counted, a line each; nothing where there is none.
 std::string software_lines(const run::Outcome& outcome);
 /// "a asserted = ...", then the reasons of drops and cancellations.
 std::string account(const run::Outcome& outcome);
+/// "   (found 1.28 us)", behind an expectation that failed.
+std::string found(const run::ExpectationRow& row);
 /// A line each, "held" or "FAILED" with what was found.
 std::string expectations(const run::Outcome& outcome);
 constexpr const char* kStoodStill = "time stands still: a chain of zero-price hops did not end\n";

@@ -31,6 +31,8 @@ std::optional<std::uint64_t> count_of_software(const std::string& metric,
   if (metric == "routes.flushes") return routes.flushes;
   if (metric == "routes.commits") return routes.commits;
   if (metric == "routes.peak") return routes.peak;
+  if (metric == "routes.refused") return routes.refused;
+  if (metric == "routes.fallbacks") return routes.fallbacks;
   if (metric == "exits.kernel") return exits.kernel;
   if (metric == "exits.user") return exits.user;
   if (metric == "faults") return counts.faults;
@@ -94,7 +96,8 @@ bool is_path_of(const std::string& path, const std::string& device) {
 }
 
 ExpectationRow judge(const Expectation& expectation, const Pool& pool) {
-  ExpectationRow row{expectation.text, false, ""};
+  ExpectationRow row;
+  row.text = expectation.text;
   if (const auto count = count_named(expectation.metric, pool)) {
     row.held = compare(*count, expectation.compare, expectation.bound);
     row.found = std::to_string(*count);
@@ -108,6 +111,7 @@ ExpectationRow judge(const Expectation& expectation, const Pool& pool) {
   const Duration time = time_named(expectation.metric, summarize(times));
   row.held = compare(time, expectation.compare, expectation.bound);
   row.found = std::to_string(time) + " ps";
+  row.found_time = time;
   return row;
 }
 

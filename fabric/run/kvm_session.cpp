@@ -9,6 +9,7 @@
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/recorded_calls.hpp"
+#include "fabric/run/standstill.hpp"
 #include "fabric/run/step_args.hpp"
 #include "fabric/topology/kvm_build.hpp"
 #include "models/x86/pic.hpp"
@@ -88,7 +89,8 @@ Result<Plan> plan_of(const Scenario& scenario) {
     if (call.event == Event::IrqLineCalled) lines.insert(Gsi(call.detail & 0xFFFFFFFF));
   }
   plan.needs.lines.assign(lines.begin(), lines.end());
-  plan.needs.threads = std::max<unsigned>(1, static_cast<unsigned>(plan.threads.size()));
+  plan.needs.threads =
+      std::max<unsigned>(plan.names.threads, static_cast<unsigned>(plan.threads.size()));
   return plan;
 }
 
@@ -168,10 +170,20 @@ class KvmSession final : public Session {
   void fill(Outcome& outcome) {
     describe(prepared_, outcome);
     collect(machine_.ledger(), topology_, prepared_.profile, outcome);
-    const auto expected = evaluate(prepared_.scenario, machine_.ledger(), topology_);
+    kvm::KvmHost& host = machine_.core<kvm::KvmHost>(kKvmComponent);
+    outcome.software.faults =
+        host.software().layer().faults().size() + host.machine().violations().size();
+    const auto expected =
+        evaluate(prepared_.scenario, machine_.ledger(), topology_, outcome.software);
     outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
     outcome.stuck = machine_.engine().stuck();
+    const unsigned threads = plan_.needs.threads;
+    const auto name_of = [threads](TaskId task) {
+      return raw(task) < threads ? "thread" + std::to_string(raw(task)) : std::string();
+    };
+    const HostView view{kKvmComponent, host.machine(), name_of, {}};
+    describe_standstill(machine_, topology_, &view, outcome);
   }
 
   const Prepared& prepared_;

@@ -93,6 +93,8 @@ KvmNames names_in(const scenario::Scenario& scenario) {
   std::vector<std::string> doorbells;                          // of ioeventfds
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     for (const Step& step : *steps) {
+      names.threads =
+          std::max(names.threads, static_cast<unsigned>(number(step.args, "thread") + 1));
       if (step.op == "kvm.irq_line") {
         names.lines.push_back(Gsi(static_cast<std::uint32_t>(number(step.args, "gsi"))));
       }
@@ -163,24 +165,25 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
   if (step.op == "wait") {
     machine_.run(machine_.engine().now() + number(args, "time"));
   } else if (step.op == "lapic.write") {
-    call(kvm::Call::ApicWrite, number(args, "cpu") << 48 | number(args, "reg") << 32 |
-                                   (number(args, "value") & 0xFFFFFFFF));
+    call(kvm::Call::ApicWrite, args,
+         number(args, "cpu") << 48 | number(args, "reg") << 32 |
+             (number(args, "value") & 0xFFFFFFFF));
   } else if (step.op == "io.write") {
-    call(kvm::Call::PortWrite, number(args, "port") << 8 | (number(args, "value") & 0xFF));
+    call(kvm::Call::PortWrite, args, number(args, "port") << 8 | (number(args, "value") & 0xFF));
   } else if (step.op == "ioapic.rte") {
     constexpr std::uint64_t kReserved = std::uint64_t{0xFF} << 32;  // where the call has the pin
-    call(kvm::Call::RteWrite, (entry_of(args) & ~kReserved) | number(args, "pin") << 32);
+    call(kvm::Call::RteWrite, args, (entry_of(args) & ~kReserved) | number(args, "pin") << 32);
   } else if (step.op == "kvm.set_gsi_routing") {
-    call(kvm::Call::SetRouting, layer().stage(routes_of(step)));
+    call(kvm::Call::SetRouting, args, layer().stage(routes_of(step)));
     return software.last_answer();
   } else if (step.op == "kvm.irqfd") {
     bind(args);
     return software.last_answer();
   } else if (step.op == "kvm.signal_msi") {
-    call(kvm::Call::SignalMsi, number(args, "address") << 32 | number(args, "data"));
+    call(kvm::Call::SignalMsi, args, number(args, "address") << 32 | number(args, "data"));
     return software.last_answer();
   } else if (step.op == "kvm.irq_line") {
-    call(kvm::Call::IrqLine, line_operand(args));
+    call(kvm::Call::IrqLine, args, line_operand(args));
     return software.last_answer();
   } else if (step.op == "kvm.ioeventfd") {
     return change_ioeventfd(args);
@@ -188,7 +191,11 @@ std::optional<kvm::Answer> KvmSteps::act(const Step& step) {
     return store(args);
   } else if (step.op == "eventfd.write") {
     if (const auto irqfd = names_.irqfd_named(text(args, "fd"))) {
-      call(kvm::Call::EventfdWrite, *irqfd, 1);
+      call(kvm::Call::EventfdWrite, args, *irqfd, 1);
+    }
+  } else if (step.op == "eventfd.close") {
+    if (const auto irqfd = names_.irqfd_named(text(args, "fd"))) {
+      call(kvm::Call::EventfdClose, args, *irqfd);
     }
   }
   return std::nullopt;
@@ -200,7 +207,7 @@ void KvmSteps::bind(const ValueMap& args) {
   std::uint64_t flags = 0;
   if (number(args, "deassign") != 0) flags |= static_cast<std::uint64_t>(kvm::IrqfdFlag::Deassign);
   if (resample) flags |= static_cast<std::uint64_t>(kvm::IrqfdFlag::Resample);
-  call(kvm::Call::Irqfd, number(args, "gsi") << 32 | irqfd,
+  call(kvm::Call::Irqfd, args, number(args, "gsi") << 32 | irqfd,
        std::uint64_t{resample.value_or(0)} << 32 | flags);
 }
 
@@ -224,7 +231,7 @@ kvm::Answer KvmSteps::store(const ValueMap& args) {
   const auto eventfd =
       layer().guest_store(space, number(args, "address"), size_of(args), number(args, "value"));
   const ExitReason reason = space == kvm::StoreSpace::Ports ? ExitReason::Io : ExitReason::Mmio;
-  call(kvm::Call::GuestStore, eventfd ? *eventfd : kvm::kNoEventfd,
+  call(kvm::Call::GuestStore, args, eventfd ? *eventfd : kvm::kNoEventfd,
        static_cast<std::uint64_t>(reason));
   return eventfd ? 0 : kvm::kEOPNOTSUPP;
 }
@@ -237,12 +244,14 @@ std::optional<ExpectationRow> KvmSteps::accept(const Step& step) {
   return accepted_row(step, machine_.core<cpu::Cpus>(vcpus_));
 }
 
-void KvmSteps::call(kvm::Call kind, std::uint64_t a, std::uint64_t b) {
+/// Only what thread 0 calls is waited for, and with it all that is under way.
+void KvmSteps::call(kvm::Call kind, const ValueMap& args, std::uint64_t a, std::uint64_t b) {
   const bool by_guest = kind == kvm::Call::ApicWrite || kind == kvm::Call::RteWrite ||
                         kind == kvm::Call::PortWrite;
-  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : 0), a, b};
+  const std::uint64_t thread = number(args, "thread");
+  const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : thread), a, b};
   machine_.put(component_, kvm::KvmHost::kCalls, made);
-  machine_.run();
+  if (thread == 0) machine_.run();
 }
 
 ExpectationRow KvmSteps::observe(const Step& step) {

@@ -19,6 +19,7 @@ struct KvmNames {
   std::vector<kvm::Irqfd> irqfds;
   std::vector<std::string> eventfds;  // names, as irqfds
   std::vector<Gsi> lines;
+  unsigned threads = 1;  // that make calls
 
   std::optional<std::size_t> irqfd_named(const std::string& eventfd) const;
   /// The same; one that nothing is to bind is added.
@@ -36,7 +37,8 @@ class KvmSteps {
 
   /// A step of `setup`: done before time 0, at no cost.
   void prepare(const scenario::Step& step);
-  /// A step of `steps`, until nothing moves any more. A row if the step expects something.
+  /// A step of `steps`, until nothing moves any more, unless it only begins a call. A row if the
+  /// step expects something.
   std::optional<ExpectationRow> perform(const scenario::Step& step);
 
  private:
@@ -47,7 +49,7 @@ class KvmSteps {
   kvm::Answer change_ioeventfd(const scenario::ValueMap& args);
   kvm::Answer store(const scenario::ValueMap& args);
   std::optional<ExpectationRow> accept(const scenario::Step& step);
-  void call(kvm::Call kind, std::uint64_t a, std::uint64_t b = 0);
+  void call(kvm::Call kind, const scenario::ValueMap& args, std::uint64_t a, std::uint64_t b = 0);
   ExpectationRow observe(const scenario::Step& step);
 
   Machine& machine_;

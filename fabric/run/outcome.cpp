@@ -34,7 +34,8 @@ Summary summarize(const Histogram& h) {
 }
 
 bool Outcome::held() const {
-  return !stuck && std::all_of(expect.begin(), expect.end(), [](const auto& e) { return e.held; });
+  return !stuck && deadlock.empty() &&
+         std::all_of(expect.begin(), expect.end(), [](const auto& e) { return e.held; });
 }
 
 void collect(const Ledger& ledger, const topology::Topology& topology, const Profile& profile,

@@ -52,13 +52,23 @@ struct RouteCounts {
   std::uint64_t flushes = 0;  // of all routes made on demand
   std::uint64_t commits = 0;  // calls of KVM_SET_GSI_ROUTING
   std::uint64_t peak = 0;     // most entries of the routing table
+  std::uint64_t refused = 0;  // commits that the kernel refused
+  std::uint64_t fallbacks = 0;  // vectors that have no route at the end, because none was left
 };
 struct ExitCounts {
   std::uint64_t kernel = 0;  // dealt with by the host's kernel
   std::uint64_t user = 0;    // by the VMM
 };
+/// Vectors of a device that have no route at the end.
+struct FallbackRow {
+  std::string device;
+  std::uint64_t vectors = 0;
+  std::uint64_t of = 0;  // of the device
+};
 struct SoftwareCounts {
   std::optional<RouteCounts> routes;
+  std::vector<FallbackRow> fallbacks;
+  std::string no_route;  // why there are fallbacks
   std::optional<ExitCounts> exits;
   std::uint64_t faults = 0;  // rules of lifetime and of locks that were broken: only mutants do
 };
@@ -73,7 +83,20 @@ PriceLabel price_label(const Profile& profile, Event event);
 struct ExpectationRow {
   std::string text;
   bool held = false;
-  std::string found;  // the value that was compared
+  std::string found;                     // the value that was compared; times in ps
+  std::optional<Duration> found_time{};  // if it is one
+};
+
+/// Where interrupts are that have no end yet.
+struct RestRow {
+  std::string place;
+  std::uint64_t count = 0;
+};
+/// A task of a modelled host that can never go on.
+struct DeadlockRow {
+  std::string task;
+  std::string waits_for;
+  std::vector<std::string> held_by;  // tasks, of which each is a row as well
 };
 
 struct Outcome {
@@ -95,6 +118,8 @@ struct Outcome {
   std::vector<ExpectationRow> expect;
   Time simulated = 0;
   bool stuck = false;  // a chain of zero-price hops never ended
+  std::vector<RestRow> rests;         // of what is in flight
+  std::vector<DeadlockRow> deadlock;  // empty if there is none
 
   bool held() const;
   double assumed_share() const {

@@ -6,11 +6,13 @@
 #include "fabric/run/guest_firmware.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/run/setup_env.hpp"
+#include "fabric/run/standstill.hpp"
 #include "fabric/run/vm_steps.hpp"
 #include "fabric/run/workload_start.hpp"
 #include "fabric/run/x86_firmware.hpp"
 #include "fabric/scenario/path_check.hpp"
 #include "fabric/topology/guest_build.hpp"
+#include "fabric/topology/route_checks.hpp"
 #include "fabric/topology/vm_build.hpp"
 #include "fabric/topology/vmm_changes.hpp"
 #include "fabric/topology/workload.hpp"
@@ -169,6 +171,22 @@ class VmSession final : public Session {
     outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
     outcome.stuck = machine_.engine().stuck();
+    const HostView host = view_of_host();
+    describe_standstill(machine_, x86_.topology, &host, outcome);
+  }
+
+  HostView view_of_host() {
+    const VmHost& host = machine_.core<VmHost>(host_);
+    HostView view{host_,
+                  host.machine(),
+                  [&host](TaskId task) { return host.vmm().thread_name(task); },
+                  {{"its tasks and queued work", {}},
+                   {"what the VMM keeps", {}},
+                   {"its interrupt controllers and eventfds", {}}}};
+    host.machine().held_spans(view.parts[0].second);
+    host.vmm().held_spans(view.parts[1].second);
+    host.vcpus().held_spans(view.parts[2].second);
+    return view;
   }
 
   SoftwareCounts counts() {
@@ -187,7 +205,13 @@ class VmSession final : public Session {
     if (!has_vmm(prepared_)) return counts;
     const auto& found = host.vmm().dynamic_routes().counters();
     const auto& table = host.vmm().routes().counters();
-    counts.routes = {found.hits, found.misses, found.flushes, table.commits, table.peak};
+    counts.routes = {
+        found.hits, found.misses, found.flushes, table.commits, table.peak, table.refused, 0};
+    for (const topology::Fallback& row : topology::fallbacks(x86_.topology, host.vmm())) {
+      counts.fallbacks.push_back({row.device, row.vectors, row.of});
+      counts.routes->fallbacks += row.vectors;
+    }
+    if (!counts.fallbacks.empty()) counts.no_route = topology::why_no_route(host.vmm().routes());
     return counts;
   }
 

@@ -5,6 +5,7 @@
 #include "fabric/run/invalidation_log.hpp"
 #include "fabric/run/machine.hpp"
 #include "fabric/run/prices.hpp"
+#include "fabric/run/standstill.hpp"
 #include "fabric/run/workload_start.hpp"
 #include "fabric/run/x86_firmware.hpp"
 #include "fabric/run/x86_steps.hpp"
@@ -118,6 +119,7 @@ class X86Session final : public Session {
     outcome.expect.insert(outcome.expect.end(), expected.begin(), expected.end());
     outcome.simulated = machine_.engine().now();
     outcome.stuck = machine_.engine().stuck();
+    describe_standstill(machine_, x86_.topology, nullptr, outcome);
   }
 
   const Prepared& prepared_;

@@ -227,6 +227,16 @@ void check_board(const Node& key, const Node& fields, Building& to) {
       "a number below " + std::to_string(machine.ioapics.size()) + ", the IOAPICs of 'machine'");
 }
 
+/// A call that is only begun has not answered yet.
+void check_thread(const Node& fields, Building& to) {
+  const Node* answers = fields.find("answers");
+  if (answers == nullptr || fields.find("thread") == nullptr) return;
+  if (number_at(fields, "thread") == 0) return;
+  to.findings.error(answers->place, "no-answer",
+                    "a call of another thread than 0 is not waited for, so its answer is not known",
+                    "'thread: 0', or no 'answers'");
+}
+
 Step build_step(const Node& map, Building& to) {
   const auto& [key, body] = map.entries.front();
   Step step;
@@ -246,6 +256,7 @@ Step build_step(const Node& map, Building& to) {
     if (step.op == "pci.command") check_command(body, to);
     if (step.op == "expect") check_observed(body, to);
     check_entry(body, to);
+    check_thread(body, to);
     check_board(key, body, to);
     check_unit_step(key, body, to);
     if (step.op == "guest.store") check_value(body, text_at(body, "size").front() - '0', to);
@@ -290,7 +301,8 @@ void check_eventfds(const Node& root, Building& to) {
                       "an eventfd that one of them uses");
   };
   each_step([&check](const Entry& step) {
-    if (step.key.text == "eventfd.write") check(step.value.find("fd"));
+    const bool names_one = step.key.text == "eventfd.write" || step.key.text == "eventfd.close";
+    if (names_one) check(step.value.find("fd"));
     if (step.key.text != "expect") return;
     if (const Node* counter = step.value.find("eventfd.counter")) check(counter->find("fd"));
   });

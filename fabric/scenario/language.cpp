@@ -157,7 +157,9 @@ constexpr Key kHostKeys[] = {
              "What KVM_SET_GSI_ROUTING waits for: `rcu`, a grace period of the whole host, or "
              "`srcu`, an expedited one of the VM alone."),
     optional("gsis", number(32, 4096), "4096; 1024 on `kvm-dynamic-route`",
-             "How many GSIs there are, the 24 pins of the IOAPIC among them."),
+             "What KVM_CAP_IRQ_ROUTING answers: how many GSIs there are, the 24 pins of the IOAPIC "
+             "among them, and how many entries the routing table may have. x86 had 1024 until "
+             "2018."),
     optional("routes", one_of(kRoutesWhen), "`eager`",
              "When a vector gets a GSI with a route: all vectors of a function when its messages "
              "are enabled, one `on-unmask` when it is unmasked first, or one `on-demand` when it "

@@ -7,13 +7,14 @@ namespace {
 
 extern const Table kRegisterWrite, kIoapicWrite, kIoapicRte, kMsixEntry, kMsixMask, kFunctionMask,
     kMsiCapability, kConfigWrite, kCommand, kLine, kObservables, kSetGsiRouting, kIrqfd, kIoeventfd,
-    kGuestStore, kSignalMsi, kIrqLine, kEventfdWrite, kRoute, kMsiRoute, kPinRoute, kVectors,
-    kRteState, kPba, kMsiPending, kConfigState, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
+    kGuestStore, kSignalMsi, kIrqLine, kEventfdWrite, kEventfdClose, kRoute, kMsiRoute, kPinRoute,
+    kVectors, kRteState, kPba, kMsiPending, kConfigState, kCounter, kLapicPin, kMsrWrite, kCpuWrite,
     kCpuExecute, kCpuAccept, kMsiWrite, kRegisterState, kMsrState, kCpuState, kCpuHandlers,
     kIoapicEoi, kIoWrite, kIsaLine, kPirqRoute, kIoapicRegState, kPicState;
 
 constexpr std::uint64_t kLastIoapicPin = 239;  // the most that IOAPICVER can say (82093AA 3.2.2)
 constexpr std::uint64_t kLastGsi = kMax32;     // KVM itself answers those that it does not take
+constexpr std::uint64_t kLastThread = 15;
 
 constexpr Word kLevels[] = {{"low"}, {"high"}};
 constexpr Word kPolarities[] = {{"high"}, {"low"}};
@@ -81,6 +82,8 @@ constexpr Key kSteps[] = {
            "A vCPU stores where its VM has no memory: KVM signals the eventfd of an ioeventfd that "
            "matches, or the store goes to user space."),
     choice("eventfd.write", map_of(kEventfdWrite), "A thread adds 1 to an eventfd."),
+    choice("eventfd.close", map_of(kEventfdClose),
+           "A thread closes an eventfd, which ends the irqfd that is bound to it."),
     choice("vtd.enable", map_of(kVtdEnable),
            "Firmware gives the remapping unit a table at 0x200000 and a queue of 256 descriptors "
            "at 0x400000, and enables both."),
@@ -241,8 +244,13 @@ constexpr Key kLineKeys[] = {
     required("level", one_of(kLevels), "The level from now on; high means asserted."),
 };
 
+constexpr Key kThreadKey =
+    defaulted("thread", number(0, kLastThread), "0",
+              "Who makes the call. One of thread 0 is waited for. One of another thread is only "
+              "begun, and goes on during the steps that follow, each thread on a CPU of its own.");
 constexpr Key kSetGsiRoutingKeys[] = {
     required("routes", list_of(kRouteMap), "The table."),
+    kThreadKey,
     optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
 };
 constexpr Key kRouteKeys[] = {
@@ -263,16 +271,19 @@ constexpr Key kIrqfdKeys[] = {
     required("gsi", number(0, kLastGsi), "What it raises."),
     defaulted("deassign", kFlag, "false", "Take the binding away."),
     optional("resample", kEventfd, "none", "The eventfd that an EOI signals."),
+    kThreadKey,
     optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
 };
 constexpr Key kSignalMsiKeys[] = {
     required("address", bits(kMax64), "Message address."),
     required("data", bits(kMax32), "Message data."),
+    kThreadKey,
     optional("answers", of(Kind::Answer), "not checked", "What the call returns."),
 };
 constexpr Key kIrqLineKeys[] = {
     required("gsi", number(0, kLastGsi), "Which line."),
     required("level", one_of(kLevels), "The level from now on."),
+    kThreadKey,
     optional("answers", of(Kind::Answer), "not checked", "The status that the call returns."),
 };
 constexpr Key kIoeventfdKeys[] = {
@@ -295,6 +306,11 @@ constexpr Key kGuestStoreKeys[] = {
 };
 constexpr Key kEventfdWriteKeys[] = {
     required("fd", kEventfd, "Which eventfd."),
+    kThreadKey,
+};
+constexpr Key kEventfdCloseKeys[] = {
+    required("fd", kEventfd, "Which eventfd."),
+    kThreadKey,
 };
 
 constexpr Key kObservableKeys[] = {
@@ -430,6 +446,8 @@ constexpr Table kSignalMsi = {"kvm.signal_msi", "in 'kvm.signal_msi'", "", rows(
 constexpr Table kIrqLine = {"kvm.irq_line", "in 'kvm.irq_line'", "", rows(kIrqLineKeys)};
 constexpr Table kEventfdWrite = {"eventfd.write", "in 'eventfd.write'", "",
                                  rows(kEventfdWriteKeys)};
+constexpr Table kEventfdClose = {"eventfd.close", "in 'eventfd.close'", "",
+                                 rows(kEventfdCloseKeys)};
 constexpr Table kObservables = {
     "state", "in 'expect'", "What can be observed between two steps.", rows(kObservableKeys), "",
     1};

@@ -182,6 +182,10 @@ const std::vector<Metric>& metrics() {
       {"routes.flushes", kSoftware, "times that the VMM gave up all routes made on demand"},
       {"routes.commits", kSoftware, "calls of KVM_SET_GSI_ROUTING"},
       {"routes.peak", kSoftware, "most entries that the routing table has had"},
+      {"routes.refused", kSoftware, "of these calls, those that the kernel refused"},
+      {"routes.fallbacks", kSoftware,
+       "vectors that have no route at the end because none was left, and that the VMM serves "
+       "itself"},
       {"exits.kernel", kSoftware, "exits of vCPUs that the host's kernel dealt with"},
       {"faults", kSoftware, "rules of lifetime and of locks that the host's software broke"},
       {"exits.user", kSoftware, "exits of vCPUs that went on to the VMM"},

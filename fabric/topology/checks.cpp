@@ -8,6 +8,7 @@ Diagnostics check_graph(const Topology& topology, const scenario::Scenario& scen
   Findings findings(scenario);
   check_ports(topology, findings);
   check_reach(topology, scenario, findings);
+  check_routes(topology, scenario, findings);
   return findings.take();
 }
 

@@ -45,6 +45,7 @@ inline std::string counted(std::uint64_t count, const char* noun) {
 bool is_joined(const Topology& topology, const Edge& edge);
 
 void check_ports(const Topology& topology, Findings& findings);
+void check_routes(const Topology& topology, const scenario::Scenario& scenario, Findings& findings);
 void check_reach(const Topology& topology, const scenario::Scenario& scenario, Findings& findings);
 void check_decode(const Topology& topology, Findings& findings);
 void check_ids(const Topology& topology, const X86Plan& plan, const scenario::Scenario& scenario,

@@ -6,6 +6,7 @@
 
 #include "fabric/topology/guest_plan.hpp"
 #include "fabric/topology/handlers.hpp"
+#include "fabric/topology/kvm_build.hpp"
 #include "fabric/topology/pci_build.hpp"
 #include "fabric/topology/pci_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
@@ -142,10 +143,7 @@ class GuestBuilder {
   /// Its sources: one of whatever the host's software begins by itself, and one a vCPU for what
   /// that sends.
   void add_host(VmHost::Config config) {
-    Names names;
-    for (unsigned n = 0; n < config.host_cpus; ++n) names.add(numbered("host-cpu", n));
-    names.add("kvm");
-    for (std::uint32_t n = 0; n < plan_.cpus; ++n) names.add(numbered("vcpu-exits", n));
+    Names names = host_lanes(config.host_cpus, plan_.cpus);
     const unsigned shared_lanes = config.host_cpus + 1;
     host_ = add("kvm", std::move(config), std::move(names));
     const auto shared = static_cast<std::uint32_t>(topology_.sources.size());

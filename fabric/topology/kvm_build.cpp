@@ -1,5 +1,7 @@
 #include "fabric/topology/kvm_build.hpp"
 
+#include <algorithm>
+
 #include "fabric/topology/handlers.hpp"
 
 namespace irqfab::topology {
@@ -42,17 +44,6 @@ kvm::KvmHost::Config host(const scenario::Scenario& scenario, const KvmNeeds& ne
   return config;
 }
 
-Names lane_names(const kvm::KvmHost::Config& config) {
-  Names names;
-  const unsigned host_cpus = std::max(1u, config.threads);
-  for (unsigned cpu = 0; cpu < host_cpus; ++cpu) names.add(numbered("host-cpu", cpu));
-  names.add("kvm");
-  for (std::size_t cpu = 0; cpu < config.software.irqchip.ids.size(); ++cpu) {
-    names.add(numbered("vcpu-exits", cpu));
-  }
-  return names;
-}
-
 /// In the order of KvmHost::sources.
 void add_sources(const kvm::KvmSoftware::Config& software, Topology& topology) {
   topology.paths = {"kvm", "msi", "irqfd", "irq-line"};
@@ -66,6 +57,14 @@ void add_sources(const kvm::KvmSoftware::Config& software, Topology& topology) {
 
 }  // namespace
 
+Names host_lanes(unsigned host_cpus, std::size_t vcpus) {
+  Names names;
+  for (unsigned cpu = 0; cpu < host_cpus; ++cpu) names.add(numbered("host-cpu", cpu));
+  names.add("kvm");
+  for (std::size_t n = 0; n < vcpus; ++n) names.add(numbered("vcpu", n) + ".exits");
+  return names;
+}
+
 Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
   Topology topology;
   const bool has_pic = host.software.irqchip.pic == x86::ExternalPic::Present;
@@ -76,7 +75,7 @@ Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host) {
   cpus.config = std::move(vcpus);
   Component kvm;
   kvm.name = "kvm";
-  kvm.lanes = lane_names(host);
+  kvm.lanes = host_lanes(std::max(1u, host.threads), host.software.irqchip.ids.size());
   kvm.first_source.assign(kvm.lanes.size(), 0);  // one set of sources, whoever acts for them
   kvm.sources = kvm::KvmHost::sources(host);
   kvm.config = std::move(host);

@@ -17,6 +17,10 @@ struct KvmNeeds {
   std::vector<PicVectors> pic_vectors;  // that the guest gives its 8259s
 };
 
+/// Lanes of a component that is a machine with vCPUs: its CPUs, whoever acts from outside, and the
+/// exits of each vCPU.
+Names host_lanes(unsigned host_cpus, std::size_t vcpus);
+
 /// Such a machine: whatever vCPUs and irqchip the two say.
 Topology join_kvm(cpu::Cpus::Config vcpus, kvm::KvmHost::Config host);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fabric/topology/kvm_build.hpp"
+
 namespace irqfab::topology {
 namespace {
 
@@ -110,9 +112,7 @@ class Exchange {
     const std::uint32_t shared = lapics.first_source.front();
     Component kvm;
     kvm.name = "kvm";
-    for (unsigned n = 0; n < config.host_cpus; ++n) kvm.lanes.add(numbered("host-cpu", n));
-    kvm.lanes.add("kvm");
-    for (std::uint32_t n = 0; n < vcpus_; ++n) kvm.lanes.add(numbered("vcpu-exits", n));
+    kvm.lanes = host_lanes(config.host_cpus, vcpus_);
     kvm.first_source.assign(config.host_cpus + 1, shared);
     for (std::uint32_t n = 0; n < vcpus_; ++n) kvm.first_source.push_back(shared + 1 + n);
     kvm.sources = lapics.sources;

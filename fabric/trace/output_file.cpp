@@ -25,16 +25,48 @@ std::string resolved(const std::string& path) {
   return result;
 }
 
-/// A new file in the directory of `target`, with the permissions any new file gets; its name is put
-/// into `name`.
-int open_beside(const std::string& target, std::string& name) {
+/// With the slash at its end; empty for the one we are in.
+std::string directory_of(const std::string& target) {
   const std::size_t slash = target.rfind('/');
-  const std::string directory = slash == target.npos ? "" : target.substr(0, slash + 1);
+  return slash == target.npos ? "" : target.substr(0, slash + 1);
+}
+
+/// By this path a file without a name gets one (linkat(2)).
+std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+/// Calls `make` with names beside `target` until it finds one that is not taken.
+template <class Make>
+int name_beside(const std::string& target, std::string& name, Make&& make) {
   for (unsigned attempt = 0;; ++attempt) {
-    name = directory + ".irqfab-" + std::to_string(::getpid()) + '-' + std::to_string(attempt);
-    const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0 || errno != EEXIST) return fd;
+    name = directory_of(target) + ".irqfab-" + std::to_string(::getpid()) + '-' +
+           std::to_string(attempt);
+    const int made = make(name.c_str());
+    if (made >= 0 || errno != EEXIST) return made;
   }
+}
+
+/// A new file in the directory of `target`, with the permissions any new file gets. Without a name
+/// where that is possible; otherwise that is put into `name`.
+int open_beside(const std::string& target, std::string& name) {
+  const std::string directory = directory_of(target);
+  Descriptor unnamed(
+      ::open(directory.empty() ? "." : directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666));
+  if (unnamed.open() && ::access(path_of(unnamed.get()).c_str(), F_OK) == 0) {
+    return unnamed.release();
+  }
+  return name_beside(target, name, [](const char* path) {
+    return ::open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  });
+}
+
+/// Puts the name that a file without one gets into `name`; 0, or negative with errno set.
+int give_name(int fd, const std::string& target, std::string& name) {
+  const std::string path = path_of(fd);
+  const int given = name_beside(target, name, [&path](const char* to) {
+    return ::linkat(AT_FDCWD, path.c_str(), AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+  });
+  if (given < 0) name.clear();
+  return given;
 }
 
 }  // namespace
@@ -94,17 +126,20 @@ Result<std::uint64_t> OutputFile::commit() {
 }
 
 Result<std::uint64_t> OutputFile::complete() {
-  const bool replaces = !temporary_.empty();
+  const bool replaces = !target_.empty();
   // EINVAL: a file system on which there is nothing to wait for.
   const bool synced = !replaces || ::fsync(file_.get()) == 0 || errno == EINVAL;
   if (!synced) return refused(shown_, kCannotWrite, errno);
+  if (replaces && temporary_.empty() && give_name(file_.get(), target_, temporary_) < 0) {
+    return refused(shown_, kCannotCreate, errno);
+  }
   // Some file systems report a failed write only here.
   if (::close(file_.release()) != 0) return refused(shown_, kCannotWrite, errno);
   return written_;
 }
 
 Result<std::uint64_t> OutputFile::publish() {
-  if (temporary_.empty()) return written_;
+  if (target_.empty()) return written_;
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
     return refused(shown_, kCannotCreate, errno);
   }
@@ -113,7 +148,7 @@ Result<std::uint64_t> OutputFile::publish() {
 }
 
 Result<std::uint64_t> OutputFile::withdraw_old() {
-  if (!temporary_.empty() && ::unlink(target_.c_str()) != 0 && errno != ENOENT) {
+  if (!target_.empty() && ::unlink(target_.c_str()) != 0 && errno != ENOENT) {
     return refused(shown_, "cannot replace", errno);
   }
   return written_;

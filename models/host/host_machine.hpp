@@ -42,6 +42,7 @@
 #include "models/host/host_parts.hpp"
 #include "models/host/lock_order.hpp"
 #include "models/host/software.hpp"
+#include "models/host/standstill.hpp"
 
 namespace irqfab::host {
 
@@ -120,6 +121,12 @@ class HostMachine final {
   bool running(WorkId work) const;
   SpanId span(WorkId work) const { return works_[raw(work)].span; }
   const EventFds& eventfds() const { return eventfds_; }
+  /// A thread of a workqueue.
+  bool is_worker(TaskId task) const { return tasks_[task].pool != kNoPool; }
+  /// Tasks that sleep or spin, ascending.
+  std::vector<Waiting> waiting() const;
+  /// Of these, the tasks that can never go on, whatever comes from outside.
+  std::vector<Waiting> deadlocked() const;
 
   /// Rules the software broke: the first kMaxViolations that differ. Nothing else changes by it, so
   /// a program that deadlocks does so here as well.
@@ -197,6 +204,14 @@ class HostMachine final {
   bool room_to_hold(TaskId task, LockClassId cls);
   void report(ViolationKind kind, std::optional<LockClassId> wanted, TaskId task,
               const Chain& known);
+
+  // standstill.cpp
+  Waiting waiting(TaskId task) const;
+  bool can_never_go_on(TaskId task, const std::vector<bool>& never) const;
+  bool can_never_end(WorkId work, const std::vector<bool>& never) const;
+  std::vector<TaskId> readers_before(TaskId task) const;
+  std::vector<TaskId> runners_of(WorkId work) const;
+  std::vector<WorkId> awaited_by(const TaskRow& row) const;
 
   // grace_period.cpp
   void read_lock(TaskId task, DomainId domain);

@@ -26,8 +26,8 @@ bool by_gsi(const Route& a, const Route& b) { return a.gsi < b.gsi; }
 
 }  // namespace
 
-GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
-    : kind_(kind), destination_(destination) {
+GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination, std::uint32_t limit)
+    : kind_(kind), destination_(destination), limit_(limit) {
   for (std::uint16_t n = 0; kind == IrqchipKind::Full && n < kIoapicPins; ++n) {
     routes_.push_back({Gsi{n}, RouteTarget::IoapicPin, Pin{n}, {}});
     if (n >= 2 * kPicPins) continue;
@@ -41,7 +41,7 @@ GsiRouting::GsiRouting(IrqchipKind kind, x86::MsiDestination destination)
 }
 
 Answer GsiRouting::replace(const std::vector<Route>& routes) {
-  if (routes.size() > kMaxRoutes || kind_ == IrqchipKind::None) return kEINVAL;
+  if (routes.size() > limit_ || kind_ == IrqchipKind::None) return kEINVAL;
   std::vector<Route> sorted = routes;
   std::stable_sort(sorted.begin(), sorted.end(), by_gsi);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
@@ -57,7 +57,7 @@ Answer GsiRouting::replace(const std::vector<Route>& routes) {
 
 bool GsiRouting::valid(const Route& route) const {
   constexpr std::uint32_t kValidDevid = 1;
-  if (raw(route.gsi) >= kMaxRoutes) return false;
+  if (raw(route.gsi) >= limit_) return false;
   switch (route.target) {
     case RouteTarget::Msi:
       return (route.flags & ~kValidDevid) == 0 &&

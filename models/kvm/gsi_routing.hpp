@@ -1,8 +1,9 @@
 // The GSI routing table of a VM: which messages and irqchip pins a GSI stands for.
 //
 // Models: Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_CAP_IRQ_ROUTING:
-// replaced as a whole, 4096 entries and GSIs, a failing call leaves the old table; per GSI at most
-// one entry for each chip, and a message stands alone. Device ids of messages are taken and mean
+// replaced as a whole, a failing call leaves the old table; per GSI at most one entry for each
+// chip, and a message stands alone. One number, which KVM_CAP_IRQ_ROUTING answers, bounds the
+// entries and the GSIs: 4096, and 1024 on x86 until 2018. Device ids of messages are taken and mean
 // nothing. Xen event-channel routes are known by name and refused: delivery to an event channel is
 // not modelled, and a VM without KVM_XEN_HVM_CONFIG has none. Not modelled: Hyper-V and s390
 // adapter routes (refused, as a kernel without them does).
@@ -18,7 +19,7 @@
 
 namespace irqfab::kvm {
 
-constexpr std::uint32_t kMaxRoutes = 4096;  // entries, and GSIs 0..4095
+constexpr std::uint32_t kMaxRoutes = 4096;  // entries, and GSIs 0..4095, unless a VM has fewer
 
 enum class RouteTarget : std::uint8_t {
   Msi,
@@ -58,11 +59,12 @@ class GsiRouting {
  public:
   /// The table of a VM with a full in-kernel irqchip: GSI n is IOAPIC pin n, 0..15 also on the
   /// 8259s.
-  GsiRouting() : GsiRouting(IrqchipKind::Full, x86::MsiDestination::Bits8) {}
+  GsiRouting() : GsiRouting(IrqchipKind::Full, x86::MsiDestination::Bits8, kMaxRoutes) {}
   /// Without IOAPIC and 8259s the table is empty, and no route may name them; without local APICs
   /// there is none. With 32 bits of
-  /// destination, bits 7:0 of a message's upper address must be 0 (KVM_CAP_X2APIC_API).
-  GsiRouting(IrqchipKind kind, x86::MsiDestination destination);
+  /// destination, bits 7:0 of a message's upper address must be 0 (KVM_CAP_X2APIC_API). A new table
+  /// has at most `limit` entries, of GSIs 0..limit - 1; `limit` is 1 to kMaxRoutes.
+  GsiRouting(IrqchipKind kind, x86::MsiDestination destination, std::uint32_t limit);
 
   /// 0, or -EINVAL and the table stays as it was.
   Answer replace(const std::vector<Route>& routes);
@@ -95,6 +97,7 @@ class GsiRouting {
 
   IrqchipKind kind_;
   x86::MsiDestination destination_;
+  std::uint32_t limit_;
   std::vector<Route> routes_;         // by GSI, in the order given
   std::vector<std::uint32_t> first_;  // by GSI below gsis(): where its entries begin; and the end
   std::array<std::uint16_t, kInputs> by_input_{};  // GSIs

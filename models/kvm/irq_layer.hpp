@@ -217,7 +217,7 @@ class IrqLayer final {
   };
   struct Update {
     std::vector<Route> routes;
-    GsiRouting table{IrqchipKind::None, x86::MsiDestination::Bits8};
+    GsiRouting table{IrqchipKind::None, x86::MsiDestination::Bits8, kMaxRoutes};
     bool taken = false;
     friend bool operator==(const Update& a, const Update& b) {
       return a.routes == b.routes && a.table == b.table && a.taken == b.taken;

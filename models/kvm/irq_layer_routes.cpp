@@ -32,11 +32,12 @@ std::uint32_t IrqLayer::stage(std::vector<Route> routes) {
 Action IrqLayer::set_gsi_routing(host::Task& task) {
   Update& update = updates_[argument(task, 0)];
   const auto entries = static_cast<std::uint32_t>(update.routes.size());
+  const bool copies = entries > 0 && entries <= config_.irqchip.max_routes;
   switch (task.pc++) {
     case 0:
       return Charge{Event::SyscallEntered};
     case 1:
-      if (entries == 0 || entries > kMaxRoutes) return go_on();  // there is nothing to copy
+      if (!copies) return go_on();
       return Charge{Event::RoutesCopied, entries, entries};
     case 2:
       set_answer(task, build(update));
@@ -72,7 +73,8 @@ Action IrqLayer::set_gsi_routing(host::Task& task) {
 
 /// 0, or what refuses the table.
 Answer IrqLayer::build(Update& update) const {
-  update.table = GsiRouting(config_.irqchip.kind, config_.irqchip.destination);
+  const Irqchip::Config& chip = config_.irqchip;
+  update.table = GsiRouting(chip.kind, chip.destination, chip.max_routes);
   return update.table.replace(update.routes);
 }
 

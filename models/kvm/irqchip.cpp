@@ -54,7 +54,7 @@ std::uint32_t bit_of(Pin pin) { return 1u << raw(pin); }
 
 Irqchip::Irqchip(const Config& config)
     : config_(config),
-      routing_(config.kind, config.destination),
+      routing_(config.kind, config.destination, config.max_routes),
       ioapic_(ioapic_config(config)),
       apics_(apic_config(config)),
       pic_(pic_config(config)),

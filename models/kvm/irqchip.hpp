@@ -39,6 +39,7 @@ class Irqchip {
  public:
   struct Config {
     IrqchipKind kind = IrqchipKind::Full;
+    std::uint32_t max_routes = kMaxRoutes;  // what KVM_CAP_IRQ_ROUTING answers
     std::vector<ApicId> ids;  // of the vCPUs
     /// Absent: routes to the 8259s count for nothing.
     x86::ExternalPic pic = x86::ExternalPic::Absent;

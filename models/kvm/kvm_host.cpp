@@ -75,7 +75,8 @@ Action KvmSoftware::run(host::Task& task, host::HostKernel& kernel, Env& env) {
   const std::size_t now = vcpus_to_tell();
   if (now > before) kick = kKickDue;
   if (now == 0) tell_vcpus(env);
-  if (is_call && std::holds_alternative<host::Done>(action)) {
+  const bool is_first = kernel.self().slot == TaskId{0};
+  if (is_call && is_first && std::holds_alternative<host::Done>(action)) {
     answer_ = static_cast<Answer>(task.value);
   }
   return action;

@@ -78,7 +78,7 @@ class KvmSoftware final : public host::Software {
   const VcpuEvents& vcpu(CpuId cpu) const { return vcpus_[raw(cpu)]; }
 
   const Config& config() const { return config_; }
-  /// What the latest call of a thread answered.
+  /// What the latest call of the first thread answered.
   Answer last_answer() const { return answer_; }
   /// INTR lines that changed, and messages, reach the vCPUs. For callers that use chip() itself.
   void tell_vcpus(Env& env);
@@ -104,7 +104,7 @@ class KvmSoftware final : public host::Software {
   IrqLayer layer_;
   std::vector<VcpuEvents> vcpus_;
   std::vector<Level> told_;  // by vCPU: the level its INTR line was last told
-  Answer answer_ = 0;        // of the latest call that returned one
+  Answer answer_ = 0;        // of the first thread's latest call that has returned
 };
 
 /// The core: a host machine with this software, and the vCPUs' side.

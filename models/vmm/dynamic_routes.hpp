@@ -61,6 +61,11 @@ class DynamicRoutes {
   std::uint32_t size() const { return size_; }
   std::optional<Gsi> find(const x86::MsiMessage& message) const;
   const Counters& counters() const { return counters_; }
+  /// Counters are no state.
+  friend bool operator==(const DynamicRoutes& a, const DynamicRoutes& b) {
+    return a.buckets_ == b.buckets_ && a.stage_ == b.stage_ && a.wanted_ == b.wanted_ &&
+           a.new_gsi_ == b.new_gsi_;
+  }
 
  private:
   /// What the table is being committed for.
@@ -68,6 +73,9 @@ class DynamicRoutes {
   struct Row {
     x86::MsiMessage message;
     Gsi gsi{};
+    friend bool operator==(const Row& a, const Row& b) {
+      return a.message == b.message && a.gsi == b.gsi;
+    }
   };
 
   Answer allocate(RouteTable& table);

@@ -23,16 +23,23 @@ struct SendMessage {
   SpanId span = kNoSpan;
   VectorAt at;
   x86::MsiMessage message;
+  friend bool operator==(const SendMessage& a, const SendMessage& b) {
+    return a.span == b.span && a.at == b.at && a.message == b.message;
+  }
 };
 /// A function's INTx changed.
 struct DriveLine {
   SpanId span = kNoSpan;
   std::uint32_t function = 0;
   Level level = Level::Low;
+  friend bool operator==(const DriveLine& a, const DriveLine& b) {
+    return a.span == b.span && a.function == b.function && a.level == b.level;
+  }
 };
 /// A vector's eventfd was signalled and no irqfd took it.
 struct ReadEventfd {
   VectorAt at;
+  friend bool operator==(ReadEventfd a, ReadEventfd b) { return a.at == b.at; }
 };
 /// A vCPU accesses a register of a device, or of the VMM's IOAPIC.
 struct Access {
@@ -44,20 +51,27 @@ struct Access {
   std::uint64_t data = 0;  // Write
   Tag tag{};               // Read
   SpanId span = kNoSpan;   // Read: for whom
+  friend bool operator==(const Access& a, const Access& b) {
+    return a.from == b.from && a.kind == b.kind && a.size == b.size && a.address == b.address &&
+           a.data == b.data && a.tag == b.tag && a.span == b.span;
+  }
 };
 /// The routing table is to be committed anew, or an irqfd to go or to come.
 struct ChangeRoute {
   enum class Kind : std::uint8_t { Update, Release, Bind };
   Kind kind = Kind::Update;
   VectorAt at;
+  friend bool operator==(ChangeRoute a, ChangeRoute b) { return a.kind == b.kind && a.at == b.at; }
 };
 /// A vCPU ended a level interrupt of the VMM's IOAPIC.
 struct EndLevel {
   Vector vector{};
+  friend bool operator==(EndLevel a, EndLevel b) { return a.vector == b.vector; }
 };
 /// A vCPU accessed its own local APIC, which is the VMM's.
 struct AccessApic {
   std::uint64_t operand = 0;
+  friend bool operator==(AccessApic a, AccessApic b) { return a.operand == b.operand; }
 };
 
 using Job = std::variant<std::monostate, SendMessage, DriveLine, ReadEventfd, Access, ChangeRoute,

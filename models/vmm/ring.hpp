@@ -27,10 +27,19 @@ class Ring {
   /// Oldest first.
   template <class F>
   void for_each(F&& f) const {
-    for (std::size_t i = 0; i < size_; ++i) f(items_[(first_ + i) % items_.size()]);
+    for (std::size_t i = 0; i < size_; ++i) f(at(i));
+  }
+  /// The same items in the same order, wherever they lie.
+  friend bool operator==(const Ring& a, const Ring& b) {
+    if (a.size_ != b.size_) return false;
+    for (std::size_t i = 0; i < a.size_; ++i) {
+      if (!(a.at(i) == b.at(i))) return false;
+    }
+    return true;
   }
 
  private:
+  const T& at(std::size_t i) const { return items_[(first_ + i) % items_.size()]; }
   void grow() {
     std::vector<T> wider;
     wider.reserve(items_.empty() ? 8 : 2 * items_.size());

@@ -75,6 +75,12 @@ class RouteTable {
   const GsiAllocator& gsis() const { return gsis_; }
   std::uint32_t names(Gsi gsi) const { return names_[gsi]; }
   const Counters& counters() const { return counters_; }
+  /// Counters are no state.
+  friend bool operator==(const RouteTable& a, const RouteTable& b) {
+    return a.gsis_ == b.gsis_ && a.pins_ == b.pins_ && a.routes_ == b.routes_ &&
+           a.kernels_ == b.kernels_ && a.stale_ == b.stale_ && a.names_ == b.names_ &&
+           a.changed_ == b.changed_;
+  }
 
  private:
   using Messages = Indexed<Gsi, std::optional<x86::MsiMessage>>;

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "models/vmm/route_table.hpp"
@@ -46,6 +47,9 @@ struct VectorDuty {
   Duty duty = Duty::Commit;
   VectorIndex vector{};
   Gsi gsi{};  // of Assign and Deassign
+  friend bool operator==(const VectorDuty& a, const VectorDuty& b) {
+    return a.duty == b.duty && a.vector == b.vector && a.gsi == b.gsi;
+  }
 };
 
 class FunctionVectors {
@@ -80,6 +84,10 @@ class FunctionVectors {
   void done(const VectorDuty& duty, kvm::Answer answer, RouteTable& table);
 
   Carrier carrier(VectorIndex index) const;
+  /// The handler serves it only because no GSI was left for it, or the kernel refused it.
+  bool fell_back(VectorIndex index) const {
+    return rows_.contains(index) && live(rows_[index]) && rows_[index].refused;
+  }
   bool masked(VectorIndex index) const;
   bool enabled() const { return enabled_; }
   const x86::MsiMessage& message(VectorIndex index) const { return rows_[index].message; }
@@ -94,6 +102,10 @@ class FunctionVectors {
   SpanId pending(VectorIndex index) const { return rows_[index].pending; }
   SpanId take_pending(VectorIndex index);
   void held_spans(std::vector<SpanId>& out) const;
+  friend bool operator==(const FunctionVectors& a, const FunctionVectors& b) {
+    return a.enabled_ == b.enabled_ && a.function_mask_ == b.function_mask_ && a.rows_ == b.rows_ &&
+           a.changed_ == b.changed_ && a.prepared_ == b.prepared_ && a.completed_ == b.completed_;
+  }
 
  private:
   struct Row {
@@ -107,6 +119,13 @@ class FunctionVectors {
     bool refused = false;  // no GSI was left for it, or the kernel refused it
     bool irqfd = false;
     bool queued = false;  // it is in changed_
+    friend bool operator==(const Row& a, const Row& b) {
+      const auto all = [](const Row& r) {
+        return std::tie(r.message, r.pending, r.gsi, r.users, r.mask, r.carrier, r.opened,
+                        r.refused, r.irqfd, r.queued);
+      };
+      return all(a) == all(b);
+    }
   };
 
   bool masked(const Row& row) const { return row.mask == Mask::On || function_mask_ == Mask::On; }

@@ -19,6 +19,7 @@ VmSoftware::Config software_of(const VmHost::Config& config) {
   of.vcpus = config.vcpus;
   of.layer = config.layer;
   of.layer.eventfds = Vmm::eventfds_of(config.plan);
+  of.layer.irqchip.max_routes = config.plan.gsis;
   of.vmm.plan = config.plan;
   of.vmm.irqchip = config.layer.irqchip.kind;
   of.vmm.mutants = config.layer.mutants;

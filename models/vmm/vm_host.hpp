@@ -42,6 +42,9 @@ class VmSoftware final : public host::Software {
   const Vmm& vmm() const { return vmm_; }
 
   void held_spans(std::vector<SpanId>& out) const;
+  friend bool operator==(const VmSoftware& a, const VmSoftware& b) {
+    return a.vcpus_ == b.vcpus_ && a.vmm_ == b.vmm_;
+  }
 
  private:
   bool is_for_vmm(PortId port, const Message& message, host::HostKernel& kernel, Env& env);
@@ -56,8 +59,8 @@ class VmHost final {
  public:
   struct Config {
     kvm::VcpuThreads::Config vcpus;
-    kvm::IrqLayer::Config
-        layer;  // its chip's local APICs are the vCPUs'; eventfds follow from plan
+    /// Its chip's local APICs are the vCPUs'. Eventfds and the limit of routes follow from `plan`.
+    kvm::IrqLayer::Config layer;
     VmPlan plan;
     unsigned host_cpus = 1;  // 1 to 255: messages have 8 bits for a destination
     Duration slice = 3 * kPsPerMs;
@@ -108,6 +111,9 @@ class VmHost final {
   void program_pin(Pin pin, std::uint64_t entry, Env& env);
 
   void held_spans(std::vector<SpanId>& out) const;
+  friend bool operator==(const VmHost& a, const VmHost& b) {
+    return a.machine_ == b.machine_ && a.software_ == b.software_;
+  }
 
  private:
   host::HostMachine machine_;

@@ -65,7 +65,9 @@ struct FunctionPlan {
 struct VmPlan {
   Delivery delivery = Delivery::Irqfd;
   RoutePolicy policy = RoutePolicy::Eager;
-  std::uint32_t gsis = 4096;            // 1024 in old kernels; the lowest 24 are the IOAPIC's pins
+  /// What KVM_CAP_IRQ_ROUTING answers: GSIs, and entries of the routing table. 1024 in old kernels;
+  /// the lowest 24 are the IOAPIC's pins.
+  std::uint32_t gsis = 4096;
   std::vector<FunctionPlan> functions;  // ascending by first_source
   std::uint32_t threads = 0;            // threads that raise interrupts
 };

@@ -1,6 +1,7 @@
 #include "models/vmm/vmm.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <type_traits>
 
 #include "models/vmm/vmm_steps.hpp"
@@ -256,6 +257,24 @@ Action Vmm::call(host::Task& task, const Here& here, kvm::LayerCall what, std::u
 }
 
 // ---- what there is to see ---------------------------------------------------------------------
+
+std::string Vmm::thread_name(TaskId task) const {
+  const auto at = std::find_if(seats_.begin(), seats_.end(),
+                               [task](const Seat& seat) { return seat.thread.slot == task; });
+  if (at == seats_.end()) return "";
+  const auto seat = static_cast<std::uint32_t>(at - seats_.begin());
+  if (seat < first_device_) return "vcpu" + std::to_string(seat);
+  if (seat == main_loop()) return "main-loop";
+  if (seat == caller()) return "caller";
+  return "device-thread" + std::to_string(seat - first_device_);
+}
+
+bool operator==(const Vmm& a, const Vmm& b) {
+  const auto all = [](const Vmm& v) {
+    return std::tie(v.functions_, v.table_, v.dynamic_, v.pins_, v.ioapic_, v.seats_);
+  };
+  return all(a) == all(b);
+}
 
 void Vmm::held_spans(std::vector<SpanId>& out) const {
   for (const Seat& seat : seats_) {

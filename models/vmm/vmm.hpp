@@ -28,6 +28,8 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -97,11 +99,14 @@ class Vmm final {
   bool on_call(const HostCall& call, const Here& here);
 
   // ---- What there is to see
+  const VmPlan& plan() const { return config_.plan; }
   const RouteTable& routes() const { return table_; }
   const DynamicRoutes& dynamic_routes() const { return dynamic_; }
   const FunctionVectors& vectors(std::uint32_t function) const {
     return functions_[function].vectors;
   }
+  /// Vectors of a function that fell back to the handler in user space: FunctionVectors::fell_back.
+  std::uint32_t fallbacks(std::uint32_t function) const;
   /// The eventfd of a vector, as the layer knows it.
   std::uint32_t eventfd(VectorAt at) const {
     return functions_[at.function].first_eventfd + raw(at.vector);
@@ -112,13 +117,20 @@ class Vmm final {
   /// With a split irqchip: what the guest has put into an entry before the run.
   void program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env);
 
+  /// The thread of a task, as reports name it; empty for one that is not of the VMM.
+  std::string thread_name(TaskId task) const;
+
   void held_spans(std::vector<SpanId>& out) const;
+  friend bool operator==(const Vmm& a, const Vmm& b);
 
  private:
   /// A message that the IOAPIC here has sent, for the route that mirrors its entry.
   struct PinMessage {
     SpanId span = kNoSpan;
     Gsi gsi{};
+    friend bool operator==(PinMessage a, PinMessage b) {
+      return a.span == b.span && a.gsi == b.gsi;
+    }
   };
   enum class Answer : std::uint8_t { None, Awaited, Came };
   /// What is left to do once vectors are in order.
@@ -136,11 +148,22 @@ class Vmm final {
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
     Access direct;  // a read that needs no exit
+    friend bool operator==(const Seat& a, const Seat& b) {
+      const auto all = [](const Seat& s) {
+        return std::tie(s.thread, s.waiting, s.job, s.function, s.then, s.duty, s.gsi, s.pins,
+                        s.lines, s.answer, s.data.data, s.data.tag, s.data.status, s.data.span,
+                        s.direct);
+      };
+      return all(a) == all(b);
+    }
   };
   struct Function {
     FunctionVectors vectors;
     std::uint32_t first_eventfd = 0;
     std::uint32_t msix_control = 0;  // the dword that has Message Control
+    friend bool operator==(const Function& a, const Function& b) {
+      return a.vectors == b.vectors && a.msix_control == b.msix_control;
+    }
   };
   /// Where an access leads.
   struct Place {

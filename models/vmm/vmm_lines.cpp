@@ -89,7 +89,8 @@ Action Vmm::end_level(host::Task& task, Seat& seat, Vector vector, const Here& h
 }
 
 /// A write may change what the mirroring routes have to say; the kernel has them before a message
-/// goes by them.
+/// goes by them. It need not be told for what other routes have come to meanwhile: those are told
+/// by whoever changes them.
 Action Vmm::access_ioapic(host::Task& task, Seat& seat, const Access& access, std::uint64_t offset,
                           const Here& here) {
   const auto place = static_cast<std::uint32_t>(offset);
@@ -101,10 +102,12 @@ Action Vmm::access_ioapic(host::Task& task, Seat& seat, const Access& access, st
     return unlock(task);
   }
   ioapic_->write(place, static_cast<std::uint32_t>(access.data), env);
+  bool stale = false;
   for (std::uint16_t n = 0; n < ioapic_->pins(); ++n) {
     if (!ioapic_->rte(Pin{n}).masked()) table_.set(Gsi{n}, ioapic_->rte(Pin{n}).message());
+    stale = stale || table_.uncommitted(Gsi{n});
   }
-  return table_.changed() ? commit(task, here, step::kMirrored) : send_pins(task, seat, here);
+  return stale ? commit(task, here, step::kMirrored) : send_pins(task, seat, here);
 }
 
 }  // namespace irqfab::vmm

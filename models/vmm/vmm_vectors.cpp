@@ -78,6 +78,15 @@ void Vmm::give_up_pending(VectorAt at, const Here& here) {
   give(main_loop(), SendMessage{span, at, vectors.message(at.vector)}, here);
 }
 
+std::uint32_t Vmm::fallbacks(std::uint32_t function) const {
+  const FunctionVectors& vectors = functions_[function].vectors;
+  std::uint32_t count = 0;
+  for (std::size_t n = 0; n < vectors.size(); ++n) {
+    count += vectors.fell_back(VectorIndex(static_cast<std::uint16_t>(n)));
+  }
+  return count;
+}
+
 /// On demand, by nobody's access.
 Action Vmm::change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
                          const Here& here) {

@@ -3,7 +3,8 @@
 does less than it was asked to, and the process is killed at 200 places.
 
 Afterwards a target is absent, as it was, or whole; a command that could not write says so with the
-name of the file and exit code 3; and nothing temporary is left, except by a kill.
+name of the file and exit code 3; and nothing temporary is left, except by a kill between two of the
+calls that name a file.
 
 Usage: outputs_test.py IRQFAB FAULTS ROOT, the program, the library of faults.c, the source tree.
 """
@@ -209,6 +210,52 @@ class Outputs(unittest.TestCase):
 
     def test_a_kill_leaves_old_or_whole_files(self):
         list(self.pool.map(self.kill, range(KILLS)))
+
+
+class Interrupted(unittest.TestCase):
+    """A run that is told to end while it writes a trace, which it never ends to do by itself."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="irqfab-interrupted-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "s.yaml").write_text(SCENARIO.replace("500us", "1000s"))
+        (self.folder / "out").mkdir()
+        try:
+            os.close(os.open(self.folder, os.O_TMPFILE | os.O_WRONLY))
+        except OSError as error:
+            self.skipTest(f"this file system has no files without names: {error}")
+
+    def interrupt(self, by):
+        process = subprocess.Popen([IRQFAB, "run", "s.yaml", "--quiet", "--trace", "out/t.trace"],
+                                   cwd=self.folder)
+        trace = (self.folder / "out").resolve()
+        while not self.writes_below(trace, process.pid):
+            self.assertIsNone(process.poll(), "it has ended before it could be interrupted")
+            time.sleep(0.001)
+        process.send_signal(by)
+        self.assertEqual(process.wait(), -by)
+
+    @staticmethod
+    def writes_below(folder, pid):
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                if os.readlink(fd).startswith(str(folder)) and fd.stat().st_size > 0:
+                    return True
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return False
+
+    def test_it_leaves_no_file_and_what_was_there_before(self):
+        for by in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            with self.subTest(by=by):
+                self.interrupt(by)
+                self.assertEqual(list((self.folder / "out").iterdir()), [])
+                (self.folder / "out/t.trace").write_bytes(OLD)
+                self.interrupt(by)
+                self.assertEqual({f.name: f.read_bytes() for f in (self.folder / "out").iterdir()},
+                                 {"t.trace": OLD})
+                (self.folder / "out/t.trace").unlink()
 
 
 class ClosedStandardFiles(unittest.TestCase):

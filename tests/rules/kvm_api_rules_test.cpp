@@ -80,6 +80,20 @@ void gsis_to_4095() {
   EXPECT_EQ(set(message_route(Gsi{4095}, kFirst)), 0);
   EXPECT_EQ(set(message_route(Gsi{4096}, kFirst)), kEINVAL);
 }
+void as_many_as_the_capability_says() {
+  IrqLayer::Config config = LayerRig::plain();
+  config.irqchip.max_routes = 1024;
+  LayerRig rig(config);
+  std::vector<Route> routes;
+  for (std::uint32_t gsi = 0; gsi < 1024; ++gsi) routes.push_back(message_route(Gsi{gsi}, kFirst));
+  EXPECT_EQ(rig.set_routes(routes), 0);
+  EXPECT_EQ(rig.set_routes({message_route(Gsi{1024}, kFirst)}), kEINVAL);
+  const std::size_t copies = rig.env.count(Event::RoutesCopied);
+  routes.push_back(pin_route(Gsi{24}, 20));
+  EXPECT_EQ(rig.set_routes(routes), kEINVAL);
+  EXPECT_EQ(rig.env.count(Event::RoutesCopied), copies) << "what is too long is not copied";
+  EXPECT_EQ(rig.layer.chip().routing().size(), 1024u);
+}
 void unknown_types() {
   EXPECT_EQ(set({kMsiGsi, RouteTarget::Unknown, Pin{}, {}}), kEINVAL);
   EXPECT_EQ(set({kMsiGsi, RouteTarget::XenEvtchn, Pin{}, {}}), kEINVAL);
@@ -326,6 +340,7 @@ const Rule kRules[] = {
     {"KVM_CREATE_IRQCHIP", "TheDefaultTableLeadsToIoapicAnd8259s", default_table},
     {"KVM_SET_GSI_ROUTING", "TheTableIsReplacedAsAWhole", replaces_all},
     {"KVM_SET_GSI_ROUTING", "ATableHas4096EntriesAtMost", at_most_4096_entries},
+    {"KVM_CAP_IRQ_ROUTING", "EntriesAndGsisAreAsManyAsItAnswers", as_many_as_the_capability_says},
     {"KVM_SET_GSI_ROUTING", "GsisGoTo4095", gsis_to_4095},
     {"KVM_SET_GSI_ROUTING", "UnknownTypesAreRefused", unknown_types},
     {"KVM_SET_GSI_ROUTING", "DeviceIdsAreTakenWithMessagesOnly", device_ids},

@@ -51,6 +51,17 @@ TEST(GsiRouting, TakesAsManyEntriesAndGsisAsTheLimit) {
   EXPECT_EQ(table.replace(routes), kEINVAL);
 }
 
+TEST(GsiRouting, AKernelMayTakeFewerEntriesAndGsis) {
+  GsiRouting table(IrqchipKind::Full, x86::MsiDestination::Bits8, 1024);
+  std::vector<Route> routes;
+  for (std::uint32_t gsi = 0; gsi < 1024; ++gsi) routes.push_back(msi(gsi));
+  EXPECT_EQ(table.replace(routes), 0);
+  routes.push_back(pin(0, RouteTarget::IoapicPin, 0));
+  EXPECT_EQ(table.replace(routes), kEINVAL) << "1025 entries";
+  EXPECT_EQ(table.replace({msi(1023)}), 0);
+  EXPECT_EQ(table.replace({msi(1024)}), kEINVAL) << "GSI 1024";
+}
+
 TEST(GsiRouting, AMessageStandsAloneOnItsGsi) {
   GsiRouting table;
   EXPECT_EQ(table.replace({msi(5), msi(5)}), kEINVAL);

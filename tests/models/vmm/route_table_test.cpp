@@ -55,7 +55,7 @@ TEST(PcRoutes, AreTakenByTheKernelAndLeadWhereAPcsWiresDo) {
 }
 
 TEST(MirrorRoutes, AreOneMessageForEachPinOfASplitIrqchipsIoapic) {
-  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8);
+  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8, kvm::kMaxRoutes);
   ASSERT_EQ(kernel.replace(mirror_routes()), 0);
   EXPECT_EQ(kernel.size(), 24u);
   EXPECT_TRUE(in(kernel, 23));
@@ -137,7 +137,7 @@ TEST(RouteTable, AMirroredPinIsSetAndNeverRemoved) {
   EXPECT_TRUE(table.in_kernel(Gsi{4}));
   table.set(Gsi{4}, kA);
   EXPECT_FALSE(table.in_kernel(Gsi{4}));
-  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8);
+  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8, kvm::kMaxRoutes);
   ASSERT_EQ(commit(table, kernel), 0);
   EXPECT_EQ(in(kernel, 4), kA);
   table.remove(Gsi{4});
@@ -182,7 +182,7 @@ TEST(RouteTable, MutantGsiLimitOffByOneMakesATableThatTheKernelRefuses) {
   Mutants mutants;
   mutants.add(Mutant::GsiLimitOffByOne);
   RouteTable table({kvm::kMaxRoutes, mirror_routes(), mutants});
-  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8);
+  kvm::GsiRouting kernel(kvm::IrqchipKind::Split, x86::MsiDestination::Bits8, kvm::kMaxRoutes);
   for (std::uint32_t n = 24; n < 4096; ++n) ASSERT_TRUE(table.add({0xFEE00000, n}));
   EXPECT_EQ(commit(table, kernel), 0);
   EXPECT_EQ(table.add(kA), Gsi{4096});

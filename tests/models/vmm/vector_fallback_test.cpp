@@ -10,6 +10,9 @@ TEST(FunctionVectors, WithoutAGsiTheHandlerServes) {
   EXPECT_EQ(rig.vectors.carrier(v(0)), Carrier::Irqfd);
   EXPECT_EQ(rig.vectors.carrier(v(1)), Carrier::Handler);
   EXPECT_EQ(rig.vectors.gsi(v(1)), std::nullopt);
+  EXPECT_FALSE(rig.vectors.fell_back(v(0)));
+  EXPECT_TRUE(rig.vectors.fell_back(v(1)));
+  EXPECT_FALSE(rig.vectors.fell_back(v(2))) << "still masked: it wants none";
   EXPECT_EQ(rig.table.counters().commits, 1u);
   rig.vectors.set_message(v(1), kC);
   EXPECT_EQ(rig.settle(), "");
@@ -51,6 +54,7 @@ TEST(FunctionVectors, ARouteThatTheKernelRefusesLeavesTheVectorWithTheHandler) {
   EXPECT_EQ(rig.settle(), "commit");
   EXPECT_EQ(rig.vectors.gsi(v(2)), std::nullopt);
   EXPECT_EQ(rig.vectors.carrier(v(2)), Carrier::Handler);
+  EXPECT_TRUE(rig.vectors.fell_back(v(2)));
   EXPECT_EQ(rig.vectors.carrier(v(1)), Carrier::Irqfd) << "its route stands";
   EXPECT_EQ(rig.table.gsis().bound(), 2u);
   EXPECT_EQ(rig.table.counters().refused, 1u);

@@ -158,6 +158,30 @@ TEST(VmmLines, AGuestThatRewritesAnEntryOfASplitIrqchipChangesTheMirror) {
   EXPECT_EQ(rig.count(E::Handled, span), 1u);
 }
 
+// What became of other routes meanwhile is no reason: the kernel need not know of one that is gone.
+TEST(VmmLines, AWriteToTheIoapicCommitsWhenAnEntryThatIsNotMaskedSaysSomethingElse) {
+  constexpr std::uint32_t kEntry = 0x10 + 2 * 17, kMasked = 1u << 16;
+  VmmRig::Options options = with_line(kvm::IrqchipKind::Split);
+  options.delivery = Delivery::Irqfd;
+  VmmRig rig(options);
+  program(rig, Trigger::Edge);
+  rig.driver_sets_control(0, 0);  // messages off: their routes go, and nobody tells the kernel
+  rig.run_for(200'000);
+  ASSERT_TRUE(rig.host.vmm().routes().changed());
+  const auto commits_of = [&rig](std::uint32_t index, std::uint32_t value) {
+    const std::uint64_t before = rig.host.vmm().routes().counters().commits;
+    rig.driver_selects_and_writes(index, value);
+    rig.run_for(200'000);
+    return rig.host.vmm().routes().counters().commits - before;
+  };
+  EXPECT_EQ(commits_of(0, 1u << 24), 0u) << "IOAPICID";
+  EXPECT_EQ(commits_of(kEntry, kVector), 0u) << "as it was";
+  EXPECT_EQ(commits_of(kEntry, 0x62 | kMasked), 0u) << "masked";
+  EXPECT_EQ(commits_of(kEntry, 0x62), 1u);
+  EXPECT_EQ(commits_of(kEntry, 0x62), 0u) << "the kernel has it";
+  EXPECT_EQ(commits_of(kEntry - 2, 0x63), 1u) << "another pin";
+}
+
 TEST(VmmLines, TheLinesOfAVmmInUserSpace) {
   VmmRig::Options options = with_line(kvm::IrqchipKind::Full);
   options.delivery = Delivery::Userspace;
