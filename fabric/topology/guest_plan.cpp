@@ -191,7 +191,13 @@ Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
     }
   }
   // The pins of INTx come last.
-  for (std::size_t pin = 0; last != nullptr && pin < plan.pins.size(); ++pin) vectors.take();
+  for (const PinPlan& pin : plan.pins) {
+    const bool is_hosts =
+        std::any_of(pin.functions.begin(), pin.functions.end(), [](const FunctionPlan& function) {
+          return is_assigned(*function.device) && !function.messages_on;
+        });
+    if (is_hosts) vectors.take();
+  }
   return vectors.is_full() ? refused() : Diagnostics{};
 }
 
