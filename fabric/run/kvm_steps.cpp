@@ -246,8 +246,8 @@ std::optional<ExpectationRow> KvmSteps::accept(const Step& step) {
 
 /// Only what thread 0 calls is waited for, and with it all that is under way.
 void KvmSteps::call(kvm::Call kind, const ValueMap& args, std::uint64_t a, std::uint64_t b) {
-  const bool by_guest = kind == kvm::Call::ApicWrite || kind == kvm::Call::RteWrite ||
-                        kind == kvm::Call::PortWrite;
+  const bool by_guest =
+      kind == kvm::Call::ApicWrite || kind == kvm::Call::RteWrite || kind == kvm::Call::PortWrite;
   const std::uint64_t thread = number(args, "thread");
   const HostCall made{static_cast<std::uint16_t>(kind), TaskId(by_guest ? 0xFFFF : thread), a, b};
   machine_.put(component_, kvm::KvmHost::kCalls, made);

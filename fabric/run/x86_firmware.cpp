@@ -285,10 +285,10 @@ void program_devices(Machine& machine, const X86Machine& x86) {
 
 void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine& wanted,
                 Time start, Time end) {
-  const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
   const std::size_t cpus = topology::index_of<cpu::Cpus::Config>(x86.topology);
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
     if (wanted.tick > 0) {
+      const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
       const std::uint32_t place =
           topology::place_of_register(x86.plan.apic, Register::kInitialCount);
       const std::uint64_t count = wanted.tick / topology::kTimerTick;

@@ -1,5 +1,5 @@
 // What the VMM of a guest is told of its machine: who raises the interrupts of each function, and
-// how they are to reach the vCPUs. And what such a machine cannot have yet.
+// how they are to reach the vCPUs. And what its host has no room for.
 #pragma once
 
 #include <string_view>
@@ -16,14 +16,16 @@ constexpr unsigned kFirstHostVector = 0x30, kLastHostVector = 0xEE;
 vmm::VmPlan vm_plan_of(const scenario::Scenario& scenario, const X86Plan& plan,
                        std::string_view path, unsigned host_cpus);
 
-/// The devices behind a host bridge are physical functions that the guest was given.
-bool is_assigned(const BridgePlan& bridge);
+/// Physical functions that the guest was given.
+bool is_assigned(const scenario::Device& device);
+/// Are any of those behind the bridge?
+bool has_assigned(const BridgePlan& bridge);
 
 /// Of the plan of a guest whose host has so many CPUs.
 Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus);
 
-/// The message that an assigned function holds: it interrupts a CPU of the host, by way of the
-/// host's remapping unit, if there is one, under entry `index` of its table.
+/// The message that an assigned function holds, or the host's IOAPIC: it interrupts a CPU of the
+/// host, by way of the host's remapping unit, if there is one, under entry `index` of its table.
 pci::MsixEntry host_message(const vmm::HostInterrupt& interrupt, scenario::HostFabric fabric,
                             std::uint32_t index);
 
