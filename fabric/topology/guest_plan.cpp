@@ -18,8 +18,8 @@ Diagnostic refuse(const SourceRange& where, const char* code, std::string messag
   return {Severity::Error, code, where, std::move(message), std::move(expected), ""};
 }
 
-vmm::Attach attach_of(const scenario::Device& device) {
-  switch (device.attach.value_or(Attach::Emulated)) {
+vmm::Attach attach_of(const scenario::Device& device, std::string_view path) {
+  switch (device.attach.value_or(posts(path) ? Attach::Assigned : Attach::Emulated)) {
     case Attach::Vhost:
       return vmm::Attach::Vhost;
     case Attach::Assigned:
@@ -71,11 +71,12 @@ class HostVectors {
   std::uint32_t next_ = 0;
 };
 
-vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, HostVectors& vectors) {
+vmm::FunctionPlan plan_of(const X86Plan& plan, std::string_view path, const FunctionPlan& function,
+                          HostVectors& vectors) {
   const BridgePlan& bridge = plan.bridges[function.bridge];
   const scenario::Device& device = *function.device;
   vmm::FunctionPlan planned;
-  planned.attach = attach_of(device);
+  planned.attach = attach_of(device, path);
   planned.first_source = function.first_source;
   planned.window = window_of(bridge, function.row);
   planned.config_space = config_of(bridge, function);
@@ -98,23 +99,41 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, Hos
 
 /// A queue has a vector, and somebody of its own who serves it, unless that is code which runs
 /// under the VMM's big lock anyway.
-std::uint32_t threads_of(const scenario::Device& device, vmm::Delivery delivery,
+std::uint32_t threads_of(const scenario::Device& device, std::string_view path,
                          std::uint32_t vcpus) {
   const bool locked =
-      attach_of(device) == vmm::Attach::Emulated && delivery != vmm::Delivery::Irqfd;
+      attach_of(device, path) == vmm::Attach::Emulated && delivery_on(path) != vmm::Delivery::Irqfd;
   return locked ? 1 : std::clamp<std::uint32_t>(device.vectors(), 1, vcpus);
 }
 
-bool is_assigned(const scenario::Device& device) { return device.attach == Attach::Assigned; }
+/// Each assigned vector has an entry of the host's remapping table.
+vmm::PostingPlan posting_plan() {
+  vmm::PostingPlan posting;
+  posting.table = kRemapTable;
+  posting.queue = kRemapQueue;
+  posting.queue_bytes = kQueueBytes;
+  posting.status = kRemapQueue + kQueueBytes;
+  posting.registers = kVtdPage;
+  posting.descriptors = kVcpuDescriptors;
+  return posting;
+}
+
+void give_entries(vmm::VmPlan& planned) {
+  std::uint32_t next = 0;
+  for (vmm::FunctionPlan& function : planned.functions) {
+    if (function.attach != vmm::Attach::Assigned) continue;
+    for (vmm::VectorPlan& vector : function.vectors) vector.entry = next++;
+  }
+}
 
 /// What stands on one link leads to one place.
-void refuse_mixture(const BridgePlan& bridge, Diagnostics& found) {
+void refuse_mixture(const BridgePlan& bridge, std::string_view path, Diagnostics& found) {
   const auto& devices = bridge.devices;
   const auto other = std::find_if(devices.begin(), devices.end(), [&](const DevicePlan& device) {
-    return is_assigned(*device.device) != is_assigned(*devices.front().device);
+    return is_assigned(*device.device, path) != is_assigned(*devices.front().device, path);
   });
   if (other == devices.end()) return;
-  const bool assigned = is_assigned(*other->device);
+  const bool assigned = is_assigned(*other->device, path);
   const scenario::Device& first = *devices.front().device;
   found.push_back(refuse(other->device->where, "mixed-bridge",
                          '\'' + other->device->id + "' is " + (assigned ? "" : "not ") +
@@ -124,14 +143,14 @@ void refuse_mixture(const BridgePlan& bridge, Diagnostics& found) {
                          "a second host bridge for assigned devices"));
 }
 
-void refuse_assigned(const DevicePlan& device, Diagnostics& found) {
+void refuse_assigned(const DevicePlan& device, std::string_view path, Diagnostics& found) {
   const std::string id = '\'' + device.device->id + '\'';
   if (device.device->intx && !device.messages_on) {
     found.push_back(
         refuse(device.device->where, "not-yet",
                "the INTx of " + id + ", which is assigned, is not supported yet on this path",
                "MSI-X, or a device that is emulated"));
-  } else if (device.by_msi()) {
+  } else if (device.by_msi() && !posts(path)) {
     found.push_back(
         refuse(device.device->where, "not-yet",
                "the MSI of " + id + ", which is assigned, is not supported yet on this path",
@@ -141,8 +160,14 @@ void refuse_assigned(const DevicePlan& device, Diagnostics& found) {
 
 }  // namespace
 
-bool is_assigned(const BridgePlan& bridge) {
-  return !bridge.devices.empty() && is_assigned(*bridge.devices.front().device);
+bool posts(std::string_view path) { return path == "kvm-direct-inject"; }
+
+bool is_assigned(const scenario::Device& device, std::string_view path) {
+  return attach_of(device, path) == vmm::Attach::Assigned;
+}
+
+bool is_assigned(const BridgePlan& bridge, std::string_view path) {
+  return !bridge.devices.empty() && is_assigned(*bridge.devices.front().device, path);
 }
 
 vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::string_view path,
@@ -155,26 +180,28 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
   HostVectors vectors(host_cpus);
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
-      const std::uint32_t threads = threads_of(*device.device, planned.delivery, plan.cpus);
+      const std::uint32_t threads = threads_of(*device.device, path, plan.cpus);
       for (unsigned f = 0; f < device.device->count; ++f) {
-        planned.functions.push_back(plan_of(plan, function_of(device, f), vectors));
+        planned.functions.push_back(plan_of(plan, path, function_of(device, f), vectors));
         planned.functions.back().device = planned.threads;
         planned.functions.back().threads = threads;
       }
       planned.threads += threads;
     }
   }
+  give_entries(planned);
+  if (posts(path)) planned.posting = posting_plan();
   return planned;
 }
 
-Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
+Diagnostics refuse_guest(const X86Plan& plan, std::string_view path, unsigned host_cpus) {
   Diagnostics found;
   std::uint64_t assigned = 0;
   for (const BridgePlan& bridge : plan.bridges) {
-    refuse_mixture(bridge, found);
+    refuse_mixture(bridge, path, found);
     for (const DevicePlan& device : bridge.devices) {
-      if (!is_assigned(*device.device)) continue;
-      refuse_assigned(device, found);
+      if (!is_assigned(*device.device, path)) continue;
+      refuse_assigned(device, path, found);
       const std::uint64_t most = std::uint64_t{host_cpus} * kHostVectors;
       const std::uint64_t before = assigned;
       assigned += std::uint64_t{device.device->count} * device.device->vectors();
@@ -184,6 +211,32 @@ Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
                                  " vectors are assigned, and the CPUs of the host have " +
                                  std::to_string(most),
                              "more CPUs in 'host', or fewer vectors"));
+    }
+  }
+  return found;
+}
+
+Diagnostics refuse_posting(const Scenario& scenario, const X86Plan& plan, std::string_view path) {
+  Diagnostics found;
+  if (!posts(path)) return found;
+  if (scenario.machine.remapping == scenario::RemappingUnit::AmdVi) {
+    found.push_back(
+        refuse(scenario.machine.where, "not-yet",
+               "what AMD-Vi does for a guest is not supported yet on '" + std::string(path) + "'",
+               "the VT-d unit"));
+    return found;
+  }
+  const auto& host = scenario.machine.host;
+  const bool avic = host && host->virtualization == scenario::Virtualization::Avic;
+  if (!avic) return found;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const DevicePlan& device : bridge.devices) {
+      if (!is_assigned(*device.device, path)) continue;
+      found.push_back(refuse(device.device->where, "not-yet",
+                             "'" + device.device->id +
+                                 "' would be posted to descriptors, which vCPUs with AVIC do not "
+                                 "have, and what AMD-Vi does for a guest is not supported yet",
+                             "'virtualization: apicv', or devices that are emulated or vhost"));
     }
   }
   return found;

@@ -165,7 +165,7 @@ class Builder {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
     config.extended_mode = x86::ExtendedMode::Present;
-    if (plan_.posted || plan_.for_guest) config.posting = x86::Posting::Present;
+    if (plan_.posted) config.posting = x86::Posting::Present;
     config.quirks = quirks_;
     config.mutants = mutants_;
     return config;

@@ -72,13 +72,14 @@ class VmHost final {
   static constexpr PortId kIntx = port_of(4);
   static constexpr PortId kMmio = port_of(5);
   static constexpr PortId kRegisters = port_of(6);
-  static constexpr PortId kCalls = port_of(7);  // called by the machine, no edge
+  static constexpr PortId kHostBus = port_of(7);
+  static constexpr PortId kCalls = port_of(8);  // called by the machine, no edge
   static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
   static constexpr unsigned kMostEdges = 1u << kEdgeBits;
   /// Edges of kMmio.
   static constexpr unsigned kByVcpus = 0;
   static constexpr unsigned kByDriver = 1;  // vCPU 0 makes the accesses
-  static constexpr std::array<PortSpec, 7> kPorts = {{
+  static constexpr std::array<PortSpec, 8> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
       {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
       {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
@@ -86,6 +87,7 @@ class VmHost final {
       {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, kMostEdges},
       {"mmio", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},
       {"registers", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
+      {"host_bus", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
   }};
 
   explicit VmHost(const Config& config);

@@ -17,6 +17,8 @@
 //   registers  an access of a vCPU exits to here and is passed to the function under the big lock.
 //              If it changed what a vector says, vector_state.hpp tells which calls follow: before
 //              the function sees an access that lets it send, after any other
+//   posting    where the host's remapping unit posts, the entry of an assigned vector is the
+//              descriptor of the vCPU that its route names, as long as its irqfd carries it
 // Not modelled: the INTx of assigned functions; devices in processes of their own; memory regions
 // and their dispatch; the time that a model of a device takes beyond Event::DeviceModelled.
 //
@@ -50,6 +52,7 @@ enum class VmmCall : std::uint16_t {
   UpdateRoutes = 0x100,  // the routing table is committed anew
   ReleaseIrqfd,          // the vector's irqfd is deassigned
   BindIrqfd,             // and assigned again
+  MoveHostInterrupt,     // the host's affinity of it: operand `b` is the CPU
 };
 
 class Vmm final {
@@ -58,6 +61,7 @@ class Vmm final {
     VmPlan plan;
     kvm::IrqchipKind irqchip = kvm::IrqchipKind::Full;
     PortId registers{};  // by which it reaches functions: the first edge
+    PortId host_bus{};   // by which the kernel reaches memory and the remapping unit
     host::ProgramId first_program{};
     Mutants mutants;
   };
@@ -95,6 +99,8 @@ class Vmm final {
   /// A function answered a read.
   void on_data(const BusData& data, const Here& here);
   bool on_call(const HostCall& call, const Here& here);
+  /// The host's memory answered a read.
+  void on_host_data(const BusData& data, const Here& here);
 
   // ---- What there is to see
   const RouteTable& routes() const { return table_; }
@@ -105,6 +111,10 @@ class Vmm final {
   /// The eventfd of a vector, as the layer knows it.
   std::uint32_t eventfd(VectorAt at) const {
     return functions_[at.function].first_eventfd + raw(at.vector);
+  }
+  /// The lower half of an assigned vector's remapping entry, where the unit posts.
+  std::uint64_t remapping_entry(VectorAt at) const {
+    return functions_[at.function].entries[raw(at.vector)];
   }
   /// How many eventfds a plan needs, and the number of each in the trace: its source.
   static std::vector<std::uint64_t> eventfds_of(const VmPlan& plan);
@@ -135,12 +145,15 @@ class Vmm final {
     Ring<DriveLine> lines;         // that the function changed before it answered
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
-    Access direct;  // a read that needs no exit
+    Access direct;                      // a read that needs no exit
+    Answer invalidated = Answer::None;  // the remapping unit's wait has completed
   };
   struct Function {
     FunctionVectors vectors;
     std::uint32_t first_eventfd = 0;
-    std::uint32_t msix_control = 0;  // the dword that has Message Control
+    std::uint32_t msix_control = 0;      // the dword that has Message Control
+    std::vector<std::uint64_t> entries;  // lower halves of remapping entries; where the unit posts
+    std::uint32_t entries_in_order = 0;  // so many from the front say what they are to say
   };
   /// Where an access leads.
   struct Place {
@@ -176,6 +189,7 @@ class Vmm final {
 
   // vmm_messages.cpp: a vector's message, by whatever way
   host::Action host_interrupted(host::Task& task, const Here& here);
+  host::Action tell_handler(host::Task& task, VectorAt at, const Here& here);
   host::Action raise(host::Task& task, const SendMessage& send, const Here& here);
   host::Action signalled(host::Task& task, Seat& seat, const Here& here);
   void look_for_unread(VectorAt at, const Here& here);
@@ -222,6 +236,24 @@ class Vmm final {
   host::Action change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
                             const Here& here);
 
+  // vmm_posting.cpp: remapping entries of the host
+  bool posts(std::uint32_t function) const {
+    return config_.plan.posting && config_.plan.functions[function].attach == Attach::Assigned;
+  }
+  std::optional<CpuId> post_target(const x86::ApicMessage& message,
+                                   const kvm::IrqLayer& layer) const;
+  std::uint64_t host_entry(VectorAt at) const;
+  std::uint64_t wanted_entry(VectorAt at, const kvm::IrqLayer& layer) const;
+  void look_at_entries(const VectorDuty& duty, std::uint32_t function);
+  std::optional<VectorAt> entry_to_write(std::uint32_t function, const kvm::IrqLayer& layer);
+  host::Action write_entry(host::Task& task, Seat& seat, VectorAt at, std::uint64_t low,
+                           const Here& here);
+  void write_host(std::uint64_t address, std::uint64_t data, std::uint8_t size, const Here& here);
+  void queue_invalidation(std::uint64_t low, std::uint64_t high, const Here& here);
+  host::Action await_invalidation(host::Task& task, Seat& seat, const Here& here);
+  host::Action move_host_interrupt(host::Task& task, Seat& seat, const ChangeRoute& change,
+                                   const Here& here);
+
   // vmm_setup.cpp: before the run
   void add_seats(host::HostMachine& machine);
   void add_functions();
@@ -237,7 +269,9 @@ class Vmm final {
   std::optional<x86::IoApic> ioapic_;
   std::vector<Seat> seats_;  // vCPUs, devices, the main loop, who makes calls on demand
   std::uint32_t first_device_ = 0;
-  host::WaitQueueId answers_{};  // where vCPUs wait for functions
+  host::WaitQueueId answers_{};  // where vCPUs wait for functions, and tasks for the remapping unit
+  std::uint32_t queue_tail_ = 0;   // bytes, of the invalidation queue
+  std::uint32_t invalidator_ = 0;  // the seat whose task waits for the unit, under the big lock
   host::LockId big_lock_{};
 };
 
