@@ -114,11 +114,12 @@ class GuestBuilder {
     add_device_sources(plan_, topology_);
     add_vcpus(std::move(cpus));
     add_host(std::move(host));
-    for (const BridgePlan& bridge : plan_.bridges) has_assigned_ |= is_assigned(bridge, path_);
-    if (has_assigned_) add_host_fabric();
-    for (std::size_t b = 0; b < plan_.bridges.size(); ++b) {
-      is_assigned(plan_.bridges[b], path_) ? add_assigned(b) : add_modelled(b);
-    }
+    const auto& bridges = plan_.bridges;
+    const bool any = std::any_of(bridges.begin(), bridges.end(), [this](const BridgePlan& bridge) {
+      return has_assigned(bridge, path_);
+    });
+    if (any) add_host_fabric();
+    for (std::size_t b = 0; b < bridges.size(); ++b) add_bridge(b);
     traffic_ = add("traffic", traffic(), load_names());
     const std::size_t driver_at = add("driver", std::move(driver), {});
     join(driver_at, cpu::Driver::kBus, host_, edge_of(VmHost::kMmio, VmHost::kByDriver));
@@ -126,8 +127,6 @@ class GuestBuilder {
     for (std::size_t group = 0; group < functions_.size(); ++group) {
       join(traffic_, edge_of(pci::Traffic::kRaise, group), functions_[group],
            pci::PciFunctions::kStimulus);
-      join(host_, edge_of(VmHost::kRegisters, group), functions_[group],
-           pci::PciFunctions::kRegisters);
     }
     return std::move(topology_);
   }
@@ -186,11 +185,20 @@ class GuestBuilder {
     messages_ = apic_bus_;
     messages_port_ = x86::ApicBus::kInputs;
     const auto& host = scenario_.machine.host;
-    if (posts(path_)) return add_posting_unit();
-    if (host && host->fabric == scenario::HostFabric::X86Ir) {
+    if (posts(path_)) {
+      add_posting_unit();
+    } else if (host && host->fabric == scenario::HostFabric::X86Ir) {
       const std::size_t memory = add("memory", mem::Memory::Config{0, kMemoryBytes}, {});
       join(add_unit(x86::Posting::Absent), x86::VtdRemapper::kMemory, memory, port_of(0, 0));
     }
+    x86::IoApic::Config ioapic;
+    ioapic.requester = Requester{HostBridgeId{0}, ioapic_requester(0)};
+    ioapic.quirks = quirks_;
+    ioapic.mutants = mutants_;
+    ioapic_ = add("host-ioapic", std::move(ioapic), {});
+    give_sources(ioapic_, 1);
+    join(ioapic_, x86::IoApic::kMessages, messages_, edge_of(messages_port_, plan_.bridges.size()));
+    join(host_, VmHost::kEois, ioapic_, x86::IoApic::kEoi);
   }
 
   std::size_t add_unit(x86::Posting posting) {
@@ -234,28 +242,73 @@ class GuestBuilder {
     topology_.paths.push_back(component.name);
   }
 
-  std::size_t add_functions(std::size_t b, std::size_t bus, pci::FunctionKind kind) {
+  /// Those of the VMM beside those of the host, which are on the link.
+  std::size_t add_functions(std::size_t b, std::size_t bus) {
     Component component = functions_on(plan_.bridges[b], b, bus, quirks_);
-    std::get<pci::PciFunctions::Config>(component.config).kind = kind;
+    auto& config = std::get<pci::PciFunctions::Config>(component.config);
+    for (const DevicePlan& device : plan_.bridges[b].devices) {
+      if (device.bus != bus) continue;
+      if (is_assigned(*device.device, path_)) config.modelled_edge = 1;
+      for (unsigned f = 0; f < device.device->count; ++f) {
+        auto& kind = config.functions[raw(device.first_lane) + f].kind;
+        if (!is_assigned(*device.device, path_)) kind = pci::FunctionKind::Modelled;
+      }
+    }
     topology_.components.push_back(std::move(component));
     functions_.push_back(topology_.components.size() - 1);
     return functions_.back();
   }
 
-  /// Functions of the VMM: what they have to say is said within it.
-  void add_modelled(std::size_t b) {
+  /// What functions of the VMM have to say is said within it.
+  void join_modelled(std::size_t group) {
+    using pci::PciFunctions;
+    const std::size_t at = functions_[group];
+    const auto& config = std::get<PciFunctions::Config>(topology_.components[at].config);
+    const auto& all = config.functions;
+    const bool any = std::any_of(all.begin(), all.end(), [](const auto& function) {
+      return function.kind == pci::FunctionKind::Modelled;
+    });
+    if (!any) return;
+    const std::size_t edge = config.modelled_edge;
+    join(at, edge_of(PciFunctions::kLink, edge), host_, edge_of(VmHost::kDevices, group));
+    join(at, edge_of(PciFunctions::kIntx, edge), host_, edge_of(VmHost::kIntx, group));
+    join(host_, edge_of(VmHost::kRegisters, group), at, edge_of(PciFunctions::kRegisters, edge));
+  }
+
+  /// Functions of the host, on the links of its bridges.
+  void add_bridge(std::size_t b) {
     const BridgePlan& bridge = plan_.bridges[b];
-    for (std::size_t bus = 0; bus <= bridge.bridges.size(); ++bus) {
-      if (bus > 0 && bridge.bridges[bus - 1].on_secondary.count == 0) continue;
-      const std::size_t group = functions_.size();
-      const std::size_t at = add_functions(b, bus, pci::FunctionKind::Modelled);
-      join(at, pci::PciFunctions::kLink, host_, edge_of(VmHost::kDevices, group));
-      join(at, pci::PciFunctions::kIntx, host_, edge_of(VmHost::kIntx, group));
+    const bool assigned = has_assigned(bridge, path_);
+    const std::size_t top = assigned ? add_host_bridge(b) : 0;
+    const std::size_t functions = add_functions(b, 0);
+    join_modelled(bridge.group);
+    if (assigned && is_on_link(functions)) {
+      join(functions, pci::PciFunctions::kLink, top, pci::HostBridge::kSecondary);
+      join(functions, pci::PciFunctions::kIntx, top, pci::HostBridge::kIntx);
+      join(top, pci::HostBridge::kDownstream, functions, pci::PciFunctions::kRegisters);
+    }
+    std::vector<std::size_t> below;
+    for (std::size_t p = 0; p < bridge.bridges.size(); ++p) {
+      if (assigned) below.push_back(add_pci_bridge(b, p, top, below));
+      if (bridge.bridges[p].on_secondary.count == 0) continue;
+      const std::size_t on_secondary = add_functions(b, p + 1);
+      join_modelled(bridge.bridges[p].group);
+      if (!assigned || !is_on_link(on_secondary)) continue;
+      join(on_secondary, pci::PciFunctions::kLink, below[p], pci::Bridge::kSecondary);
+      join(on_secondary, pci::PciFunctions::kIntx, below[p], pci::Bridge::kIntx);
+      join(below[p], pci::Bridge::kDownstream, on_secondary, pci::PciFunctions::kRegisters);
     }
   }
 
-  /// Functions of the host, on their links.
-  void add_assigned(std::size_t b) {
+  bool is_on_link(std::size_t functions) const {
+    const auto& all =
+        std::get<pci::PciFunctions::Config>(topology_.components[functions].config).functions;
+    return std::any_of(all.begin(), all.end(), [](const auto& function) {
+      return function.kind == pci::FunctionKind::Physical;
+    });
+  }
+
+  std::size_t add_host_bridge(std::size_t b) {
     const BridgePlan& bridge = plan_.bridges[b];
     pci::HostBridge::Config config;
     config.intx_pins = bridge.pins;
@@ -264,21 +317,30 @@ class GuestBuilder {
     const std::size_t top = add(bridge.bridge->id, std::move(config), {});
     topology_.components[top].where = bridge.bridge->where;
     give_sources(top, 1);
-    join(top, pci::HostBridge::kInterrupts, messages_, edge_of(messages_port_, host_bridges_++));
-    const std::size_t functions = add_functions(b, 0, pci::FunctionKind::Physical);
-    join(functions, pci::PciFunctions::kLink, top, pci::HostBridge::kSecondary);
-    std::vector<std::size_t> below;
-    for (std::size_t p = 0; p < bridge.bridges.size(); ++p) {
-      const PciBridgePlan& plan = bridge.bridges[p];
-      below.push_back(add(plan.bridge->id, config_of_bridge(bridge, p), {}));
-      topology_.components.back().where = plan.bridge->where;
-      const bool on_top = plan.bus == 0;
-      join(below[p], pci::Bridge::kUpstream, on_top ? top : below[plan.bus - 1],
-           edge_of(on_top ? pci::HostBridge::kSecondary : pci::Bridge::kSecondary, plan.edge));
-      if (plan.on_secondary.count == 0) continue;
-      const std::size_t on_secondary = add_functions(b, p + 1, pci::FunctionKind::Physical);
-      join(on_secondary, pci::PciFunctions::kLink, below[p], pci::Bridge::kSecondary);
-    }
+    join(top, pci::HostBridge::kInterrupts, messages_, edge_of(messages_port_, host_bridges_));
+    join(top, pci::HostBridge::kPins, ioapic_, edge_of(x86::IoApic::kPins, host_bridges_));
+    join(host_, edge_of(VmHost::kBridges, b), top, pci::HostBridge::kPrimary);
+    ++host_bridges_;
+    return top;
+  }
+
+  /// `below`: those of the bridge that stand before it.
+  std::size_t add_pci_bridge(std::size_t b, std::size_t place, std::size_t top,
+                             const std::vector<std::size_t>& below) {
+    using pci::Bridge;
+    using pci::HostBridge;
+    const PciBridgePlan& plan = plan_.bridges[b].bridges[place];
+    const std::size_t at = add(plan.bridge->id, config_of_bridge(plan_.bridges[b], place), {});
+    topology_.components[at].where = plan.bridge->where;
+    const bool on_top = plan.bus == 0;
+    const std::size_t above = on_top ? top : below[plan.bus - 1];
+    join(at, Bridge::kUpstream, above,
+         edge_of(on_top ? HostBridge::kSecondary : Bridge::kSecondary, plan.edge));
+    join(at, Bridge::kIntxUp, above,
+         edge_of(on_top ? HostBridge::kIntx : Bridge::kIntx, plan.edge));
+    join(above, edge_of(on_top ? HostBridge::kDownstream : Bridge::kDownstream, plan.edge), at,
+         Bridge::kPrimary);
+    return at;
   }
 
   pci::Traffic::Config traffic() const { return traffic_of(scenario_, plan_); }
@@ -296,9 +358,8 @@ class GuestBuilder {
   Mutants mutants_;
   x86::Quirks quirks_;
   Topology topology_;
-  std::size_t vcpus_ = 0, host_ = 0, apic_bus_ = 0, messages_ = 0, traffic_ = 0;
+  std::size_t vcpus_ = 0, host_ = 0, apic_bus_ = 0, messages_ = 0, ioapic_ = 0, traffic_ = 0;
   PortId messages_port_{};
-  bool has_assigned_ = false;
   std::size_t host_bridges_ = 0;
   std::vector<std::size_t> functions_;  // by group
 };

@@ -55,21 +55,34 @@ x86::MsiMessage message_to(Slot slot) {
   return x86::encode(message);
 }
 
-/// Gives out the vectors of the host's CPUs in turn: as many to each.
+/// Gives out the vectors of the host's CPUs, whose turns it is: blocks are aligned, as the vectors
+/// of MSI have to be.
 class HostVectors {
  public:
-  explicit HostVectors(unsigned cpus) : cpus_(cpus) {}
+  explicit HostVectors(unsigned cpus) : next_(cpus, kFirstHostVector) {}
 
-  vmm::HostInterrupt take() {
-    const std::uint32_t given = next_++;
-    return {host::HostCpu(static_cast<std::uint16_t>(given % cpus_)),
-            Vector(static_cast<std::uint8_t>(kFirstHostVector + given / cpus_ % kHostVectors))};
+  /// The first of `count` vectors on one CPU; the CPU's last ones again once it has no more.
+  vmm::HostInterrupt take(unsigned count = 1) {
+    const std::size_t cpu = turn_++ % next_.size();
+    const unsigned first = (next_[cpu] + count - 1) / count * count;
+    is_full_ = is_full_ || first + count - 1 > kLastHostVector;
+    next_[cpu] = first + count;
+    const unsigned given = std::min(first, (kLastHostVector + 1) / count * count - count);
+    return {host::HostCpu(static_cast<std::uint16_t>(cpu)),
+            Vector(static_cast<std::uint8_t>(given))};
   }
+  /// Has something been given out twice?
+  bool is_full() const { return is_full_; }
 
  private:
-  std::uint32_t cpus_;
-  std::uint32_t next_ = 0;
+  std::vector<unsigned> next_;  // by CPU
+  std::size_t turn_ = 0;
+  bool is_full_ = false;
 };
+
+vmm::HostInterrupt next_of(vmm::HostInterrupt first, unsigned place) {
+  return {first.cpu, Vector(static_cast<std::uint8_t>(raw(first.vector) + place))};
+}
 
 vmm::FunctionPlan plan_of(const X86Plan& plan, std::string_view path, const FunctionPlan& function,
                           HostVectors& vectors) {
@@ -80,7 +93,8 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, std::string_view path, const Func
   planned.first_source = function.first_source;
   planned.window = window_of(bridge, function.row);
   planned.config_space = config_of(bridge, function);
-  planned.registers_edge = static_cast<std::uint32_t>(function.group);
+  const bool assigned = planned.attach == vmm::Attach::Assigned;
+  planned.registers_edge = static_cast<std::uint32_t>(assigned ? function.bridge : function.group);
   planned.intx_edge = static_cast<std::uint32_t>(function.group);
   planned.intx_driver = raw(function.row);
   if (device.intx) {
@@ -88,10 +102,13 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, std::string_view path, const Func
         Gsi{raw(bridge.pins[intx_wire(bridge, function.bus, function.rid, *device.intx)])};
   }
   planned.enabled = function.messages_on;
+  vmm::HostInterrupt block;
+  if (function.by_msi()) planned.msi = msi_of(*device.msi);
+  if (assigned && function.by_msi()) block = vectors.take(device.vectors());
   for (unsigned v = 0; v < device.vectors(); ++v) {
     vmm::VectorPlan vector;
     vector.message = message_to(plan.slot_of(function, v));
-    if (planned.attach == vmm::Attach::Assigned) vector.host = vectors.take();
+    if (assigned) vector.host = function.by_msi() ? next_of(block, v) : vectors.take();
     planned.vectors.push_back(vector);
   }
   return planned;
@@ -126,35 +143,18 @@ void give_entries(vmm::VmPlan& planned) {
   }
 }
 
-/// What stands on one link leads to one place.
-void refuse_mixture(const BridgePlan& bridge, std::string_view path, Diagnostics& found) {
-  const auto& devices = bridge.devices;
-  const auto other = std::find_if(devices.begin(), devices.end(), [&](const DevicePlan& device) {
-    return is_assigned(*device.device, path) != is_assigned(*devices.front().device, path);
-  });
-  if (other == devices.end()) return;
-  const bool assigned = is_assigned(*other->device, path);
-  const scenario::Device& first = *devices.front().device;
-  found.push_back(refuse(other->device->where, "mixed-bridge",
-                         '\'' + other->device->id + "' is " + (assigned ? "" : "not ") +
-                             "assigned and '" + first.id + "' is" + (assigned ? " not" : "") +
-                             ", but both are behind '" + bridge.bridge->id +
-                             "', which is either the host's or the VMM's",
-                         "a second host bridge for assigned devices"));
-}
-
-void refuse_assigned(const DevicePlan& device, std::string_view path, Diagnostics& found) {
-  const std::string id = '\'' + device.device->id + '\'';
-  if (device.device->intx && !device.messages_on) {
-    found.push_back(
-        refuse(device.device->where, "not-yet",
-               "the INTx of " + id + ", which is assigned, is not supported yet on this path",
-               "MSI-X, or a device that is emulated"));
-  } else if (device.by_msi() && !posts(path)) {
-    found.push_back(
-        refuse(device.device->where, "not-yet",
-               "the MSI of " + id + ", which is assigned, is not supported yet on this path",
-               "MSI-X, or a device that is emulated"));
+/// Pins of the host's IOAPIC are those of the guest's, as the wires of the bridges lead there.
+void plan_host_pins(const X86Plan& plan, HostVectors& vectors, vmm::VmPlan& planned) {
+  for (const PinPlan& pin : plan.pins) {
+    vmm::HostPinPlan wired;
+    for (std::uint32_t n = 0; n < planned.functions.size(); ++n) {
+      const vmm::FunctionPlan& function = planned.functions[n];
+      const bool is_here = function.has_host_line() && raw(*function.intx) == raw(pin.pin);
+      if (is_here) wired.functions.push_back(n);
+    }
+    if (wired.functions.empty()) continue;
+    wired.host = vectors.take();
+    planned.host_pins.push_back(std::move(wired));
   }
 }
 
@@ -166,8 +166,10 @@ bool is_assigned(const scenario::Device& device, std::string_view path) {
   return attach_of(device, path) == vmm::Attach::Assigned;
 }
 
-bool is_assigned(const BridgePlan& bridge, std::string_view path) {
-  return !bridge.devices.empty() && is_assigned(*bridge.devices.front().device, path);
+bool has_assigned(const BridgePlan& bridge, std::string_view path) {
+  return std::any_of(
+      bridge.devices.begin(), bridge.devices.end(),
+      [path](const DevicePlan& device) { return is_assigned(*device.device, path); });
 }
 
 vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::string_view path,
@@ -189,31 +191,36 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
       planned.threads += threads;
     }
   }
+  plan_host_pins(plan, vectors, planned);
   give_entries(planned);
   if (posts(path)) planned.posting = posting_plan();
   return planned;
 }
 
 Diagnostics refuse_guest(const X86Plan& plan, std::string_view path, unsigned host_cpus) {
-  Diagnostics found;
-  std::uint64_t assigned = 0;
+  HostVectors vectors(host_cpus);
+  const DevicePlan* last = nullptr;
+  const auto refused = [&]() -> Diagnostics {
+    return {refuse(last->device->where, "too-many-sources",
+                   "with '" + last->device->id +
+                       "' more vectors are assigned than the CPUs of the host have, " +
+                       std::to_string(host_cpus) + " times " + std::to_string(kHostVectors),
+                   "more CPUs in 'host', or fewer vectors")};
+  };
   for (const BridgePlan& bridge : plan.bridges) {
-    refuse_mixture(bridge, path, found);
     for (const DevicePlan& device : bridge.devices) {
       if (!is_assigned(*device.device, path)) continue;
-      refuse_assigned(device, path, found);
-      const std::uint64_t most = std::uint64_t{host_cpus} * kHostVectors;
-      const std::uint64_t before = assigned;
-      assigned += std::uint64_t{device.device->count} * device.device->vectors();
-      if (before > most || assigned <= most) continue;
-      found.push_back(refuse(device.device->where, "too-many-sources",
-                             "with '" + device.device->id + "' " + std::to_string(assigned) +
-                                 " vectors are assigned, and the CPUs of the host have " +
-                                 std::to_string(most),
-                             "more CPUs in 'host', or fewer vectors"));
+      last = &device;
+      for (unsigned f = 0; f < device.device->count; ++f) {
+        if (device.by_msi()) vectors.take(device.device->vectors());
+        for (unsigned v = 0; !device.by_msi() && v < device.device->vectors(); ++v) vectors.take();
+        if (vectors.is_full()) return refused();
+      }
     }
   }
-  return found;
+  // The pins of INTx come last.
+  for (std::size_t pin = 0; last != nullptr && pin < plan.pins.size(); ++pin) vectors.take();
+  return vectors.is_full() ? refused() : Diagnostics{};
 }
 
 Diagnostics refuse_posting(const Scenario& scenario, const X86Plan& plan, std::string_view path) {

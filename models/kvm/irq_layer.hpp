@@ -119,6 +119,10 @@ class IrqLayer final {
   /// Somebody in user space polls the eventfd: a signal that no irqfd takes wakes the queue.
   void poll(std::uint32_t eventfd, host::WaitQueueId queue, host::HostMachine& machine);
 
+  /// Somebody in the kernel is called for every signal of the eventfd, and takes it: `handler` runs
+  /// next on the CPU that signals, as a soft interrupt.
+  void serve(std::uint32_t eventfd, const host::Start& handler, host::HostMachine& machine);
+
   // ---- On the spot, in a step of whoever asks.
   /// What a read of the eventfd takes, 0 if there is nothing, and the interrupt that rested there.
   struct Taken {
@@ -257,7 +261,7 @@ class IrqLayer final {
   static void queue_injection(const Irqfd& irqfd, SpanId span, host::HostKernel& kernel, Env& env);
   host::Action close(host::Task& task, host::HostKernel& kernel, Env& env);
   void signal_resamplers(Gsi gsi, host::HostKernel& kernel, Env& env);
-  static bool wake_poller(const host::Watcher& watcher, host::HostKernel& kernel);
+  bool tell(const host::Watcher& watcher, host::EventFdHandle fd, host::HostKernel& kernel) const;
   host::Watcher watcher_of(std::uint32_t eventfd) const;
 
   // irq_layer_irqfd.cpp: how irqfds come and go
@@ -295,6 +299,7 @@ class IrqLayer final {
   host::LockClassId inject_class_{};
   host::LockClassId shutdown_class_{};
   std::vector<Eventfd> eventfds_;
+  std::vector<host::Start> callees_;  // of serve
   IoEventfds ioeventfds_;
   std::vector<Update> updates_;   // by handle of stage
   std::uint32_t version_ = 1;     // of the table in force

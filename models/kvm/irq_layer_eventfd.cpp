@@ -14,8 +14,10 @@ using host::Charge;
 using host::go_on;
 using host::Release;
 
-// What a watcher's cookie says: an irqfd of the layer whose programs begin there, or a wait queue.
+// What a watcher's cookie says: an irqfd of the layer whose programs begin there, a wait queue, or
+// a handler.
 constexpr std::uint64_t kPoller = std::uint64_t{1} << 63;
+constexpr std::uint64_t kCallee = std::uint64_t{1} << 62;
 constexpr unsigned kLayerShift = 32;
 
 constexpr Answer kWritten = 8;  // bytes
@@ -35,6 +37,13 @@ host::Watcher IrqLayer::watcher_of(std::uint32_t eventfd) const {
 void IrqLayer::poll(std::uint32_t eventfd, host::WaitQueueId queue, host::HostMachine& machine) {
   machine.add_watcher(eventfds_[eventfd].fd,
                       {kPoller | raw(queue), host::WatchOrder::Normal, host::WatchShare::Shared});
+}
+
+void IrqLayer::serve(std::uint32_t eventfd, const host::Start& handler,
+                     host::HostMachine& machine) {
+  machine.add_watcher(eventfds_[eventfd].fd, {kCallee | callees_.size(), host::WatchOrder::Normal,
+                                              host::WatchShare::Shared});
+  callees_.push_back(handler);
 }
 
 /// Arguments: eventfd, and of EventfdWrite the value. What is read of an irqfd: its generation and
@@ -91,7 +100,7 @@ Action IrqLayer::signal(host::Task& task, host::HostKernel& kernel, Env& env) {
 Action IrqLayer::call_watchers(host::Task& task, host::HostKernel& kernel, Env& env) {
   const Eventfd& row = eventfds_[eventfd_of(task)];
   for (const host::Watcher& watcher : kernel.machine().eventfds().called(row.fd)) {
-    if (wake_poller(watcher, kernel)) continue;
+    if (tell(watcher, row.fd, kernel)) continue;
     const auto owner = static_cast<std::uint16_t>(watcher.cookie >> kLayerShift);
     if (owner != raw(config_.first_program)) {
       const int by = owner - raw(config_.first_program);
@@ -259,14 +268,21 @@ void IrqLayer::signal_resamplers(Gsi gsi, host::HostKernel& kernel, Env& env) {
     const host::EventFdHandle told = eventfds_[*row.irqfd.resample].fd;
     kernel.signal(told, 1);
     for (const host::Watcher& watcher : kernel.machine().eventfds().called(told)) {
-      wake_poller(watcher, kernel);
+      tell(watcher, told, kernel);
     }
   }
 }
 
-bool IrqLayer::wake_poller(const host::Watcher& watcher, host::HostKernel& kernel) {
-  if ((watcher.cookie & kPoller) == 0) return false;
-  kernel.wake(host::WaitQueueId(watcher.cookie & ~kPoller), host::WakeCount::All);
+/// False if the watcher is an irqfd.
+bool IrqLayer::tell(const host::Watcher& watcher, host::EventFdHandle fd,
+                    host::HostKernel& kernel) const {
+  if ((watcher.cookie & kPoller) != 0) {
+    kernel.wake(host::WaitQueueId(watcher.cookie & ~kPoller), host::WakeCount::All);
+    return true;
+  }
+  if ((watcher.cookie & kCallee) == 0) return false;
+  kernel.consume(fd);
+  kernel.raise_soft(kernel.cpu().value_or(host::HostCpu{0}), callees_[watcher.cookie & ~kCallee]);
   return true;
 }
 

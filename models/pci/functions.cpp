@@ -10,6 +10,7 @@ PciFunctions::PciFunctions(const Config& config) : config_(config), moderation_(
   for (const Function& function : config.functions) {
     Row row;
     row.first_vector = next;
+    row.edge = function.kind == FunctionKind::Modelled ? config.modelled_edge : 0;
     next += function.msix_entries + (function.msi ? function.msi->vectors : 0u);
     rows_.push_back(row);
   }
@@ -125,9 +126,10 @@ void PciFunctions::transmit(FunctionRow row, std::uint64_t address, std::uint32_
   // PCI 3.0, 6.2.2: without Bus Master Enable the function may write nothing, messages included.
   // Nor is it remembered: the function believes that it has sent it.
   if ((function.command & kBusMaster) == 0) return env.drop(span, DropReason::BusMasterOff);
-  env.note(event_of(Event::MsiSent, Event::MsiNotified), span, data);
-  env.send(kLink, BusWrite{address, data, span,
-                           Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
+  env.note(event_of(row, Event::MsiSent, Event::MsiNotified), span, data);
+  env.send(
+      port_of(spec_of(kLink), function.edge),
+      BusWrite{address, data, span, Requester{config_.bridge, config_.functions[raw(row)].rid}, 4});
 }
 
 /// Messages were disabled with these vectors pending.
@@ -155,13 +157,14 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
   function.on_wire = wanted;
   const auto pin = static_cast<std::uint16_t>(*description.intx);
   const std::uint32_t driver = config_.first_driver + raw(row);
+  const PortId wire = port_of(spec_of(kIntx), function.edge);
   if (wanted) {
     const SpanId span = env.open(Cause::Device, kNoSpan, description.message_sources());
-    env.note(event_of(Event::IntxAsserted, Event::MsiNotified), span, pin);
-    env.send(kIntx, PinChange{Pin{pin}, Level::High, driver, span});
+    env.note(event_of(row, Event::IntxAsserted, Event::MsiNotified), span, pin);
+    env.send(wire, PinChange{Pin{pin}, Level::High, driver, span});
   } else {
-    env.note(event_of(Event::IntxDeasserted, Event::MsiNotified), kNoSpan, pin);
-    env.send(kIntx, PinChange{Pin{pin}, Level::Low, driver, kNoSpan});
+    env.note(event_of(row, Event::IntxDeasserted, Event::MsiNotified), kNoSpan, pin);
+    env.send(wire, PinChange{Pin{pin}, Level::Low, driver, kNoSpan});
   }
 }
 

@@ -48,7 +48,7 @@ struct MsixEntry {
 
 /// Who is the function? Its events are named after that.
 enum class FunctionKind : std::uint8_t {
-  Physical,  // hardware on a link
+  Physical,  // hardware on the link
   Modelled,  // a VMM's model: its messages and registers are calls within the VMM
 };
 /// Whether a function that wants its INTx has it again once messages are disabled.
@@ -63,6 +63,7 @@ class PciFunctions final {
     std::uint16_t msix_entries = 0;  // 0..2048
     std::optional<Intx> intx = std::nullopt;
     std::optional<Msi> msi = std::nullopt;
+    FunctionKind kind = FunctionKind::Physical;
 
     /// Events that it signals by message: its sources, before its INTx. Beside MSI-X, MSI adds
     /// none.
@@ -79,7 +80,8 @@ class PciFunctions final {
     std::vector<Moderation::Rule> moderation;  // ascending; functions that no row names have none
     IntxAfterMessages intx_after_messages = IntxAfterMessages::Returns;
     PendingWhenOff pending_when_off = PendingWhenOff::Cleared;
-    FunctionKind kind = FunctionKind::Physical;
+    /// Of kLink and kIntx: over which modelled functions speak. Physical ones do over edge 0.
+    std::uint8_t modelled_edge = 0;
   };
 
   static constexpr PortId kStimulus = port_of(0);
@@ -88,9 +90,9 @@ class PciFunctions final {
   static constexpr PortId kRegisters = port_of(3);
   static constexpr std::array<PortSpec, 4> kPorts = {{
       {"stimulus", EdgeKind::Fabric, Direction::Target, Order::Ordered, 0, 1},
-      {"link", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 1},
-      {"intx", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 1},
-      {"registers", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
+      {"link", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 1, 2},
+      {"intx", EdgeKind::Wire, Direction::Initiator, Order::Ordered, 0, 2},
+      {"registers", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},
   }};
 
   explicit PciFunctions(const Config& config);
@@ -155,6 +157,7 @@ class PciFunctions final {
     std::uint16_t command = kMemorySpace | kBusMaster;
     std::uint8_t msi_control = 0;  // bits 6..0 of Message Control, those that software writes
     std::uint8_t interrupt_line = 0;
+    std::uint8_t edge = 0;        // of kLink and kIntx
     std::uint8_t sized_bars = 0;  // bit i: BAR i was last written all ones
     bool msix_enabled = false;
     bool msix_at_once = false;  // it is, and nothing moderates it
@@ -175,8 +178,8 @@ class PciFunctions final {
   void on_write(const BusWrite& write, Env& env);
   void on_read(PortId port, const BusRead& read, Env& env);
   void signal_batch(FunctionRow row, VectorIndex index, const Moderation::Batch& batch, Env& env);
-  Event event_of(Event physical, Event modelled) const {
-    return config_.kind == FunctionKind::Physical ? physical : modelled;
+  Event event_of(FunctionRow row, Event physical, Event modelled) const {
+    return function(row).kind == FunctionKind::Physical ? physical : modelled;
   }
   void transmit(FunctionRow row, std::uint64_t address, std::uint32_t data, SpanId span, Env& env);
   void cancel_pending(FunctionRow row, unsigned first, unsigned count, Env& env);

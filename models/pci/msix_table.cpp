@@ -118,7 +118,7 @@ void PciFunctions::on_table_dword(FunctionRow row, std::uint64_t offset, std::ui
 std::uint64_t PciFunctions::read_window(FunctionRow row, std::uint64_t offset, const BusRead& read,
                                         Env& env) {
   if (offset >= kDeviceRegisterOffset) {
-    env.note(event_of(Event::DeviceRead, Event::DeviceModelled), read.span, offset);
+    env.note(event_of(row, Event::DeviceRead, Event::DeviceModelled), read.span, offset);
     const bool interrupting = rows_[raw(row)].wants_intx;
     set_intx(row, Level::Low, env);  // ahead of the completion: posted messages may not fall behind
     return interrupting ? 1 : 0;

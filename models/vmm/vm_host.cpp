@@ -25,6 +25,8 @@ VmSoftware::Config software_of(const VmHost::Config& config) {
   of.vmm.mutants = config.layer.mutants;
   of.vmm.registers = VmHost::kRegisters;
   of.vmm.host_bus = VmHost::kHostBus;
+  of.vmm.bridges = VmHost::kBridges;
+  of.vmm.eois = VmHost::kEois;
   of.vmm.first_program = kvm::VcpuThreads::kFirstFree;
   of.vcpus.user_exit = Vmm::user_exit(of.vmm.first_program);
   return of;
@@ -91,6 +93,7 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
       on_access(port, message, here);
       return true;
     case spec_of(VmHost::kRegisters):
+    case spec_of(VmHost::kBridges):
       if (const auto* data = std::get_if<BusData>(&message)) vmm_.on_data(*data, here);
       return true;
     case spec_of(VmHost::kHostBus):

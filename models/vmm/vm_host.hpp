@@ -4,8 +4,9 @@
 // Software on one HostMachine, in three parts, each with a range of programs of its own: vCPU
 // threads (models/kvm/vcpu_threads.hpp) with the routing layer (models/kvm/irq_layer.hpp), and the
 // VMM (vmm.hpp). What a device has to say arrives as it leaves the device: the message of an
-// emulated function or of one that vhost serves at kDevices, that of an assigned one as an
-// interrupt of the host at kMessages.
+// emulated function or of one that vhost serves at kDevices, that of an assigned one, or of the
+// host's IOAPIC for its INTx, as an interrupt of the host at kMessages. The host's own accesses of
+// assigned functions leave by kBridges, its ends of level interrupts by kEois.
 #pragma once
 
 #include <array>
@@ -72,14 +73,16 @@ class VmHost final {
   static constexpr PortId kIntx = port_of(4);
   static constexpr PortId kMmio = port_of(5);
   static constexpr PortId kRegisters = port_of(6);
-  static constexpr PortId kHostBus = port_of(7);
-  static constexpr PortId kCalls = port_of(8);  // called by the machine, no edge
+  static constexpr PortId kBridges = port_of(7);
+  static constexpr PortId kEois = port_of(8);
+  static constexpr PortId kHostBus = port_of(9);
+  static constexpr PortId kCalls = port_of(10);  // called by the machine, no edge
   static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
   static constexpr unsigned kMostEdges = 1u << kEdgeBits;
   /// Edges of kMmio.
   static constexpr unsigned kByVcpus = 0;
   static constexpr unsigned kByDriver = 1;  // vCPU 0 makes the accesses
-  static constexpr std::array<PortSpec, 8> kPorts = {{
+  static constexpr std::array<PortSpec, 10> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
       {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
       {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
@@ -87,6 +90,8 @@ class VmHost final {
       {"intx", EdgeKind::Wire, Direction::Target, Order::Ordered, 0, kMostEdges},
       {"mmio", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 2},
       {"registers", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
+      {"bridges", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
+      {"eois", EdgeKind::Fabric, Direction::Initiator, Order::Ordered, 0, 1},
       {"host_bus", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
   }};
 

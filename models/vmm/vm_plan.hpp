@@ -8,6 +8,7 @@
 
 #include "models/base/ids.hpp"
 #include "models/host/host_ids.hpp"
+#include "models/pci/msi_capability.hpp"
 #include "models/x86/msi_format.hpp"
 
 namespace irqfab::vmm {
@@ -55,12 +56,23 @@ struct FunctionPlan {
   std::uint32_t first_source = 0;  // of the span of vector 0; INTx is behind the last vector
   std::uint64_t window = 0;        // its registers; the MSI-X table begins there
   std::uint64_t config_space = 0;  // its configuration space; 0 if the VMM sees nothing of it
-  std::uint32_t registers_edge = 0;  // of VmHost::kRegisters, behind which it is
-  std::uint32_t intx_edge = 0;       // of VmHost::kIntx, and its driver number there
+  /// Behind which it is: of VmHost::kRegisters, or of VmHost::kBridges if it is assigned.
+  std::uint32_t registers_edge = 0;
+  std::uint32_t intx_edge = 0;  // of VmHost::kIntx, and its driver number there
   std::uint32_t intx_driver = 0;
-  std::optional<Gsi> intx;  // the pin that its INTx is wired to
-  bool enabled = true;      // MSI-X or MSI
+  std::optional<Gsi> intx;      // the pin that its INTx is wired to
+  bool enabled = true;          // MSI-X or MSI
+  std::optional<pci::Msi> msi;  // its vectors are those of this capability
   std::vector<VectorPlan> vectors;
+
+  /// Its INTx is the host's first.
+  bool has_host_line() const { return attach == Attach::Assigned && intx && !enabled; }
+};
+
+/// A level-triggered pin of the host's IOAPIC, to which the INTx of assigned functions are wired.
+struct HostPinPlan {
+  HostInterrupt host;
+  std::vector<std::uint32_t> functions;  // of VmPlan::functions
 };
 
 /// The host's remapping unit, which posts (VT-d 5.2): where the kernel finds what it changes there.
@@ -80,7 +92,8 @@ struct VmPlan {
   std::uint32_t gsis = 4096;            // 1024 in old kernels; the lowest 24 are the IOAPIC's pins
   std::vector<FunctionPlan> functions;  // ascending by first_source
   std::uint32_t threads = 0;            // threads that raise interrupts
-  std::optional<PostingPlan> posting;   // of vectors that are assigned and have an irqfd
+  std::vector<HostPinPlan> host_pins;
+  std::optional<PostingPlan> posting;  // of vectors that are assigned and have an irqfd
 };
 
 }  // namespace irqfab::vmm

@@ -14,6 +14,8 @@ using host::Action;
 constexpr std::uint16_t kThread = 0;
 constexpr std::uint16_t kUserExit = 1;
 constexpr std::uint16_t kHostInterrupt = 2;
+constexpr std::uint16_t kHostLine = 3;
+constexpr std::uint16_t kUnmaskLine = 4;
 
 host::ProgramId program_of(const Vmm::Config& config, std::uint16_t which) {
   return host::ProgramId(static_cast<std::uint16_t>(raw(config.first_program) + which));
@@ -67,11 +69,19 @@ bool Vmm::on_message(const BusWrite& message, const Here& here) {
 
 bool Vmm::on_host_interrupt(const BusWrite& message, host::HostCpu cpu, const Here& here) {
   const std::optional<VectorAt> at = vector_of(message.span);
-  if (!at || config_.plan.functions[at->function].attach != Attach::Assigned) return false;
+  const bool by_message = at && config_.plan.functions[at->function].attach == Attach::Assigned;
+  const std::uint64_t vector = message.data & 0xFF;
+  const auto pin = host_pin_of(cpu, Vector(static_cast<std::uint8_t>(vector)));
+  if (!by_message && !pin) return false;
   host::Start handler;
-  handler.program = program_of(config_, kHostInterrupt);
   handler.span = message.span;
-  handler.locals = {message.data & 0xFF, at->function, raw(at->vector)};
+  if (by_message) {
+    handler.program = program_of(config_, kHostInterrupt);
+    handler.locals = {vector, at->function, raw(at->vector)};
+  } else {
+    handler.program = program_of(config_, kHostLine);
+    handler.locals = {vector, *pin, 0};
+  }
   here.vcpus.interrupt(cpu, handler, here.kernel, here.env);
   return true;
 }
@@ -126,6 +136,8 @@ Vmm::Seat& Vmm::seat_of(const host::Task& task, const Here& here) {
 
 Action Vmm::run(host::Task& task, const Here& here) {
   if (task.program == program_of(config_, kHostInterrupt)) return host_interrupted(task, here);
+  if (task.program == program_of(config_, kHostLine)) return host_line(task, here);
+  if (task.program == program_of(config_, kUnmaskLine)) return unmask_line(task, here);
   Seat& seat = seat_of(task, here);
   switch (task.pc) {
     case step::kSignalled:
@@ -235,8 +247,14 @@ Action Vmm::locked(host::Task& task, Seat& seat, const Here& here) {
   return std::visit(work, seat.job);
 }
 
-/// What was to be done is done, but a read may still want its answer.
+/// What was to be done is done, but for lines that the guest has ended, and a read may still want
+/// its answer.
 Action Vmm::ready(host::Task& task, Seat& seat, const Here& here) {
+  if (!seat.unmasks.empty()) {
+    task.span = kNoSpan;
+    return call(task, here, kvm::LayerCall::EventfdWrite, step::kReady,
+                {unmask_eventfd(seat.unmasks.pop()), 1});
+  }
   return seat.answer == Answer::None ? unlock(task) : await(task, seat, here);
 }
 
@@ -273,6 +291,9 @@ void Vmm::held_spans(std::vector<SpanId>& out) const {
     seat.lines.for_each([&out](const DriveLine& line) {
       if (line.span != kNoSpan) out.push_back(line.span);
     });
+  }
+  for (const HostPin& pin : host_pins_) {
+    if (pin.kept != kNoSpan) out.push_back(pin.kept);
   }
   for (const Function& function : functions_) function.vectors.held_spans(out);
   if (ioapic_) ioapic_->held_spans(out);

@@ -19,7 +19,14 @@
 //              the function sees an access that lets it send, after any other
 //   posting    where the host's remapping unit posts, the entry of an assigned vector is the
 //              descriptor of the vCPU that its route names, as long as its irqfd carries it
-// Not modelled: the INTx of assigned functions; devices in processes of their own; memory regions
+//   assigned INTx  vmm_host_lines.cpp: the host's handler keeps the line low until the guest has
+//   ended
+//              its interrupt. By a resampling irqfd, or, where there is none, by the main loop,
+//              which drives the guest's pin and takes for the end what it sees: the EOI at its own
+//              IOAPIC, otherwise the next access of the function's registers, which it traps
+//              meanwhile
+// Not modelled: INTx of an assigned function that the guest has taken MSI from again, or whose
+// Interrupt Disable the guest sets; devices in processes of their own; memory regions
 // and their dispatch; the time that a model of a device takes beyond Event::DeviceModelled.
 //
 // Everything here is steps of programs of a HostMachine. What a task works on lies in its seat, so
@@ -36,6 +43,7 @@
 #include "models/base/mutant.hpp"
 #include "models/kvm/irq_layer.hpp"
 #include "models/kvm/vcpu_threads.hpp"
+#include "models/pci/functions.hpp"
 #include "models/vmm/dynamic_routes.hpp"
 #include "models/vmm/jobs.hpp"
 #include "models/vmm/ring.hpp"
@@ -60,12 +68,14 @@ class Vmm final {
   struct Config {
     VmPlan plan;
     kvm::IrqchipKind irqchip = kvm::IrqchipKind::Full;
-    PortId registers{};  // by which it reaches functions: the first edge
+    PortId registers{};  // by which it reaches its functions: the first edge
+    PortId bridges{};    // and assigned ones
+    PortId eois{};       // by which the host ends level interrupts
     PortId host_bus{};   // by which the kernel reaches memory and the remapping unit
     host::ProgramId first_program{};
     Mutants mutants;
   };
-  static constexpr std::uint16_t kPrograms = 3;
+  static constexpr std::uint16_t kPrograms = 5;
 
   /// Adds its threads to the machine, behind those of the vCPUs, and at no time the routes and
   /// irqfds of all vectors.
@@ -91,7 +101,7 @@ class Vmm final {
   // ---- What devices and vCPUs say. Each false if it is nothing of the VMM's.
   /// A message of an emulated or vhost function left it.
   bool on_message(const BusWrite& message, const Here& here);
-  /// An assigned function's message reached the host CPU.
+  /// An assigned function's message, or that of its pin, reached the host CPU.
   bool on_host_interrupt(const BusWrite& message, host::HostCpu cpu, const Here& here);
   bool on_line(std::uint32_t edge, const PinChange& change, const Here& here);
   /// A BusRead or BusWrite that vCPU `vcpu` makes; the answer leaves by `from`.
@@ -118,6 +128,10 @@ class Vmm final {
   }
   /// How many eventfds a plan needs, and the number of each in the trace: its source.
   static std::vector<std::uint64_t> eventfds_of(const VmPlan& plan);
+  /// Of an assigned function's INTx: what the host's handler signals, and what the guest's EOI
+  /// does.
+  std::uint32_t line_eventfd(std::uint32_t function) const { return eventfd(line_of(function)); }
+  std::uint32_t unmask_eventfd(std::uint32_t function) const { return line_eventfd(function) + 1; }
   host::LockId big_lock() const { return big_lock_; }
   /// With a split irqchip: what the guest has put into an entry before the run.
   void program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env);
@@ -143,6 +157,7 @@ class Vmm final {
     Gsi gsi{};        // that is being injected on
     Ring<PinMessage> pins;
     Ring<DriveLine> lines;         // that the function changed before it answered
+    Ring<std::uint32_t> unmasks;   // functions whose INTx the guest has ended
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
     Access direct;                      // a read that needs no exit
@@ -154,6 +169,18 @@ class Vmm final {
     std::uint32_t msix_control = 0;      // the dword that has Message Control
     std::vector<std::uint64_t> entries;  // lower halves of remapping entries; where the unit posts
     std::uint32_t entries_in_order = 0;  // so many from the front say what they are to say
+    std::optional<pci::PciFunctions> msi;  // the capability as the guest has it, if it signals so
+    // An assigned function's.
+    std::uint16_t command = 0;  // as the host wants it, but for Interrupt Disable
+    bool line_off = false;      // the host's handler keeps its INTx off the wire
+    bool line_raised = false;   // the VMM drives the guest's pin for it
+  };
+  /// What the host's handler of a pin is at.
+  struct HostPin {
+    SpanId began = kNoSpan;  // of the interrupt, wherever that is now
+    SpanId kept = kNoSpan;   // of the interrupt, while another's is signalled
+    bool answered = false;
+    std::uint32_t answer = 0;  // Command and Status of the function
   };
   /// Where an access leads.
   struct Place {
@@ -172,6 +199,12 @@ class Vmm final {
   std::uint32_t first_seat_of(std::uint32_t function) const;
   std::uint32_t main_loop() const { return first_device_ + config_.plan.threads; }
   std::uint32_t caller() const { return main_loop() + 1; }
+  /// The INTx of a function stands behind its vectors.
+  VectorAt line_of(std::uint32_t function) const {
+    const std::size_t vectors = config_.plan.functions[function].vectors.size();
+    return {function, VectorIndex(static_cast<std::uint16_t>(vectors))};
+  }
+  bool is_line(const VectorAt& at) const { return at == line_of(at.function); }
   bool is_exit(const host::Task& task) const;
   host::Action begin(host::Task& task, Seat& seat, const Here& here);
   host::Action begin_exit(host::Task& task, Seat& seat);
@@ -201,8 +234,24 @@ class Vmm final {
                      const Here& here);
   host::Action commit(host::Task& task, const Here& here, std::uint16_t then);
 
-  // vmm_lines.cpp: INTx, and the IOAPIC of a split irqchip
+  // vmm_host_lines.cpp: INTx of assigned functions
   class IoapicEnv;
+  std::optional<std::uint32_t> host_pin_of(host::HostCpu cpu, Vector vector) const;
+  host::Action host_line(host::Task& task, const Here& here);
+  host::Action ask(host::Task& task, std::uint32_t function, std::uint16_t then, const Here& here);
+  host::Action looked(host::Task& task, std::uint32_t function, const Here& here);
+  host::Action signal_line(host::Task& task, std::uint32_t function, const Here& here);
+  void end_host_line(host::Task& task, const Here& here);
+  bool names(SpanId span, std::uint32_t function) const;
+  void write_command(std::uint32_t function, const Here& here) const;
+  static host::ProgramId unmask_program(host::ProgramId first_program) {
+    return host::ProgramId(static_cast<std::uint16_t>(raw(first_program) + 4));
+  }
+  host::Action unmask_line(const host::Task& task, const Here& here);
+  void lower_lines(Vector vector, Seat& seat, IoapicEnv& env);
+  bool is_trapped(const Place& place) const;
+
+  // vmm_lines.cpp: INTx, and the IOAPIC of a split irqchip
   host::Action drive(host::Task& task, Seat& seat, const DriveLine& line, const Here& here);
   host::Action send_pins(host::Task& task, Seat& seat, const Here& here);
   host::Action end_level(host::Task& task, Seat& seat, Vector vector, const Here& here);
@@ -212,6 +261,7 @@ class Vmm final {
   // vmm_registers.cpp: accesses
   std::optional<Place> place_of(std::uint64_t address) const;
   bool is_assigned(const Place& place) const;
+  bool is_kept_here(const Place& place) const;
   void reach_directly(CpuId vcpu, const Access& access, const Place& place, const Here& here);
   void pass_on(const Access& access, const Place& place, Tag tag, const Here& here);
   host::Action model(host::Task& task, Seat& seat, const Access& access, const Here& here);
@@ -225,6 +275,12 @@ class Vmm final {
   bool opens(const Place& place, const Access& access) const;
   void take(const Place& place, const Access& access);
   std::uint64_t table_at(const Place& place, const Access& access) const;
+
+  // vmm_msi.cpp: the MSI capability
+  bool is_msi(const Place& place) const;
+  bool is_kept_msi(const Place& place) const;
+  bool opens_msi(const Place& place, const Access& access) const;
+  void take_msi(const Place& place, const Access& access);
 
   // vmm_vectors.cpp: what vectors need of routes and irqfds
   host::Action settle(host::Task& task, Seat& seat, const Here& here);
@@ -258,11 +314,14 @@ class Vmm final {
   void add_seats(host::HostMachine& machine);
   void add_functions();
   void settle_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMachine& machine);
+  void bind_line_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMachine& machine);
 
   Config config_;
   std::vector<Function> functions_;
-  std::vector<Base> windows_;  // ascending
-  std::vector<Base> configs_;  // ascending
+  std::vector<std::uint32_t> host_lines_;  // functions whose INTx is the host's first
+  std::vector<HostPin> host_pins_;         // as in the plan
+  std::vector<Base> windows_;              // ascending
+  std::vector<Base> configs_;              // ascending
   RouteTable table_;
   DynamicRoutes dynamic_;
   std::vector<x86::WiredOr> pins_;  // by GSI of an IOAPIC's pin

@@ -1,11 +1,11 @@
-// INTx of the VMM's functions, and the IOAPIC that user space has with a split irqchip.
+// The pins that INTx drives in the VMM, and the IOAPIC that user space has with a split irqchip.
 //
 // Models: PCI Local Bus 3.0, 2.2.6 (lines that functions share), api.rst KVM_CAP_SPLIT_IRQCHIP: the
 // routes of GSIs 0..23 say what the IOAPIC's entries say, its messages go by them, and a vCPU that
 // ends a level interrupt exits to here.
 #include <utility>
 
-#include "models/vmm/vmm.hpp"
+#include "models/vmm/ioapic_env.hpp"
 #include "models/vmm/vmm_steps.hpp"
 #include "models/x86/register_data.hpp"
 
@@ -14,36 +14,16 @@ namespace irqfab::vmm {
 using host::Action;
 using kvm::LayerCall;
 
-/// What the IOAPIC asks for, within a step. Its own prices are those of hardware; here the task
-/// pays, so only changes of state are passed on.
-class Vmm::IoapicEnv final : public Env {
- public:
-  IoapicEnv(Ring<PinMessage>& sent, Env& outer) : sent_(sent), outer_(outer) {}
-  void note(Event event, SpanId span, std::uint64_t detail) override {
-    if (event == Event::IoapicSent) pin_ = Gsi(static_cast<std::uint32_t>(detail));
-    if (is_instant(event)) outer_.note(event, span, detail);
-  }
-  void send(PortId, const Message& message) override {
-    if (const auto* write = std::get_if<BusWrite>(&message)) sent_.push({write->span, pin_});
-  }
-  void after(Duration delay, Tag tag) override { outer_.after(delay, tag); }
-  void after(Duration delay, Tag tag, LaneId lane) override { outer_.after(delay, tag, lane); }
-  SpanId open(Cause cause, SpanId parent, std::uint32_t source) override {
-    return outer_.open(cause, parent, source);
-  }
-
- private:
-  Ring<PinMessage>& sent_;
-  Env& outer_;
-  Gsi pin_{};
-};
-
 /// The pin is high while any function drives it; a further one that rises is told all the same.
 Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Here& here) {
   const Gsi gsi = *config_.plan.functions[line.function].intx;
   x86::WiredOr& pin = pins_[raw(gsi)];
   const Level before = pin.level();
   pin.drive(line.function, line.level);
+  if (config_.plan.functions[line.function].attach == Attach::Assigned) {
+    functions_[line.function].line_raised = line.level == Level::High;
+    if (line.level == Level::Low) seat.unmasks.push(line.function);
+  }
   task.span = line.span;
   if (ioapic_) {
     IoapicEnv env(seat.pins, here.env);
@@ -76,6 +56,7 @@ Action Vmm::send_pins(host::Task& task, Seat& seat, const Here& here) {
 Action Vmm::end_level(host::Task& task, Seat& seat, Vector vector, const Here& here) {
   IoapicEnv env(seat.pins, here.env);
   if (!config_.mutants.has(Mutant::SplitNeverResamples)) {
+    lower_lines(vector, seat, env);
     ioapic_->on_eoi(vector, env);
     return send_pins(task, seat, here);
   }

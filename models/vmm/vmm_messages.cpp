@@ -71,7 +71,11 @@ Action Vmm::read_eventfd(host::Task& task, Seat& seat, const Here& here) {
   kvm::IrqLayer& layer = here.vcpus.layer();
   const VectorAt at = std::get<ReadEventfd>(seat.job).at;
   const SpanId span = layer.consume(eventfd(at), here.kernel).span;
-  seat.job = SendMessage{span, at, functions_[at.function].vectors.message(at.vector)};
+  if (is_line(at)) {
+    seat.job = DriveLine{span, at.function, Level::High};
+  } else {
+    seat.job = SendMessage{span, at, functions_[at.function].vectors.message(at.vector)};
+  }
   task.span = span;
   task.pc = step::kTaken;
   return host::Release{layer.lock_of(eventfd(at))};

@@ -1,10 +1,11 @@
 // Accesses of vCPUs to the registers of devices.
 //
-// Models: the MSI-X table and its capability as a VMM traps them (PCI Local Bus 3.0, 6.8.2). What a
-// function's own core keeps of them it is told as well, except an assigned function's table, which
-// holds messages of the host: the guest's is kept here, and its device registers are mapped into
-// the guest, which reaches them without an exit.
+// Models: the MSI-X table and its capability, and that of MSI (vmm_msi.cpp), as a VMM traps them
+// (PCI Local Bus 3.0, 6.8). What a function's own core keeps of them it is told as well, except
+// what holds messages of the host in an assigned function: the guest's is kept here. Its device
+// registers are mapped into the guest, which reaches them without an exit.
 #include <algorithm>
+#include <cstring>
 
 #include "models/pci/functions.hpp"
 #include "models/vmm/vmm.hpp"
@@ -61,8 +62,15 @@ std::optional<Vmm::Place> Vmm::place_of(std::uint64_t address) const {
 }
 
 bool Vmm::is_assigned(const Place& place) const {
-  return place.space == Place::Space::Window &&
+  return place.space != Place::Space::Ioapic &&
          config_.plan.functions[place.function].attach == Attach::Assigned;
+}
+
+/// Registers of an assigned function that hold what the host has decided: the guest's are here.
+bool Vmm::is_kept_here(const Place& place) const {
+  if (!is_assigned(place)) return false;
+  if (place.space == Place::Space::Config) return is_kept_msi(place);
+  return place.offset < pci::kDeviceRegisterOffset;
 }
 
 /// One that nothing claims is answered as a master abort is: all ones.
@@ -81,7 +89,8 @@ void Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here&
     access.span = read->span;
   }
   const std::optional<Place> place = place_of(access.address);
-  const bool mapped = place && is_assigned(*place) && place->offset >= pci::kDeviceRegisterOffset;
+  const bool mapped = place && is_assigned(*place) && place->space == Place::Space::Window &&
+                      place->offset >= pci::kDeviceRegisterOffset && !is_trapped(*place);
   if (mapped) return reach_directly(vcpu, access, *place, here);
   seats_[raw(vcpu)].waiting.push(access);
   here.vcpus.leave_for_user(vcpu, ExitReason::Mmio, access.address, here.kernel, here.env);
@@ -94,6 +103,12 @@ void Vmm::reach_directly(CpuId vcpu, const Access& access, const Place& place, c
 }
 
 void Vmm::on_data(const BusData& data, const Here& here) {
+  if ((raw(data.tag) & kHostRead) != 0) {
+    HostPin& pin = host_pins_[raw(data.tag) & ~kHostRead];
+    pin.answered = true;
+    std::memcpy(&pin.answer, data.data.data(), sizeof pin.answer);
+    return;
+  }
   const std::uint32_t vcpu = raw(data.tag) & ~kDirectRead;
   if (vcpu >= first_device_) return;
   Seat& seat = seats_[vcpu];
@@ -108,7 +123,8 @@ void Vmm::on_data(const BusData& data, const Here& here) {
 
 void Vmm::pass_on(const Access& access, const Place& place, Tag tag, const Here& here) {
   const std::uint32_t edge = config_.plan.functions[place.function].registers_edge;
-  const PortId port = port_of(spec_of(config_.registers), edge);
+  const PortId way = is_assigned(place) ? config_.bridges : config_.registers;
+  const PortId port = port_of(spec_of(way), edge);
   if (access.kind == Access::Kind::Read) {
     here.env.send(port, BusRead{access.address, tag, access.span, {}, access.size});
   } else {
@@ -145,7 +161,7 @@ Action Vmm::access(host::Task& task, Seat& seat, const Here& here) {
     return access_ioapic(task, seat, access, place.offset, here);
   }
   if (access.kind == Access::Kind::Read) {
-    if (is_assigned(place))
+    if (is_kept_here(place))
       return answer(task, access,
                     x86::register_data(table_at(place, access), access.tag, access.span), here);
     seat.answer = Answer::Awaited;
@@ -164,8 +180,17 @@ Action Vmm::access(host::Task& task, Seat& seat, const Here& here) {
   return settle(task, seat, here);
 }
 
+/// Interrupt Disable of an assigned function is the host's.
 void Vmm::forward(const Access& access, const Place& place, const Here& here) {
-  if (!is_assigned(place)) pass_on(access, place, Tag{}, here);
+  const auto write = config_write_of(place.offset, access);
+  const bool of_command = is_assigned(place) && place.space == Place::Space::Config && write &&
+                          write->offset == pci::kConfigCommand;
+  if (of_command) {
+    Function& function = functions_[place.function];
+    function.command = static_cast<std::uint16_t>(write->merged_into(function.command));
+    return write_command(place.function, here);
+  }
+  if (!is_kept_here(place)) pass_on(access, place, Tag{}, here);
 }
 
 /// The vCPU's thread that waits for a function runs the function's model meanwhile.
@@ -181,6 +206,10 @@ Vmm::Seat* Vmm::reader_of(std::uint32_t function) {
 /// The thread keeps its CPU for a while: a function of the VMM's is a call away. What the read did
 /// to the function's line is done before the guest has the answer.
 Action Vmm::await(host::Task& task, Seat& seat, const Here& here) {
+  if (seat.answer == Answer::Came) {
+    const Place place = *place_of(std::get<Access>(seat.job).address);
+    if (is_trapped(place)) seat.lines.push(DriveLine{kNoSpan, place.function, Level::Low});
+  }
   if (seat.answer == Answer::Came && !seat.lines.empty()) {
     return drive(task, seat, seat.lines.pop(), here);
   }
@@ -209,6 +238,7 @@ bool Vmm::opens(const Place& place, const Access& access) const {
     const auto value = dword_at(access, place.offset, control);
     return value && (*value & 1) == 0;
   }
+  if (is_msi(place)) return opens_msi(place, access);
   const auto write = config_write_of(place.offset, access);
   const bool of_control = write && write->offset == pci::kConfigMsixCapability;
   return of_control && sends(write->merged_into(functions_[place.function].msix_control));
@@ -225,6 +255,7 @@ void Vmm::take(const Place& place, const Access& access) {
     }
     return;
   }
+  if (is_msi(place)) return take_msi(place, access);
   const auto write = config_write_of(place.offset, access);
   if (!write || write->offset != pci::kConfigMsixCapability) return;
   function.msix_control = write->merged_into(function.msix_control);
@@ -234,8 +265,13 @@ void Vmm::take(const Place& place, const Access& access) {
   (control & pci::kMsixEnable) != 0 ? function.vectors.enable() : function.vectors.disable();
 }
 
-/// What a read of an assigned function's table gives.
+/// What a read of an assigned function's table gives, or of its MSI capability.
 std::uint64_t Vmm::table_at(const Place& place, const Access& access) const {
+  if (place.space == Place::Space::Config) {
+    const std::uint64_t dword = place.offset & ~std::uint64_t{3};
+    const std::uint32_t value = functions_[place.function].msi->config_dword(FunctionRow{0}, dword);
+    return value >> (8 * (place.offset - dword));
+  }
   const FunctionVectors& vectors = functions_[place.function].vectors;
   const std::uint64_t first = place.offset & ~std::uint64_t{3};
   const std::uint64_t low = vectors.read_table(first);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "models/pci/config_space.hpp"
+#include "models/vmm/silent_env.hpp"
 #include "models/vmm/vmm.hpp"
 
 namespace irqfab::vmm {
@@ -18,6 +19,32 @@ RouteTable::Config routes_of(const Vmm::Config& config) {
   return out;
 }
 
+/// A vector has one, an INTx that is the host's first has two.
+std::uint32_t eventfds_each(const FunctionPlan& function) {
+  const auto vectors = static_cast<std::uint32_t>(function.vectors.size());
+  return vectors + (function.has_host_line() ? 2 : 0);
+}
+
+/// A model of the function that has nothing else, as firmware leaves it.
+pci::PciFunctions capability_of(const FunctionPlan& plan) {
+  pci::PciFunctions::Function function;
+  function.msi = plan.msi;
+  pci::PciFunctions::Config config;
+  config.functions = {function};
+  pci::PciFunctions capability(config);
+  SilentEnv env;
+  if (!plan.vectors.empty()) {
+    const x86::MsiMessage& message = plan.vectors[0].message;
+    capability.write_msi_message(FunctionRow{0}, message.address,
+                                 static_cast<std::uint16_t>(message.data));
+  }
+  const unsigned encoded = pci::msi_encoded(plan.msi->vectors);
+  const unsigned control =
+      (plan.enabled ? pci::kMsiEnable : 0u) | encoded << pci::kMsiMultipleMessageEnableShift;
+  capability.write_msi_control(FunctionRow{0}, static_cast<std::uint16_t>(control), env);
+  return capability;
+}
+
 x86::IoApic::Config ioapic_of(const Vmm::Config& config) {
   x86::IoApic::Config out;
   out.mutants = config.mutants;
@@ -29,6 +56,7 @@ x86::IoApic::Config ioapic_of(const Vmm::Config& config) {
 Vmm::Vmm(const Config& config, std::uint32_t vcpus, kvm::IrqLayer& layer,
          host::HostMachine& machine)
     : config_(config),
+      host_pins_(config.plan.host_pins.size()),
       table_(routes_of(config)),
       dynamic_(config.mutants),
       pins_(kPinGsis),
@@ -44,6 +72,7 @@ Vmm::Vmm(const Config& config, std::uint32_t vcpus, kvm::IrqLayer& layer,
   big_lock_ = machine.add_lock(host::LockKind::Mutex, machine.add_lock_class("BQL"));
   if (config.irqchip == kvm::IrqchipKind::Split) layer.set_routes_now(mirror_routes());
   for (std::uint32_t n = 0; n < functions_.size(); ++n) settle_now(n, layer, machine);
+  for (const std::uint32_t n : host_lines_) bind_line_now(n, layer, machine);
 }
 
 /// vCPUs, whose threads the machine has already, then the VMM's own: its devices', the main loop,
@@ -67,7 +96,7 @@ void Vmm::add_functions() {
     vectors.attach = plan.attach;
     vectors.policy = by_irqfd ? config_.plan.policy : RoutePolicy::OnDemand;
     vectors.vectors = static_cast<std::uint16_t>(plan.vectors.size());
-    Function function{FunctionVectors(vectors), eventfds, 0, {}, 0};
+    Function function{FunctionVectors(vectors), eventfds, 0, {}, 0, std::nullopt};
     for (std::uint32_t v = 0; v < plan.vectors.size(); ++v) {
       const VectorIndex index{static_cast<std::uint16_t>(v)};
       function.vectors.set_message(index, plan.vectors[v].message);
@@ -78,7 +107,10 @@ void Vmm::add_functions() {
       function.vectors.enable();
       function.msix_control = pci::kMsixEnable << 16;
     }
-    eventfds += static_cast<std::uint32_t>(plan.vectors.size());
+    if (plan.msi) function.msi = capability_of(plan);
+    eventfds += eventfds_each(plan);
+    function.command = pci::kMemorySpace | pci::kBusMaster;
+    if (plan.has_host_line()) host_lines_.push_back(n);
     if (posts(n)) {
       for (std::uint32_t v = 0; v < plan.vectors.size(); ++v) {
         function.entries.push_back(host_entry({n, VectorIndex{static_cast<std::uint16_t>(v)}}));
@@ -109,6 +141,20 @@ void Vmm::settle_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMac
   }
 }
 
+/// The guest's EOI unmasks the line by its second eventfd. Where KVM has the IOAPIC and irqfds are
+/// used at all, KVM signals it: a resampling irqfd takes the first.
+void Vmm::bind_line_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMachine& machine) {
+  host::Start unmask;
+  unmask.program = unmask_program(config_.first_program);
+  unmask.locals = {function};
+  layer.serve(unmask_eventfd(function), unmask, machine);
+  const bool by_irqfd =
+      config_.plan.delivery == Delivery::Irqfd && config_.irqchip == kvm::IrqchipKind::Full;
+  if (!by_irqfd) return;
+  layer.assign_now(line_eventfd(function), *config_.plan.functions[function].intx,
+                   unmask_eventfd(function), machine);
+}
+
 void Vmm::program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& env) {
   if (!ioapic_ || raw(pin) >= ioapic_->pins()) return;
   ioapic_->restore(pin, x86::Rte{entry}, env);
@@ -119,8 +165,9 @@ void Vmm::program_pin(Pin pin, std::uint64_t entry, kvm::IrqLayer& layer, Env& e
 std::vector<std::uint64_t> Vmm::eventfds_of(const VmPlan& plan) {
   std::vector<std::uint64_t> numbers;
   for (const FunctionPlan& function : plan.functions) {
-    for (std::uint32_t v = 0; v < function.vectors.size(); ++v) {
-      numbers.push_back(function.first_source + v);
+    const auto vectors = static_cast<std::uint32_t>(function.vectors.size());
+    for (std::uint32_t n = 0; n < eventfds_each(function); ++n) {
+      numbers.push_back(function.first_source + std::min(n, vectors));
     }
   }
   return numbers;

@@ -4,6 +4,13 @@
 
 #include <cstdint>
 
+namespace irqfab::vmm {
+
+/// Of a read's tag: the host's handler of the pin that the other bits name waits for it.
+constexpr std::uint32_t kHostRead = std::uint32_t{1} << 30;
+
+}  // namespace irqfab::vmm
+
 namespace irqfab::vmm::step {
 
 enum : std::uint16_t {

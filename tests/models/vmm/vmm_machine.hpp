@@ -7,6 +7,7 @@
 #include "models/cpu/cpus.hpp"
 #include "models/pci/functions.hpp"
 #include "models/vmm/vm_host.hpp"
+#include "models/x86/ioapic.hpp"
 
 namespace irqfab::vmm::test {
 
@@ -15,6 +16,10 @@ constexpr std::uint64_t kWindow = 0xC0000000;
 constexpr std::uint8_t kFirstVector = 0x40;
 /// Of the host, for vector 0 of an assigned function.
 constexpr std::uint8_t kHostVector = 0x30;
+
+/// Of the host's pin of its IOAPIC, to which the INTx of assigned functions are wired.
+constexpr Pin kHostPin{5};
+constexpr std::uint8_t kHostLineVector = 0x80;
 
 /// Which functions does the handler of a line look at?
 enum class Reads : std::uint8_t { All, First };
@@ -35,6 +40,7 @@ struct Options {
   Reads reads = Reads::All;
   Duration handler = 1000;
   Mutants mutants{};
+  std::optional<pci::Msi> msi{};  // the vectors are those of MSI
 };
 inline std::uint32_t sources_of(const Options& options) { return options.vectors + 1u; }
 inline std::uint64_t window(std::uint32_t function) {
@@ -59,6 +65,8 @@ inline VmPlan plan_of(const Options& options) {
   plan.policy = options.policy;
   plan.gsis = options.gsis;
   plan.threads = options.functions;
+  const bool host_lines = options.attach == Attach::Assigned && options.intx;
+  if (host_lines) plan.host_pins.push_back({{host::HostCpu{1}, Vector{kHostLineVector}}, {}});
   for (std::uint32_t f = 0; f < options.functions; ++f) {
     FunctionPlan function;
     function.attach = options.attach;
@@ -68,6 +76,9 @@ inline VmPlan plan_of(const Options& options) {
     function.config_space = config_space(f);
     function.intx = options.intx;
     function.intx_driver = f;
+    if (host_lines) function.enabled = false;
+    function.msi = options.msi;
+    if (host_lines) plan.host_pins[0].functions.push_back(f);
     for (std::uint16_t v = 0; v < options.vectors; ++v) {
       VectorPlan vector;
       vector.message = message(f, v);
@@ -128,7 +139,8 @@ inline pci::PciFunctions::Config functions_of(const Options& options) {
   for (std::uint32_t f = 0; f < options.functions; ++f) {
     pci::PciFunctions::Function function;
     function.rid = requester(f);
-    function.msix_entries = options.vectors;
+    function.msix_entries = options.msi ? std::uint16_t{0} : options.vectors;
+    function.msi = options.msi;
     if (options.intx) function.intx = pci::Intx::A;
     config.functions.push_back(function);
   }

@@ -46,7 +46,15 @@ class VmmRig final : private Env {
       : options_(options),
         host(config_of(options)),
         vcpus(vcpus_of(options)),
-        functions(functions_of(options)) {
+        functions(functions_of(options)),
+        host_ioapic(x86::IoApic::Config{}) {
+    x86::ApicMessage to;
+    to.destination = ApicId{1};
+    to.vector = Vector{kHostLineVector};
+    x86::Rte entry{x86::Rte::INTVEC::set(0, kHostLineVector)};
+    entry.bits = x86::Rte::TriggerModeBit::set(entry.bits, 1);
+    entry.bits = x86::Rte::DESTINATION::set(entry.bits, 1);
+    host_ioapic.restore(kHostPin, entry, setup_);
     for (std::uint32_t n = 0; n < options.vcpus; ++n) {
       host.vcpus().apics().lapics().write(CpuId{n}, x86::LapicRegister::kSvr, 0x1FF, setup_);
     }
@@ -91,6 +99,16 @@ class VmmRig final : private Env {
     put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
         BusWrite{config_space(function) + pci::kConfigMsixCapability + 2, value, kNoSpan, {}, 2},
         now_);
+  }
+  /// A register of the function's configuration space.
+  void driver_configures(std::uint32_t function, std::uint64_t offset, std::uint64_t value,
+                         std::uint8_t size = 4) {
+    put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+        BusWrite{config_space(function) + offset, value, kNoSpan, {}, size}, now_);
+  }
+  void driver_reads_config(std::uint32_t function, std::uint64_t offset, std::uint8_t size = 4) {
+    put(To::Host, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+        BusRead{config_space(function) + offset, kDriverTag, kNoSpan, {}, size}, now_);
   }
   /// A register of the guest's IOAPIC.
   void driver_selects_and_writes(std::uint32_t index, std::uint32_t value) {
@@ -175,6 +193,7 @@ class VmmRig final : private Env {
     host.held_spans(spans);
     vcpus.held_spans(spans);
     functions.held_spans(spans);
+    host_ioapic.held_spans(spans);
     for (const Item& item : queue_) {
       if (span_of(item.message) != kNoSpan) spans.push_back(span_of(item.message));
     }
@@ -194,9 +213,10 @@ class VmmRig final : private Env {
   VmHost host;
   cpu::Cpus vcpus;
   pci::PciFunctions functions;
+  x86::IoApic host_ioapic;  // of whom assigned functions have a pin
 
  private:
-  enum class To : std::uint8_t { Host, Vcpus, Functions };
+  enum class To : std::uint8_t { Host, Vcpus, Functions, Ioapic };
   struct Item {
     Time time;
     std::uint64_t sequence;
@@ -205,6 +225,7 @@ class VmmRig final : private Env {
     Message message;
   };
   static constexpr std::uint32_t kHostSource = 0xF00;
+  static constexpr std::uint32_t kIoapicSource = 0xF80;
 
   std::uint32_t source_of_vector(std::uint32_t function, std::uint16_t vector) const {
     return function * sources_of(options_) + vector;
@@ -212,6 +233,7 @@ class VmmRig final : private Env {
   SpanId next_of(std::uint32_t source) { return make_span(SourceId{source}, promised_[source]++); }
 
   void program_function(std::uint32_t f) {
+    if (options_.msi) return program_msi(f);
     for (std::uint16_t v = 0; v < options_.vectors; ++v) {
       pci::MsixEntry entry;
       const x86::MsiMessage said = message_of_table(f, v);
@@ -221,6 +243,14 @@ class VmmRig final : private Env {
       functions.write_entry(FunctionRow{f}, VectorIndex{v}, entry, setup_);
     }
     if (!options_.intx) functions.set_msix_enable(FunctionRow{f}, true, setup_);
+  }
+  void program_msi(std::uint32_t f) {
+    const x86::MsiMessage said = message_of_table(f, 0);
+    functions.write_msi_message(FunctionRow{f}, said.address,
+                                static_cast<std::uint16_t>(said.data));
+    const unsigned encoded = pci::msi_encoded(options_.msi->vectors);
+    const unsigned control = pci::kMsiEnable | encoded << pci::kMsiMultipleMessageEnableShift;
+    functions.write_msi_control(FunctionRow{f}, static_cast<std::uint16_t>(control), setup_);
   }
   x86::MsiMessage message_of_table(std::uint32_t f, std::uint16_t v) const {
     if (options_.attach != Attach::Assigned) return message(f, v);
@@ -235,6 +265,8 @@ class VmmRig final : private Env {
         return host.lane_of(item.port, item.message);
       case To::Vcpus:
         return vcpus.lane_of(item.port, item.message);
+      case To::Ioapic:
+        return LaneId{0};
       case To::Functions:
         break;
     }
@@ -248,6 +280,8 @@ class VmmRig final : private Env {
         return vcpus.receive(item.port, item.message, *this);
       case To::Functions:
         return functions.receive(item.port, item.message, *this);
+      case To::Ioapic:
+        return host_ioapic.receive(item.port, item.message, *this);
     }
   }
   Time start_of(const Item& item) const {
@@ -278,23 +312,35 @@ class VmmRig final : private Env {
                    cursor_);
       case To::Functions:
         return send_of_function(port, message);
+      case To::Ioapic:
+        return put(To::Host, VmHost::kMessages, message, cursor_ + kFlight);
       case To::Host:
         break;
     }
+    if (port == VmHost::kEois) return put(To::Ioapic, x86::IoApic::kEoi, message, cursor_);
     if (port == VmHost::kVcpus) return put(To::Vcpus, cpu::Cpus::kController, message, cursor_);
     if (port == VmHost::kMmio) return put(To::Vcpus, cpu::Cpus::kBus, message, cursor_);
-    if (spec_of(port) == spec_of(VmHost::kRegisters)) {
+    if (spec_of(port) == spec_of(VmHost::kRegisters) ||
+        spec_of(port) == spec_of(VmHost::kBridges)) {
       put(To::Functions, pci::PciFunctions::kRegisters, message, cursor_);
     } else if (const auto* data = std::get_if<BusData>(&message)) {
       answer_to_driver = *data;
     }
   }
   void send_of_function(PortId port, const Message& message) {
+    if (port == pci::PciFunctions::kIntx && options_.attach == Attach::Assigned) {
+      PinChange change = std::get<PinChange>(message);
+      change.pin = kHostPin;
+      return put(To::Ioapic, x86::IoApic::kPins, change, cursor_ + kFlight);
+    }
     if (port == pci::PciFunctions::kIntx) {
       return put(To::Host, VmHost::kIntx, message, cursor_);
     }
     if (port == pci::PciFunctions::kRegisters) {
-      return put(To::Host, VmHost::kRegisters, message, cursor_);
+      // Behind what the function has said before.
+      const bool assigned = options_.attach == Attach::Assigned;
+      return put(To::Host, assigned ? VmHost::kBridges : VmHost::kRegisters, message,
+                 cursor_ + (assigned ? kFlight : 0));
     }
     const bool assigned = options_.attach == Attach::Assigned;
     put(To::Host, assigned ? VmHost::kMessages : VmHost::kDevices, message,
@@ -306,8 +352,9 @@ class VmmRig final : private Env {
   }
   using Env::open;
   SpanId open(Cause cause, SpanId, std::uint32_t source) override {
+    const std::uint32_t own = at_ == To::Ioapic ? kIoapicSource : kHostSource;
     const std::uint32_t of =
-        at_ == To::Functions ? raw(lane_) * sources_of(options_) + source : kHostSource + source;
+        at_ == To::Functions ? raw(lane_) * sources_of(options_) + source : own + source;
     const SpanId span = make_span(SourceId{of}, opened_[of]++);
     live_.insert(span);
     ++asserted;
