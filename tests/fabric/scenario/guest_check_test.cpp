@@ -35,8 +35,7 @@ std::string paths_that_take(const std::string& host, const std::string& attach =
 }
 
 TEST(GuestCheck, KeysOfTheHostMeanSomethingOnTheirPathsOnly) {
-  EXPECT_EQ(paths_that_take("irqfd: pointer"),
-            "kvm-irqfd kvm-split-irqchip kvm-direct-inject");
+  EXPECT_EQ(paths_that_take("irqfd: pointer"), "kvm-irqfd kvm-split-irqchip kvm-direct-inject");
   EXPECT_EQ(paths_that_take("grace: rcu"),
             "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip kvm-direct-inject");
   EXPECT_EQ(paths_that_take("gsis: 1024"),

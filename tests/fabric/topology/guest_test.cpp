@@ -74,7 +74,9 @@ TEST(Guest, WhatTheVmmModelsStandsBesideItAndWhatIsAssignedBehindTheHostsBridge)
   const auto modelled = functions_component(guest.topology(), 0);
   const auto assigned = functions_component(guest.topology(), 1);
   const auto kind = [&](std::size_t at) {
-    return std::get<pci::PciFunctions::Config>(guest.topology().components[at].config).functions.front().kind;
+    return std::get<pci::PciFunctions::Config>(guest.topology().components[at].config)
+        .functions.front()
+        .kind;
   };
   EXPECT_EQ(kind(modelled), pci::FunctionKind::Modelled);
   EXPECT_EQ(guest.leads_to(modelled, pci::PciFunctions::kLink), "kvm");
