@@ -56,16 +56,15 @@ class VmSession final : public Session {
     perform(scenario.steps);
     // Times of the workload count from where the steps ended.
     const Time start = machine_.engine().now();
+    const Time end_of_load = start + topology::end_of_workload(scenario);
     start_workload(machine_, x86_.topology, start);
+    start_cpus(machine_, x86_, {host_, VmHost::kVcpus}, scenario.machine, start, end_of_load);
     start_changes(start);
-    start_timers(machine_, x86_, {host_, VmHost::kVcpus}, scenario.machine, start,
-                 start + topology::end_of_workload(scenario));
     if (scenario.until != 0) {
       machine_.run(start + scenario.until);
     } else {
-      const Time end = start + topology::end_of_workload(scenario);
-      machine_.run(end);
-      come_to_rest(end);
+      machine_.run(end_of_load);
+      come_to_rest(end_of_load);
     }
     perform(scenario.afterwards);
     fill(outcome);

@@ -281,24 +281,18 @@ void program_devices(Machine& machine, const X86Machine& x86) {
   enable_msix(machine, x86, env);
 }
 
-void start_timers(Machine& machine, const X86Machine& x86, const RegistersAt& lapics,
-                  const scenario::Machine& wanted, Time start, Time end) {
-  if (wanted.tick == 0) return;
-  const std::uint32_t place = topology::place_of_register(x86.plan.apic, Register::kInitialCount);
-  const std::uint64_t count = wanted.tick / topology::kTimerTick;
-  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
-    machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, count}, start);
-    machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, 0}, end);
-  }
-}
-
-void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine& wanted,
-                Time start, Time end) {
-  const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
-  start_timers(machine, x86, {lapics, x86::LapicBank::kCpu}, wanted, start, end);
-  if (wanted.off_every == 0) return;
+void start_cpus(Machine& machine, const X86Machine& x86, const RegistersAt& lapics,
+                const scenario::Machine& wanted, Time start, Time end) {
   const std::size_t cpus = topology::index_of<cpu::Cpus::Config>(x86.topology);
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+    if (wanted.tick > 0) {
+      const std::uint32_t place =
+          topology::place_of_register(x86.plan.apic, Register::kInitialCount);
+      const std::uint64_t count = wanted.tick / topology::kTimerTick;
+      machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, count}, start);
+      machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, 0}, end);
+    }
+    if (wanted.off_every == 0) continue;
     // Spread over the period, so that the CPUs do not move as one.
     const Time first = start + wanted.off_every / x86.plan.cpus * cpu;
     const auto disable = static_cast<std::uint16_t>(cpu::Call::DisableForWhile);

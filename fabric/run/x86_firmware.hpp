@@ -32,12 +32,9 @@ struct RegistersAt {
   std::size_t component = 0;
   PortId port{};
 };
-/// The operating system's timer interrupts from `start` until `end`.
-void start_timers(Machine& machine, const topology::X86Machine& x86, const RegistersAt& lapics,
-                  const scenario::Machine& wanted, Time start, Time end);
 /// What the operating system has its CPUs do from `start` until `end`: timer interrupts, and work
 /// with interrupts disabled.
-void start_cpus(Machine& machine, const topology::X86Machine& x86, const scenario::Machine& wanted,
-                Time start, Time end);
+void start_cpus(Machine& machine, const topology::X86Machine& x86, const RegistersAt& lapics,
+                const scenario::Machine& wanted, Time start, Time end);
 
 }  // namespace irqfab::run

@@ -147,7 +147,10 @@ class GuestBuilder {
 
   void add_vcpus(cpu::Cpus::Config cpus) {
     cpus.kind = cpu::Kind::Virtual;
-    if (scenario_.machine.idle == scenario::Idle::Halt) cpus.idle = cpu::Idle::Halt;
+    const scenario::Machine& machine = scenario_.machine;
+    if (machine.idle == scenario::Idle::Halt) cpus.idle = cpu::Idle::Halt;
+    cpus.stretch = machine.off_length;
+    cpus.stretch_every = machine.off_every;
     cpus.eoi_register = place_of_register(plan_.apic, x86::LapicRegister::kEoi);
     Names names;
     for (std::uint32_t n = 0; n < plan_.cpus; ++n) names.add(numbered("vcpu", n));

@@ -219,7 +219,12 @@ Diagnostics refuse_guest(const X86Plan& plan, std::string_view path, unsigned ho
     }
   }
   // The pins of INTx come last.
-  for (std::size_t pin = 0; last != nullptr && pin < plan.pins.size(); ++pin) vectors.take();
+  for (const PinPlan& pin : plan.pins) {
+    const bool is_hosts = std::any_of(
+        pin.functions.begin(), pin.functions.end(),
+        [path](const FunctionPlan& f) { return is_assigned(*f.device, path) && !f.messages_on; });
+    if (is_hosts) vectors.take();
+  }
   return vectors.is_full() ? refused() : Diagnostics{};
 }
 

@@ -214,22 +214,65 @@ TEST(Guest, TheHostIsAsTheScenarioSays) {
   EXPECT_EQ(guest.plan().policy, vmm::RoutePolicy::OnUnmask);
 }
 
-TEST(Guest, DevicesOfTwoKindsAreNotBehindOneHostBridge) {
+TEST(Guest, DevicesOfAllKindsStandBehindOneHostBridge) {
+  using pci::PciFunctions;
   const Guest guest(
       "  devices:\n    - { id: nic, bdf: \"00:03.0\", msix: 1 }\n"
       "    - { id: gpu, bdf: \"00:04.0\", msix: 1, attach: assigned }\n");
-  EXPECT_EQ(guest.refused.code, "mixed-bridge");
-  EXPECT_NE(guest.refused.message.find("'gpu' is assigned and 'nic' is not"), std::string::npos);
+  ASSERT_EQ(guest.refused.code, "");
+  const std::size_t at = functions_component(guest.topology(), 0);
+  const auto& config = std::get<PciFunctions::Config>(guest.topology().components[at].config);
+  ASSERT_EQ(config.functions.size(), 2u);
+  EXPECT_EQ(config.functions[0].kind, pci::FunctionKind::Modelled);
+  EXPECT_EQ(config.functions[1].kind, pci::FunctionKind::Physical);
+  EXPECT_EQ(config.modelled_edge, 1u);
+  const auto second = [](PortId port) { return port_of(spec_of(port), 1); };
+  EXPECT_EQ(guest.leads_to(at, PciFunctions::kLink), "hb0");
+  EXPECT_EQ(guest.leads_to(at, PciFunctions::kIntx), "hb0");
+  EXPECT_EQ(guest.leads_to(at, second(PciFunctions::kLink)), "kvm");
+  EXPECT_EQ(guest.leads_to(at, second(PciFunctions::kIntx)), "kvm");
+  const std::size_t host = index_of<VmHost::Config>(guest.topology());
+  EXPECT_EQ(guest.leads_to(host, VmHost::kBridges), "hb0");
+  EXPECT_EQ(guest.leads_to(host, VmHost::kRegisters), "hb0.functions");
 }
 
-TEST(Guest, WhatAssignedDevicesCannotDoYetIsRefusedByName) {
-  const auto code = [](const std::string& device) {
-    return Guest("  devices: [ { id: gpu, bdf: \"00:03.0\", attach: assigned, " + device + " } ]\n")
-        .refused.code;
-  };
-  EXPECT_EQ(code("msix: 1"), "");
-  EXPECT_EQ(code("intx: A"), "not-yet");
-  EXPECT_EQ(code("msi: 1"), "not-yet");
+TEST(Guest, TheIntxOfAssignedFunctionsIsWiredToTheHostsIoapic) {
+  const Guest guest(
+      "  host: { cpus: 2 }\n  devices:\n"
+      "    - { id: nic, bdf: \"00:03.0\", intx: A, attach: assigned }\n"
+      "    - { id: rtc, bdf: \"00:04.0\", intx: A }\n"
+      "    - { id: gpu, bdf: \"00:05.0\", msix: 1, intx: B, attach: assigned }\n"
+      "    - { id: tpm, bdf: \"00:07.0\", count: 2, intx: A, attach: assigned }\n");
+  ASSERT_EQ(guest.refused.code, "");
+  const auto& pins = guest.plan().host_pins;
+  ASSERT_EQ(pins.size(), 1u);  // nothing of the emulated function's, nor of one that has MSI-X on
+  EXPECT_EQ(pins[0].functions, (std::vector<std::uint32_t>{0, 3, 4}));
+  EXPECT_EQ(guest.plan().functions[4].intx, Gsi{19});
+  // Vector 0 of gpu has CPU 0.
+  EXPECT_EQ(pins[0].host.cpu, host::HostCpu{1});
+  EXPECT_EQ(pins[0].host.vector, Vector{0x30});
+  EXPECT_EQ(
+      guest.leads_to(index_of<pci::HostBridge::Config>(guest.topology()), pci::HostBridge::kPins),
+      "host-ioapic");
+  EXPECT_EQ(guest.leads_to(index_of<VmHost::Config>(guest.topology()), VmHost::kEois),
+            "host-ioapic");
+}
+
+TEST(Guest, TheVectorsOfAnAssignedMsiAreABlockOnOneCpuOfTheHost) {
+  const Guest guest(
+      "  host: { cpus: 2 }\n  devices:\n"
+      "    - { id: nic, bdf: \"00:03.0\", msix: 3, attach: assigned }\n"
+      "    - { id: gpu, bdf: \"00:04.0\", count: 2, msi: 8, attach: assigned }\n");
+  ASSERT_EQ(guest.refused.code, "");
+  const unsigned cpus[] = {1, 0};
+  for (unsigned f = 0; f < 2; ++f) {
+    const auto& vectors = guest.plan().functions[1 + f].vectors;
+    ASSERT_EQ(vectors.size(), 8u);
+    for (unsigned v = 0; v < 8; ++v) {
+      EXPECT_EQ(raw(vectors[v].host.cpu), cpus[f]);
+      EXPECT_EQ(raw(vectors[v].host.vector), 0x38 + v);  // behind 0x30 and 0x31, aligned
+    }
+  }
 }
 
 TEST(Guest, AssignedVectorsAreAsManyAsTheHostHas) {
@@ -242,6 +285,11 @@ TEST(Guest, AssignedVectorsAreAsManyAsTheHostHas) {
   };
   EXPECT_EQ(code("382"), "");
   EXPECT_EQ(code("383"), "too-many-sources");
+  // A pin of the host's IOAPIC takes one, if it serves what is assigned.
+  const char* const kOther = " }, { id: rtc, bdf: \"00:04.0\", intx: A";
+  EXPECT_EQ(code(std::string("382") + kOther), "");
+  EXPECT_EQ(code(std::string("382") + kOther + ", attach: assigned"), "too-many-sources");
+  EXPECT_EQ(code(std::string("381") + kOther + ", attach: assigned"), "");
 }
 
 TEST(VmmChanges, AReleaseAndTheAssignmentAfterItAreTwo) {

@@ -60,6 +60,13 @@ bool is_disabled(const VmmRig& rig, std::uint32_t function) {
   return (command & pci::kInterruptDisable) != 0;
 }
 
+/// Level interrupts that the host has ended.
+std::size_t host_ends(const VmmRig& rig) {
+  return static_cast<std::size_t>(std::count_if(
+      rig.records.begin(), rig.records.end(),
+      [](const Happened& h) { return h.event == E::EoiBroadcast && h.detail == kHostLineVector; }));
+}
+
 void expect_closed(const VmmRig& rig) {
   EXPECT_EQ(rig.found(), rig.in_flight());
   EXPECT_TRUE(rig.in_flight().empty());
@@ -81,7 +88,7 @@ TEST(VmmHostLines, OneInterruptOfTheHostIsOneOfTheGuestAndTheWireIsGivenBack) {
       EXPECT_FALSE(is_disabled(rig, 0));
       EXPECT_FALSE(rig.functions.intx_asserted(FunctionRow{0}));
     }
-    EXPECT_EQ(rig.count(E::EoiBroadcast), 3u);
+    EXPECT_EQ(host_ends(rig), 3u);
     expect_closed(rig);
   }
 }
