@@ -8,7 +8,8 @@
 //   emulated         the irqfd is taken away, and comes back when the vector is unmasked
 //   vhost, assigned  the irqfd stays; the handler gets what is signalled and keeps one as pending
 // A route is made to say what the vector says when the vector is unmasked, never while it is
-// masked. Not modelled: MSI's vectors as a block, which share one message; vectors of INTx.
+// masked. Vectors of MSI, which share one message, have a row each as well (vmm_msi.cpp). Not
+// modelled: vectors of INTx.
 //
 // An operation changes only what is wanted. next() tells, one at a time, what the VMM has to do
 // about it, in an order in which no interrupt falls between; done() tells what became of it. From

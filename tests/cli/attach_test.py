@@ -20,8 +20,8 @@ WAYS = {path: ("--path", path) for path in PATHS}
 WAYS["kvm-direct-inject"] = ("--arch", "x86-pi", "--path", "kvm-direct-inject")
 KINDS = {"emulated": ("emulated",), "vhost": ("vhost",), "assigned": ("assigned",),
          "mixed": ("assigned", "emulated", "vhost")}
-PORTABLE = ("back-pressure", "intx-behind-bridge", "moderation", "msi-multi-message",
-            "nested-preemption")
+PORTABLE = ("back-pressure", "interrupts-off", "intx-behind-bridge", "moderation",
+            "msi-multi-message", "nested-preemption")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEVICE = re.compile(r"\{ id: \w+, bdf: ")
 
@@ -86,7 +86,15 @@ class PortableTest(Attached):
                         traces.append((report, trace.read_bytes()))
                     self.assertEqual(traces[0], traces[1])
 
-    def test_behind_a_remapping_unit_of_the_host(self):
+    def test_requesters_and_blocks_of_msi_behind_a_remapping_unit_of_the_host(self):
+        text = (ROOT / "scenarios/x86/requester-alias.yaml").read_text()
+        text = text.replace("  arch: x86-ir\n", "  host: { cpus: 8, arch: x86-ir }\n")
+        scenario = self.scenario(attached(text, KINDS["assigned"]))
+        for path in PATHS:
+            with self.subTest(path=path):
+                self.expect_closed(self.run_one(scenario, "--arch", "x86", "--path", path))
+
+    def test_the_storm_behind_a_remapping_unit_of_the_host(self):
         text = (ROOT / "scenarios/mixed-storm.yaml").read_text().replace("2ms", "300us")
         text = text.replace("  cpus: 16\n", "  cpus: 16\n  host: { cpus: 32, arch: x86-ir }\n")
         for kind in ("assigned", "mixed"):
@@ -94,6 +102,39 @@ class PortableTest(Attached):
             for path in PATHS:
                 with self.subTest(kind=kind, path=path):
                     self.expect_closed(self.run_one(scenario, "--path", path))
+
+
+class RetargetTest(Attached):
+    """What the driver writes into an MSI capability under traffic."""
+
+    MOVED = """irqfab: 1
+machine:
+  cpus: 2
+  devices:
+    - { id: nic, bdf: "01:00.0", msi: { vectors: 2, maskable: true } }
+  host: { cpus: 6 }
+affinity: { nic: 0 }
+workload:
+  - { source: nic:0, periodic: 100us, for: 400us }
+  - { source: nic:1, periodic: 100us, start: 30us, for: 400us }
+during: [ { at: 170us, retarget: nic, to: 1 } ]
+handler: 1us
+afterwards:
+  - expect: { cpu.handlers: { cpu: 0, entered: [0x30, 0x31, 0x30, 0x31],
+                              acknowledged: [0x30, 0x31, 0x30, 0x31] } }
+  - expect: { cpu.handlers: { cpu: 1, entered: [0x30, 0x31, 0x30, 0x31],
+                              acknowledged: [0x30, 0x31, 0x30, 0x31] } }
+expect: [ lost == 0, nic.handled == 8 ]
+"""
+
+    def test_the_next_interrupt_takes_the_new_message(self):
+        for kind in ("emulated", "vhost", "assigned"):
+            scenario = self.scenario(attached(self.MOVED, KINDS[kind]))
+            for path in PATHS:
+                with self.subTest(kind=kind, path=path):
+                    done = subprocess.run([IRQFAB, "run", scenario, "--path", path],
+                                          capture_output=True, check=False)
+                    self.assertEqual(done.returncode, HELD, done.stdout.decode()[-600:])
 
 
 class LineTest(Attached):

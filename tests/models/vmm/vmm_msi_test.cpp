@@ -11,16 +11,29 @@ using E = Event;
 constexpr Duration kLong = 2'000'000;
 constexpr pci::Msi kWide{4, pci::MsiWidth::Address64, pci::MsiMasking::PerVector};
 constexpr pci::Msi kNarrow{4, pci::MsiWidth::Address32, pci::MsiMasking::None};
-constexpr Delivery kDeliveries[] = {Delivery::Irqfd, Delivery::SignalMsi, Delivery::DynamicRoute};
+struct Way {
+  Delivery delivery;
+  kvm::IrqchipKind irqchip = kvm::IrqchipKind::Full;
+};
+constexpr Way kWays[] = {{Delivery::Irqfd},
+                         {Delivery::Irqfd, kvm::IrqchipKind::Split},
+                         {Delivery::SignalMsi},
+                         {Delivery::DynamicRoute},
+                         {Delivery::Userspace}};
 constexpr Attach kAttaches[] = {Attach::Emulated, Attach::Vhost, Attach::Assigned};
 
-VmmRig::Options with(const pci::Msi& msi, Attach attach, Delivery delivery = Delivery::Irqfd) {
+VmmRig::Options with(const pci::Msi& msi, Attach attach, const Way& way = kWays[0]) {
   VmmRig::Options options;
   options.msi = msi;
   options.vectors = msi.vectors;
   options.attach = attach;
-  options.delivery = delivery;
+  options.delivery = way.delivery;
+  options.irqchip = way.irqchip;
   options.host_cpus = 4;
+  if (way.delivery == Delivery::Userspace) {
+    options.home = kvm::ApicHome::User;
+    options.virtualization = x86::Virtualization::None;
+  }
   return options;
 }
 
@@ -35,9 +48,9 @@ std::uint64_t accepted(const VmmRig& rig, SpanId span) {
 template <class Check>
 void on_all(const pci::Msi& msi, Check&& check) {
   for (const Attach attach : kAttaches) {
-    for (const Delivery delivery : kDeliveries) {
-      SCOPED_TRACE(static_cast<int>(attach) * 10 + static_cast<int>(delivery));
-      VmmRig rig(with(msi, attach, delivery));
+    for (const Way& way : kWays) {
+      SCOPED_TRACE(static_cast<int>(attach) * 10 + static_cast<int>(way.delivery));
+      VmmRig rig(with(msi, attach, way));
       check(rig);
       EXPECT_EQ(rig.found(), rig.in_flight());
       EXPECT_TRUE(rig.in_flight().empty());
