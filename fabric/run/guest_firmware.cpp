@@ -27,9 +27,7 @@ std::uint64_t entry_for(const PinPlan& pin) {
 
 void program_chip(VmHost& host, const X86Machine& x86) {
   SetupEnv env;
-  for (std::uint32_t vcpu = 0; vcpu < x86.plan.cpus; ++vcpu) {
-    host.vcpus().apics().lapics().write(CpuId{vcpu}, x86::LapicRegister::kSvr, 0x1FF, env);
-  }
+  program_lapics(host.vcpus().apics().lapics(), x86.plan);
   for (const PinPlan& pin : x86.plan.pins) host.program_pin(pin.pin, entry_for(pin), env);
 }
 
@@ -53,10 +51,11 @@ class HostFirmware {
   void program() {
     const auto* host = topology::find_component<VmHost::Config>(x86_.topology);
     const vmm::VmPlan& plan = std::get<VmHost::Config>(host->config).plan;
-    auto planned = plan.functions.begin();
+    std::uint32_t next = 0;
     for_each_function(x86_.plan, [&](const FunctionPlan& function) {
-      const vmm::FunctionPlan& of_vmm = *planned++;
-      if (of_vmm.attach == vmm::Attach::Assigned) program_function(function, of_vmm);
+      const std::uint32_t number = next++;
+      const vmm::FunctionPlan& of_vmm = plan.functions[number];
+      if (of_vmm.attach == vmm::Attach::Assigned) program_function(function, of_vmm, number);
     });
     for (const vmm::HostPinPlan& pin : plan.host_pins) {
       program_pin(pin.host, *plan.functions[pin.functions.front()].intx);
@@ -66,15 +65,23 @@ class HostFirmware {
  private:
   bool is_remapped() const { return fabric_ == scenario::HostFabric::X86Ir; }
 
-  /// Its entry of the remapping table: the next.
-  void add_entry(const vmm::HostInterrupt& interrupt, RequesterId requester,
-                 x86::TriggerMode trigger) {
+  /// The next entry of the remapping table.
+  void add_entry(const x86::Irte& entry) {
     auto& memory =
         machine_.core<mem::Memory>(topology::index_of<mem::Memory::Config>(x86_.topology));
-    write_irte(memory, index_++, host_entry(interrupt, requester, trigger));
+    write_irte(memory, index_++, entry);
   }
 
-  void program_function(const FunctionPlan& function, const vmm::FunctionPlan& of_vmm) {
+  /// Of a vector: the host's interrupt, or what the unit posts.
+  x86::Irte entry_of(const FunctionPlan& function, const vmm::HostInterrupt& interrupt,
+                     vmm::VectorAt at) {
+    x86::Irte entry = host_entry(interrupt, function.requester, x86::TriggerMode::Edge);
+    if (x86_.plan.for_guest) entry.low = host_of(machine_, x86_).vmm().remapping_entry(at);
+    return entry;
+  }
+
+  void program_function(const FunctionPlan& function, const vmm::FunctionPlan& of_vmm,
+                        std::uint32_t number) {
     auto& core = machine_.core<pci::PciFunctions>(
         topology::functions_component(x86_.topology, function.group));
     const std::uint32_t first = index_;
@@ -82,7 +89,7 @@ class HostFirmware {
       const vmm::HostInterrupt& interrupt = of_vmm.vectors[v].host;
       const pci::MsixEntry entry = topology::host_message(interrupt, fabric_, first + v);
       if (!function.by_msi()) core.write_entry(function.lane, VectorIndex{v}, entry, env_);
-      if (is_remapped()) add_entry(interrupt, function.requester, x86::TriggerMode::Edge);
+      if (is_remapped()) add_entry(entry_of(function, interrupt, {number, VectorIndex{v}}));
     }
     if (!function.by_msi() || of_vmm.vectors.empty()) return;
     pci::MsixEntry block = topology::host_message(of_vmm.vectors[0].host, fabric_, first);
@@ -103,7 +110,7 @@ class HostFirmware {
       bits = Rte::DESTINATION::set(bits, x86::MsiAddress::DestinationId::get(address));
       bits = Rte::EDID::set(bits, x86::MsiAddress::Edid::get(address));
       bits = Rte::DESTMOD::set(bits, x86::MsiAddress::Dm::get(address));
-      add_entry(interrupt, topology::ioapic_requester(0), x86::TriggerMode::Level);
+      add_entry(host_entry(interrupt, topology::ioapic_requester(0), x86::TriggerMode::Level));
     }
     ioapic.restore(Pin(static_cast<std::uint16_t>(raw(gsi))), Rte{bits}, env_);
   }
@@ -121,10 +128,11 @@ void program_guest(Machine& machine, const X86Machine& x86, const scenario::Scen
   program_chip(host_of(machine, x86), x86);
   program_devices(machine, x86);
   const auto& host = scenario.machine.host;
-  const auto fabric = host ? host->fabric : scenario::HostFabric::X86;
+  auto fabric = host ? host->fabric : scenario::HostFabric::X86;
+  if (x86.plan.for_guest) fabric = scenario::HostFabric::X86Ir;
   HostFirmware(machine, x86, fabric).program();
   const bool remapped = topology::find_component<x86::VtdRemapper::Config>(x86.topology) != nullptr;
-  if (remapped) enable_vtd(machine, x86);
+  if (remapped) enable_vtd(machine, x86, scenario::ApicMode::Xapic);
 }
 
 }  // namespace irqfab::run

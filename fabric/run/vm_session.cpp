@@ -13,7 +13,6 @@
 #include "fabric/scenario/path_check.hpp"
 #include "fabric/topology/guest_build.hpp"
 #include "fabric/topology/route_checks.hpp"
-#include "fabric/topology/vm_build.hpp"
 #include "fabric/topology/vmm_changes.hpp"
 #include "fabric/topology/workload.hpp"
 
@@ -23,16 +22,8 @@ namespace {
 using scenario::Scenario;
 using vmm::VmHost;
 
-bool has_vmm(const Prepared& prepared) {
-  return machine_kind(prepared.scenario, prepared.path) == scenario::MachineKind::Guest;
-}
-
 Result<topology::X86Machine> build(const Prepared& prepared) {
-  if (has_vmm(prepared)) {
-    return topology::build_guest(prepared.scenario, prepared.path, prepared.mutants,
-                                 prepared.quirks);
-  }
-  return topology::build_vm(prepared.scenario, prepared.mutants, prepared.quirks);
+  return topology::build_guest(prepared.scenario, prepared.path, prepared.mutants, prepared.quirks);
 }
 
 class VmSession final : public Session {
@@ -46,11 +37,7 @@ class VmSession final : public Session {
         log_(make_log(sink)),
         machine_(x86_.topology, prices.everywhere, prices.by_node, log_ ? &*log_ : sink,
                  prepared.engine) {
-    if (has_vmm(prepared_)) {
-      program_guest(machine_, x86_, prepared_.scenario);
-    } else {
-      program_direct_guest();
-    }
+    program_guest(machine_, x86_, prepared_.scenario);
     for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
       const auto thread = TaskId(static_cast<std::uint16_t>(vcpu));
       const auto run_vcpu = static_cast<std::uint16_t>(kvm::VmCall::RunVcpu);
@@ -73,7 +60,7 @@ class VmSession final : public Session {
     const Time start = machine_.engine().now();
     const Time end_of_load = start + topology::end_of_workload(scenario);
     start_workload(machine_, x86_.topology, start);
-    start_cpus(machine_, x86_, scenario.machine, start, end_of_load);
+    start_cpus(machine_, x86_, {host_, VmHost::kVcpus}, scenario.machine, start, end_of_load);
     start_changes(start);
     if (scenario.until != 0) {
       machine_.run(start + scenario.until);
@@ -90,16 +77,6 @@ class VmSession final : public Session {
   const topology::Topology& topology() const override { return x86_.topology; }
 
  private:
-  /// The host's remapping unit posts, and the chip is the guest's own.
-  void program_direct_guest() {
-    SetupEnv env;
-    x86::LapicBank& lapics = machine_.core<VmHost>(host_).vcpus().apics().lapics();
-    for (std::uint32_t vcpu = 0; vcpu < x86_.plan.cpus; ++vcpu) {
-      lapics.write(CpuId{vcpu}, x86::LapicRegister::kSvr, 0x1FF, env);
-    }
-    program_devices(machine_, x86_);
-  }
-
   /// What the VMM is told to do under traffic.
   void start_changes(Time start) {
     using topology::VmmChangeKind;
@@ -107,8 +84,9 @@ class VmSession final : public Session {
       vmm::VmmCall call = vmm::VmmCall::UpdateRoutes;
       if (change.kind == VmmChangeKind::ReleaseIrqfd) call = vmm::VmmCall::ReleaseIrqfd;
       if (change.kind == VmmChangeKind::AssignIrqfd) call = vmm::VmmCall::BindIrqfd;
+      if (change.kind == VmmChangeKind::MoveHostInterrupt) call = vmm::VmmCall::MoveHostInterrupt;
       machine_.put(host_, VmHost::kCalls,
-                   HostCall{static_cast<std::uint16_t>(call), {}, change.source, 0},
+                   HostCall{static_cast<std::uint16_t>(call), {}, change.source, change.to},
                    start + change.at);
     }
   }
@@ -203,7 +181,6 @@ class VmSession final : public Session {
     }
     exits.kernel -= exits.user;
     counts.faults = host.vcpus().layer().faults().size() + host.machine().violations().size();
-    if (!has_vmm(prepared_)) return counts;
     const auto& found = host.vmm().dynamic_routes().counters();
     const auto& table = host.vmm().routes().counters();
     counts.routes = {
@@ -235,7 +212,9 @@ Result<topology::Topology> vm_topology(const Prepared& prepared) {
 Result<std::unique_ptr<Session>> create_vm(const Prepared& prepared, RecordSink* sink) {
   auto built = build(prepared);
   if (!built) return built.errors();
-  auto changes = topology::vmm_changes(prepared.scenario, built->plan);
+  const auto* host = topology::find_component<VmHost::Config>(built->topology);
+  const unsigned host_cpus = std::get<VmHost::Config>(host->config).host_cpus;
+  auto changes = topology::vmm_changes(prepared.scenario, built->plan, host_cpus);
   if (!changes) return changes.errors();
   const auto prices = prices_of(prepared.scenario, prepared.profile, built->topology);
   if (!prices) return prices.errors();

@@ -12,9 +12,9 @@ namespace irqfab::run {
 namespace {
 
 using kvm::VcpuPlace;
-using vmm::VmHost;
 using scenario::Step;
 using scenario::ValueMap;
+using vmm::VmHost;
 
 CpuId cpu_in(const ValueMap& args) {
   return CpuId(static_cast<std::uint32_t>(number(args, "cpu")));
@@ -81,6 +81,7 @@ std::optional<ExpectationRow> VmSteps::do_step(const Step& step) {
   if (step.op == "wait") wait(number(args, "time"));
   if (step.op == "raise") raise(args);
   if (step.op == "vm.inhibit") inhibit(args);
+  if (step.op == "msix.entry") write_entry(args);
   const bool of_vcpu = step.op == "lapic.write" || step.op == "lapic.read" ||
                        step.op == "msr.write" || step.op == "cpu.execute";
   return of_vcpu ? do_as_vcpu(step, cpu_in(args)) : std::nullopt;
@@ -158,6 +159,26 @@ void VmSteps::raise(const ValueMap& args) {
   const auto vector = VectorIndex(static_cast<std::uint16_t>(number(args, "vector")));
   machine_.put(topology::functions_component(x86_.topology, function.group),
                pci::PciFunctions::kStimulus, Raise{function.lane, vector, RaiseKind::Message});
+}
+
+/// By the driver, on vCPU 0.
+void VmSteps::write_entry(const ValueMap& args) {
+  const topology::FunctionPlan function = *x86_.plan.find_function(text(args, "device"));
+  const std::uint64_t entry =
+      topology::window_of(x86_.plan.bridges[function.bridge], function.row) +
+      pci::kMsixTableOffset + number(args, "entry") * 16;
+  if (const auto address = optional_number(args, "address")) {
+    access(entry, *address & 0xFFFFFFFF);
+    access(entry + 4, *address >> 32);
+  }
+  if (const auto data = optional_number(args, "data")) access(entry + 8, *data);
+  if (const auto masked = optional_number(args, "masked")) access(entry + 12, *masked);
+}
+
+void VmSteps::access(std::uint64_t address, std::uint64_t value) {
+  machine_.put(host_, port_of(spec_of(VmHost::kMmio), VmHost::kByDriver),
+               BusWrite{address, value, kNoSpan, {}, 4});
+  settle();
 }
 
 /// Time passes, even if nothing happens in it: the host's machine does not know this delay.

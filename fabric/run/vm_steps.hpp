@@ -35,6 +35,8 @@ class VmSteps {
   void execute(const scenario::ValueMap& args, CpuId vcpu);
   void inhibit(const scenario::ValueMap& args);
   void raise(const scenario::ValueMap& args);
+  void write_entry(const scenario::ValueMap& args);
+  void access(std::uint64_t address, std::uint64_t value);
   void wait(Duration time);
   ExpectationRow observe(const scenario::Step& step);
   void observe_descriptor(const scenario::ValueMap& args, ExpectationRow& row);

@@ -24,31 +24,11 @@ x86::LapicBank& lapics_of(Machine& machine, const X86Machine& x86) {
   return machine.core<x86::LapicBank>(topology::index_of<x86::LapicBank::Config>(x86.topology));
 }
 
-void choose_mode(Machine& machine, const X86Machine& x86, Env& env) {
-  if (x86.plan.apic != scenario::ApicMode::X2apic) return;
-  auto& lapics = lapics_of(machine, x86);
-  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
+void choose_mode(x86::LapicBank& lapics, const topology::X86Plan& plan, Env& env) {
+  if (plan.apic != scenario::ApicMode::X2apic) return;
+  for (std::uint32_t cpu = 0; cpu < plan.cpus; ++cpu) {
     const std::uint64_t base = x86::ApicBase::Extd::set(lapics.apic_base(CpuId{cpu}), 1);
     lapics.wrmsr(CpuId{cpu}, x86::LapicMsr::kApicBase, base, env);
-  }
-}
-
-void program_lapics(Machine& machine, const X86Machine& x86, Env& env) {
-  auto& lapics = lapics_of(machine, x86);
-  choose_mode(machine, x86, env);
-  const auto write = [&](CpuId cpu, std::uint32_t offset, std::uint32_t value) {
-    lapics.receive(x86::LapicBank::kCpu,
-                   RegisterWrite{cpu, topology::place_of_register(x86.plan.apic, offset), value},
-                   env);
-  };
-  constexpr std::uint32_t kUndivided = 0xB;
-  for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
-    write(CpuId{cpu}, Register::kSvr, 0x1FF);
-    if (x86.plan.tick_vectors.empty()) continue;
-    const auto periodic = static_cast<std::uint32_t>(x86::TimerMode::Periodic);
-    write(CpuId{cpu}, Register::kLvtTimer,
-          x86::Lvt::TimerMode::set(raw(x86.plan.tick_vectors[cpu]), periodic));
-    write(CpuId{cpu}, Register::kDivideConfiguration, kUndivided);
   }
 }
 
@@ -156,7 +136,7 @@ void program_remapping(Machine& machine, const X86Machine& x86) {
     for (std::uint32_t v = 0; v < function.device->vectors(); ++v) {
       const topology::Slot slot = x86.plan.slot_of(function, v);
       write_irte(memory, function.first_source + v,
-                 topology::device_entry(x86.plan, slot, function.requester));
+                 topology::irte_for(x86.plan, slot, function.requester, TriggerMode::Edge));
     }
   });
   for (const PinPlan& pin : x86.plan.pins) {
@@ -164,7 +144,7 @@ void program_remapping(Machine& machine, const X86Machine& x86) {
                topology::irte_for(x86.plan, pin.slot, topology::ioapic_requester(pin.ioapic),
                                   TriggerMode::Level));
   }
-  enable_vtd(machine, x86);
+  enable_vtd(machine, x86, x86.plan.apic);
 }
 
 /// Clears what an earlier owner may have left in the entries of pins that nothing drives.
@@ -237,18 +217,36 @@ void enable_msix(Machine& machine, const X86Machine& x86, Env& env) {
 
 }  // namespace
 
+void program_lapics(x86::LapicBank& lapics, const topology::X86Plan& plan) {
+  SetupEnv env;
+  choose_mode(lapics, plan, env);
+  const auto write = [&](CpuId cpu, std::uint32_t offset, std::uint32_t value) {
+    lapics.receive(x86::LapicBank::kCpu,
+                   RegisterWrite{cpu, topology::place_of_register(plan.apic, offset), value}, env);
+  };
+  constexpr std::uint32_t kUndivided = 0xB;
+  for (std::uint32_t cpu = 0; cpu < plan.cpus; ++cpu) {
+    write(CpuId{cpu}, Register::kSvr, 0x1FF);
+    if (plan.tick_vectors.empty()) continue;
+    const auto periodic = static_cast<std::uint32_t>(x86::TimerMode::Periodic);
+    write(CpuId{cpu}, Register::kLvtTimer,
+          x86::Lvt::TimerMode::set(raw(plan.tick_vectors[cpu]), periodic));
+    write(CpuId{cpu}, Register::kDivideConfiguration, kUndivided);
+  }
+}
+
 void write_irte(mem::Memory& memory, std::uint32_t index, const x86::Irte& entry) {
   const std::uint64_t at = topology::kRemapTable + index * x86::Irte::kBytes;
   memory.write(at, &entry.low, sizeof entry.low);
   memory.write(at + 8, &entry.high, sizeof entry.high);
 }
 
-void enable_vtd(Machine& machine, const X86Machine& x86) {
+void enable_vtd(Machine& machine, const X86Machine& x86, scenario::ApicMode apic) {
   namespace vtd = x86::vtd;
   SetupEnv env;
   auto& unit =
       machine.core<x86::VtdRemapper>(topology::index_of<x86::VtdRemapper::Config>(x86.topology));
-  const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, x86.plan.apic);
+  const std::uint64_t table = topology::table_pointer(topology::kMostIrtes, apic);
   unit.write_register(vtd::IRTA_REG, static_cast<std::uint32_t>(table), env);
   unit.write_register(vtd::IRTA_REG + 4, static_cast<std::uint32_t>(table >> 32), env);
   unit.write_register(vtd::IQA_REG, topology::kRemapQueue | topology::kQueueSize, env);
@@ -260,7 +258,7 @@ void enable_vtd(Machine& machine, const X86Machine& x86) {
 
 void program_everything(Machine& machine, const X86Machine& x86, Mutants mutants) {
   SetupEnv env;
-  program_lapics(machine, x86, env);
+  program_lapics(lapics_of(machine, x86), x86.plan);
   if (x86.plan.has_pic()) {
     program_legacy(machine, x86, env);
   } else {
@@ -283,17 +281,16 @@ void program_devices(Machine& machine, const X86Machine& x86) {
   enable_msix(machine, x86, env);
 }
 
-void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine& wanted,
-                Time start, Time end) {
+void start_cpus(Machine& machine, const X86Machine& x86, const RegistersAt& lapics,
+                const scenario::Machine& wanted, Time start, Time end) {
   const std::size_t cpus = topology::index_of<cpu::Cpus::Config>(x86.topology);
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {
     if (wanted.tick > 0) {
-      const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86.topology);
       const std::uint32_t place =
           topology::place_of_register(x86.plan.apic, Register::kInitialCount);
       const std::uint64_t count = wanted.tick / topology::kTimerTick;
-      machine.put(lapics, x86::LapicBank::kCpu, RegisterWrite{CpuId{cpu}, place, count}, start);
-      machine.put(lapics, x86::LapicBank::kCpu, RegisterWrite{CpuId{cpu}, place, 0}, end);
+      machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, count}, start);
+      machine.put(lapics.component, lapics.port, RegisterWrite{CpuId{cpu}, place, 0}, end);
     }
     if (wanted.off_every == 0) continue;
     // Spread over the period, so that the CPUs do not move as one.
@@ -307,7 +304,7 @@ void start_cpus(Machine& machine, const X86Machine& x86, const scenario::Machine
 
 void program_reset_state(Machine& machine, const X86Machine& x86) {
   SetupEnv env;
-  choose_mode(machine, x86, env);
+  choose_mode(lapics_of(machine, x86), x86.plan, env);
   enable_msix(machine, x86, env);
   auto& cpus = machine.core<cpu::Cpus>(topology::index_of<cpu::Cpus::Config>(x86.topology));
   for (std::uint32_t cpu = 0; cpu < x86.plan.cpus; ++cpu) {

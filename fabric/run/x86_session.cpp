@@ -67,7 +67,9 @@ class X86Session final : public Session {
     // Times of the workload count from where the steps ended.
     const Time start = machine_.engine().now();
     start_workload(machine_, x86_.topology, start);
-    start_cpus(machine_, x86_, scenario.machine, start, start + length_);
+    const std::size_t lapics = topology::index_of<x86::LapicBank::Config>(x86_.topology);
+    start_cpus(machine_, x86_, {lapics, x86::LapicBank::kCpu}, scenario.machine, start,
+               start + length_);
     const bool has_steps = !scenario.setup.empty() || !scenario.steps.empty();
     if (scenario.until != 0 || !has_steps) {
       machine_.run(scenario.until != 0 ? start + scenario.until : kNever);

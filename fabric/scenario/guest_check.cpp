@@ -31,9 +31,9 @@ Diagnostic diagnostic(SourceRange where, std::string code, std::string message,
 /// What vCPUs do in their guest, and what is seen of them; the rest of the machine was programmed
 /// before.
 void check_guest_steps(const std::vector<Step>& steps, std::string_view path, Diagnostics& found) {
-  constexpr std::array<std::string_view, 8> kSteps = {"lapic.write", "lapic.read", "msr.write",
-                                                      "cpu.execute", "raise",      "vm.inhibit",
-                                                      "wait",        "expect"};
+  constexpr std::array<std::string_view, 9> kSteps = {"lapic.write", "lapic.read", "msr.write",
+                                                      "cpu.execute", "raise",      "msix.entry",
+                                                      "vm.inhibit",  "wait",       "expect"};
   constexpr std::array<std::string_view, 9> kObserved = {
       "lapic.IRR",    "lapic.ISR",     "lapic.TMR", "lapic.reg", "cpu.state",
       "cpu.handlers", "vm.descriptor", "vm.vcpu",   "vm.exits"};
@@ -116,13 +116,14 @@ constexpr HostKey kHostKeys[] = {
      "kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route kvm-split-irqchip "
      "kvm-direct-inject",
      "a control of APICv"},
-    {"irqfd", "kvm-irqfd kvm-split-irqchip", "the form of the fast path"},
-    {"grace", "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip",
+    {"irqfd", "kvm-irqfd kvm-split-irqchip kvm-direct-inject", "the form of the fast path"},
+    {"grace", "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip kvm-direct-inject",
      "about updates of the routing table"},
-    {"gsis", "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip",
+    {"gsis", "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip kvm-direct-inject",
      "about routes of messages"},
-    {"routes", "kvm-irqfd kvm-irqfd-workqueue kvm-split-irqchip", "about routes of irqfds"},
-    {"kworkers", "kvm-irqfd kvm-irqfd-workqueue kvm-split-irqchip",
+    {"routes", "kvm-irqfd kvm-irqfd-workqueue kvm-split-irqchip kvm-direct-inject",
+     "about routes of irqfds"},
+    {"kworkers", "kvm-irqfd kvm-irqfd-workqueue kvm-split-irqchip kvm-direct-inject",
      "about what irqfds leave to a workqueue"},
 };
 
@@ -186,8 +187,9 @@ void check_host(const Scenario& scenario, std::string_view path, Diagnostics& fo
 void check_changes(const Scenario& scenario, MachineKind kind, std::string_view path,
                    Diagnostics& found) {
   const bool irqfds =
-      kind == MachineKind::Guest &&
-      (path == "kvm-irqfd" || path == "kvm-irqfd-workqueue" || path == "kvm-split-irqchip");
+      kind == MachineKind::DirectGuest ||
+      (kind == MachineKind::Guest &&
+       (path == "kvm-irqfd" || path == "kvm-irqfd-workqueue" || path == "kvm-split-irqchip"));
   for (const Change& change : scenario.during) {
     const bool routes = change.kind == ChangeKind::RouteUpdate;
     if (irqfds || (!routes && change.kind != ChangeKind::IrqfdRelease)) continue;
@@ -206,13 +208,13 @@ void check_metrics(const Scenario& scenario, MachineKind kind, std::string_view 
   for (const Expectation& expectation : scenario.expect) {
     if (kind_of_metric(expectation.metric) != MetricKind::Software) continue;
     const bool of_routes = starts_with(expectation.metric, "routes.");
-    if (kind == MachineKind::Guest || (!of_routes && kind == MachineKind::DirectGuest)) continue;
-    if (kind == MachineKind::Calls && expectation.metric == "faults") continue;
-    found.push_back(diagnostic(expectation.where, "no-such-count",
-                               quote(expectation.metric) + " counts " +
-                                   (of_routes ? "what a VMM does with routes" : "what a host's software does") +
-                                   ", and the path '" + std::string(path) + "' has none",
-                               "another metric, or a path with a host"));
+    if (kind == MachineKind::Guest || kind == MachineKind::DirectGuest) continue;
+    found.push_back(
+        diagnostic(expectation.where, "no-such-count",
+                   quote(expectation.metric) + " counts " +
+                       (of_routes ? "what a VMM does with routes" : "what a host's software does") +
+                       ", and the path '" + std::string(path) + "' has none",
+                   "another metric, or a path with a host"));
   }
 }
 

@@ -152,9 +152,11 @@ void check_cpus(const Machine& machine, MachineKind kind, std::string_view path,
         "'" + std::string(key) + "' on the path '" + std::string(path) + "' is not supported yet",
         "'path: bare-metal'"));
   };
-  if (machine.apic != ApicMode::Xapic) refuse("apic: x2apic");
+  // Local APICs that are the kernel's have the host's timers behind them.
+  const bool in_kernel = kind != MachineKind::Calls && path != "vmm-userspace";
+  if (machine.apic != ApicMode::Xapic && !in_kernel) refuse("apic: x2apic");
   if (machine.idle != Idle::Poll && kind == MachineKind::Calls) refuse("idle: halt");
-  if (machine.tick > 0) refuse("tick");
+  if (machine.tick > 0 && !in_kernel) refuse("tick");
   if (machine.off_every > 0 && kind == MachineKind::Calls) refuse("interrupts_off");
 }
 

@@ -10,7 +10,6 @@
 #include "fabric/topology/pci_build.hpp"
 #include "fabric/topology/pci_plan.hpp"
 #include "fabric/topology/reconfigure.hpp"
-#include "fabric/topology/vm_build.hpp"
 #include "fabric/topology/workload.hpp"
 #include "fabric/topology/x86_refusals.hpp"
 
@@ -26,12 +25,25 @@ PortId edge_of(PortId port, std::size_t edge) {
   return port_of(spec_of(port), static_cast<unsigned>(edge));
 }
 
+/// Does software of the host bring interrupts? What is posted needs none.
+bool has_software(const X86Plan& plan, std::string_view path) {
+  if (!posts(path)) return true;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const DevicePlan& device : bridge.devices) {
+      if (!is_assigned(*device.device, path) || !device.messages_on) return true;
+    }
+  }
+  return false;
+}
+
 /// CPUs of the host. Where the scenario leaves it open, the VMM's threads and the kernel's have as
 /// many as the vCPUs, so that nobody waits for a slice to end.
-unsigned cpus_under(const scenario::Machine& machine) {
+unsigned cpus_under(const scenario::Machine& machine, const X86Plan& plan, std::string_view path) {
   constexpr unsigned kMost = 255;
-  const bool open = !machine.host || (machine.host->cpus == 0 && machine.host->overcommit == 1);
-  return open ? std::min(kMost, 2 * machine.cpus) : host_cpus_of(machine);
+  const scenario::Host host = machine.host.value_or(scenario::Host{});
+  if (host.cpus > 0) return host.cpus;
+  if (host.overcommit > 1) return (machine.cpus + host.overcommit - 1) / host.overcommit;
+  return has_software(plan, path) ? std::min(kMost, 2 * machine.cpus) : machine.cpus;
 }
 
 x86::Virtualization virtualization_on(std::string_view path, const scenario::Host& host) {
@@ -58,10 +70,11 @@ VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::strin
                        Mutants mutants, x86::Quirks quirks) {
   const scenario::Host host = scenario.machine.host.value_or(scenario::Host{});
   VmHost::Config config;
-  config.host_cpus = cpus_under(scenario.machine);
+  config.host_cpus = cpus_under(scenario.machine, plan, path);
   config.slice = host.slice;
   config.vcpus.polling = {host.poll_most, host.poll_start, host.poll_grow, host.poll_shrink};
   config.vcpus.mutants = mutants;
+  config.vcpus.descriptors = kVcpuDescriptors;
   if (path == "vmm-userspace") config.vcpus.home = kvm::ApicHome::User;
   kvm::IrqLayer::Config& layer = config.layer;
   layer.form = form_of(path, host);
@@ -77,6 +90,8 @@ VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::strin
   layer.irqchip.kind =
       path == "kvm-split-irqchip" ? kvm::IrqchipKind::Split : kvm::IrqchipKind::Full;
   layer.irqchip.virtualization = virtualization_on(path, host);
+  layer.irqchip.x2avic = x86::X2avic::Present;
+  if (scenario.machine.tick > 0) layer.irqchip.timer_hz = kPsPerSecond / kTimerTick;
   layer.irqchip.controls = x86::ApicvControls::all();
   if (!host.ipi_virtualization) {
     layer.irqchip.controls = layer.irqchip.controls.without(x86::ApicvControl::IpiVirtualization);
@@ -92,15 +107,19 @@ VmHost::Config host_of(const Scenario& scenario, const X86Plan& plan, std::strin
 
 class GuestBuilder {
  public:
-  GuestBuilder(const Scenario& scenario, const X86Plan& plan, Mutants mutants, x86::Quirks quirks)
-      : scenario_(scenario), plan_(plan), mutants_(mutants), quirks_(quirks) {}
+  GuestBuilder(const Scenario& scenario, const X86Plan& plan, std::string_view path,
+               Mutants mutants, x86::Quirks quirks)
+      : scenario_(scenario), plan_(plan), path_(path), mutants_(mutants), quirks_(quirks) {}
 
   Topology build(cpu::Cpus::Config cpus, cpu::Driver::Config driver, VmHost::Config host) {
     add_device_sources(plan_, topology_);
     add_vcpus(std::move(cpus));
     add_host(std::move(host));
     const auto& bridges = plan_.bridges;
-    if (std::any_of(bridges.begin(), bridges.end(), has_assigned)) add_host_fabric();
+    const bool any = std::any_of(bridges.begin(), bridges.end(), [this](const BridgePlan& bridge) {
+      return has_assigned(bridge, path_);
+    });
+    if (any) add_host_fabric();
     for (std::size_t b = 0; b < bridges.size(); ++b) add_bridge(b);
     traffic_ = add("traffic", traffic(), load_names());
     const std::size_t driver_at = add("driver", std::move(driver), {});
@@ -167,7 +186,12 @@ class GuestBuilder {
     messages_ = apic_bus_;
     messages_port_ = x86::ApicBus::kInputs;
     const auto& host = scenario_.machine.host;
-    if (host && host->fabric == scenario::HostFabric::X86Ir) add_remapping_unit();
+    if (posts(path_)) {
+      add_posting_unit();
+    } else if (host && host->fabric == scenario::HostFabric::X86Ir) {
+      const std::size_t memory = add("memory", mem::Memory::Config{0, kMemoryBytes}, {});
+      join(add_unit(x86::Posting::Absent), x86::VtdRemapper::kMemory, memory, port_of(0, 0));
+    }
     x86::IoApic::Config ioapic;
     ioapic.requester = Requester{HostBridgeId{0}, ioapic_requester(0)};
     ioapic.quirks = quirks_;
@@ -178,18 +202,36 @@ class GuestBuilder {
     join(host_, VmHost::kEois, ioapic_, x86::IoApic::kEoi);
   }
 
-  void add_remapping_unit() {
+  std::size_t add_unit(x86::Posting posting) {
     x86::VtdRemapper::Config unit;
     unit.register_base = kVtdPage;
+    unit.posting = posting;
+    unit.ioapics = {ioapic_requester(0)};
     unit.quirks = quirks_;
     unit.mutants = mutants_;
     const std::size_t vtd = add("vtd0", unit, {});
     give_sources(vtd, x86::VtdRemapper::kSources);
-    const std::size_t memory = add("memory", mem::Memory::Config{0, kMemoryBytes}, {});
-    join(vtd, x86::VtdRemapper::kMemory, memory, port_of(0, 0));
     join(vtd, x86::VtdRemapper::kOutput, apic_bus_, x86::ApicBus::kInputs);
     messages_ = vtd;
     messages_port_ = x86::VtdRemapper::kInput;
+    return vtd;
+  }
+
+  /// It finds the vCPUs' descriptors on the host's bus, and the host's kernel finds the unit there.
+  void add_posting_unit() {
+    using mem::SystemBus;
+    const std::size_t vtd = add_unit(x86::Posting::Present);
+    const std::size_t memory = add("memory", mem::Memory::Config{0, kMemoryBytes}, {});
+    const std::uint64_t descriptors = std::uint64_t{plan_.cpus} * x86::PostedDescriptor::kBytes;
+    SystemBus::Config config;
+    config.windows = {
+        {0, kMemoryBytes, 0}, {kVtdPage, 0x1000, 1}, {kVcpuDescriptors, descriptors, 2}};
+    const std::size_t bus = add("bus", std::move(config), {});
+    join(vtd, x86::VtdRemapper::kMemory, bus, edge_of(SystemBus::kInitiators, 0));
+    join(host_, VmHost::kHostBus, bus, edge_of(SystemBus::kInitiators, 1));
+    join(bus, edge_of(SystemBus::kTargets, 0), memory, port_of(0, 0));
+    join(bus, edge_of(SystemBus::kTargets, 1), vtd, x86::VtdRemapper::kRegisters);
+    join(bus, edge_of(SystemBus::kTargets, 2), host_, VmHost::kDescriptors);
   }
 
   void give_sources(std::size_t at, std::uint32_t count) {
@@ -208,10 +250,10 @@ class GuestBuilder {
     auto& config = std::get<pci::PciFunctions::Config>(component.config);
     for (const DevicePlan& device : plan_.bridges[b].devices) {
       if (device.bus != bus) continue;
-      if (is_assigned(*device.device)) config.modelled_edge = 1;
+      if (is_assigned(*device.device, path_)) config.modelled_edge = 1;
       for (unsigned f = 0; f < device.device->count; ++f) {
         auto& kind = config.functions[raw(device.first_lane) + f].kind;
-        if (!is_assigned(*device.device)) kind = pci::FunctionKind::Modelled;
+        if (!is_assigned(*device.device, path_)) kind = pci::FunctionKind::Modelled;
       }
     }
     topology_.components.push_back(std::move(component));
@@ -238,7 +280,7 @@ class GuestBuilder {
   /// Functions of the host, on the links of its bridges.
   void add_bridge(std::size_t b) {
     const BridgePlan& bridge = plan_.bridges[b];
-    const bool assigned = has_assigned(bridge);
+    const bool assigned = has_assigned(bridge, path_);
     const std::size_t top = assigned ? add_host_bridge(b) : 0;
     const std::size_t functions = add_functions(b, 0);
     join_modelled(bridge.group);
@@ -314,6 +356,7 @@ class GuestBuilder {
 
   const Scenario& scenario_;
   const X86Plan& plan_;
+  std::string_view path_;
   Mutants mutants_;
   x86::Quirks quirks_;
   Topology topology_;
@@ -330,16 +373,19 @@ Result<X86Machine> build_guest(const Scenario& scenario, std::string_view path, 
   if (auto refused = refuse_machine(scenario, Remapping::Off)) return *refused;
   X86Machine machine;
   machine.plan = plan_x86(scenario, Remapping::Off);
+  machine.plan.for_guest = posts(path);
   Diagnostics refused = refuse_plan(scenario, machine.plan);
+  if (refused.empty()) refused = refuse_posting(scenario, machine.plan, path);
   if (refused.empty()) {
-    refused = refuse_guest(machine.plan, cpus_under(scenario.machine));
+    const unsigned host_cpus = cpus_under(scenario.machine, machine.plan, path);
+    refused = refuse_guest(machine.plan, path, host_cpus);
   }
   if (!refused.empty()) return refused;
   HandlerTable handlers = handlers_of(scenario, machine.plan);
   auto driver = driver_of(scenario, machine.plan, handlers, mutants);
   if (!driver) return driver.errors();
   quirks.remove(x86::Quirk::InitLatched);  // nobody here looks at what a vCPU was sent
-  GuestBuilder builder(scenario, machine.plan, mutants, quirks);
+  GuestBuilder builder(scenario, machine.plan, path, mutants, quirks);
   machine.topology = builder.build(handlers.config(), std::move(*driver),
                                    host_of(scenario, machine.plan, path, mutants, quirks));
   return machine;

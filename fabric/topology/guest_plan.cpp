@@ -18,8 +18,8 @@ Diagnostic refuse(const SourceRange& where, const char* code, std::string messag
   return {Severity::Error, code, where, std::move(message), std::move(expected), ""};
 }
 
-vmm::Attach attach_of(const scenario::Device& device) {
-  switch (device.attach.value_or(Attach::Emulated)) {
+vmm::Attach attach_of(const scenario::Device& device, std::string_view path) {
+  switch (device.attach.value_or(posts(path) ? Attach::Assigned : Attach::Emulated)) {
     case Attach::Vhost:
       return vmm::Attach::Vhost;
     case Attach::Assigned:
@@ -84,11 +84,12 @@ vmm::HostInterrupt next_of(vmm::HostInterrupt first, unsigned place) {
   return {first.cpu, Vector(static_cast<std::uint8_t>(raw(first.vector) + place))};
 }
 
-vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, HostVectors& vectors) {
+vmm::FunctionPlan plan_of(const X86Plan& plan, std::string_view path, const FunctionPlan& function,
+                          HostVectors& vectors) {
   const BridgePlan& bridge = plan.bridges[function.bridge];
   const scenario::Device& device = *function.device;
   vmm::FunctionPlan planned;
-  planned.attach = attach_of(device);
+  planned.attach = attach_of(device, path);
   planned.first_source = function.first_source;
   planned.window = window_of(bridge, function.row);
   planned.config_space = config_of(bridge, function);
@@ -115,11 +116,31 @@ vmm::FunctionPlan plan_of(const X86Plan& plan, const FunctionPlan& function, Hos
 
 /// A queue has a vector, and somebody of its own who serves it, unless that is code which runs
 /// under the VMM's big lock anyway.
-std::uint32_t threads_of(const scenario::Device& device, vmm::Delivery delivery,
+std::uint32_t threads_of(const scenario::Device& device, std::string_view path,
                          std::uint32_t vcpus) {
   const bool locked =
-      attach_of(device) == vmm::Attach::Emulated && delivery != vmm::Delivery::Irqfd;
+      attach_of(device, path) == vmm::Attach::Emulated && delivery_on(path) != vmm::Delivery::Irqfd;
   return locked ? 1 : std::clamp<std::uint32_t>(device.vectors(), 1, vcpus);
+}
+
+/// Each assigned vector has an entry of the host's remapping table.
+vmm::PostingPlan posting_plan() {
+  vmm::PostingPlan posting;
+  posting.table = kRemapTable;
+  posting.queue = kRemapQueue;
+  posting.queue_bytes = kQueueBytes;
+  posting.status = kRemapQueue + kQueueBytes;
+  posting.registers = kVtdPage;
+  posting.descriptors = kVcpuDescriptors;
+  return posting;
+}
+
+void give_entries(vmm::VmPlan& planned) {
+  std::uint32_t next = 0;
+  for (vmm::FunctionPlan& function : planned.functions) {
+    if (function.attach != vmm::Attach::Assigned) continue;
+    for (vmm::VectorPlan& vector : function.vectors) vector.entry = next++;
+  }
 }
 
 /// Pins of the host's IOAPIC are those of the guest's, as the wires of the bridges lead there.
@@ -139,11 +160,16 @@ void plan_host_pins(const X86Plan& plan, HostVectors& vectors, vmm::VmPlan& plan
 
 }  // namespace
 
-bool is_assigned(const scenario::Device& device) { return device.attach == Attach::Assigned; }
+bool posts(std::string_view path) { return path == "kvm-direct-inject"; }
 
-bool has_assigned(const BridgePlan& bridge) {
-  return std::any_of(bridge.devices.begin(), bridge.devices.end(),
-                     [](const DevicePlan& device) { return is_assigned(*device.device); });
+bool is_assigned(const scenario::Device& device, std::string_view path) {
+  return attach_of(device, path) == vmm::Attach::Assigned;
+}
+
+bool has_assigned(const BridgePlan& bridge, std::string_view path) {
+  return std::any_of(
+      bridge.devices.begin(), bridge.devices.end(),
+      [path](const DevicePlan& device) { return is_assigned(*device.device, path); });
 }
 
 vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::string_view path,
@@ -156,9 +182,9 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
   HostVectors vectors(host_cpus);
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
-      const std::uint32_t threads = threads_of(*device.device, planned.delivery, plan.cpus);
+      const std::uint32_t threads = threads_of(*device.device, path, plan.cpus);
       for (unsigned f = 0; f < device.device->count; ++f) {
-        planned.functions.push_back(plan_of(plan, function_of(device, f), vectors));
+        planned.functions.push_back(plan_of(plan, path, function_of(device, f), vectors));
         planned.functions.back().device = planned.threads;
         planned.functions.back().threads = threads;
       }
@@ -166,10 +192,12 @@ vmm::VmPlan vm_plan_of(const Scenario& scenario, const X86Plan& plan, std::strin
     }
   }
   plan_host_pins(plan, vectors, planned);
+  give_entries(planned);
+  if (posts(path)) planned.posting = posting_plan();
   return planned;
 }
 
-Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
+Diagnostics refuse_guest(const X86Plan& plan, std::string_view path, unsigned host_cpus) {
   HostVectors vectors(host_cpus);
   const DevicePlan* last = nullptr;
   const auto refused = [&]() -> Diagnostics {
@@ -181,7 +209,7 @@ Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
   };
   for (const BridgePlan& bridge : plan.bridges) {
     for (const DevicePlan& device : bridge.devices) {
-      if (!is_assigned(*device.device)) continue;
+      if (!is_assigned(*device.device, path)) continue;
       last = &device;
       for (unsigned f = 0; f < device.device->count; ++f) {
         if (device.by_msi()) vectors.take(device.device->vectors());
@@ -192,13 +220,38 @@ Diagnostics refuse_guest(const X86Plan& plan, unsigned host_cpus) {
   }
   // The pins of INTx come last.
   for (const PinPlan& pin : plan.pins) {
-    const bool is_hosts =
-        std::any_of(pin.functions.begin(), pin.functions.end(), [](const FunctionPlan& function) {
-          return is_assigned(*function.device) && !function.messages_on;
-        });
+    const bool is_hosts = std::any_of(
+        pin.functions.begin(), pin.functions.end(),
+        [path](const FunctionPlan& f) { return is_assigned(*f.device, path) && !f.messages_on; });
     if (is_hosts) vectors.take();
   }
   return vectors.is_full() ? refused() : Diagnostics{};
+}
+
+Diagnostics refuse_posting(const Scenario& scenario, const X86Plan& plan, std::string_view path) {
+  Diagnostics found;
+  if (!posts(path)) return found;
+  if (scenario.machine.remapping == scenario::RemappingUnit::AmdVi) {
+    found.push_back(
+        refuse(scenario.machine.where, "not-yet",
+               "what AMD-Vi does for a guest is not supported yet on '" + std::string(path) + "'",
+               "the VT-d unit"));
+    return found;
+  }
+  const auto& host = scenario.machine.host;
+  const bool avic = host && host->virtualization == scenario::Virtualization::Avic;
+  if (!avic) return found;
+  for (const BridgePlan& bridge : plan.bridges) {
+    for (const DevicePlan& device : bridge.devices) {
+      if (!is_assigned(*device.device, path)) continue;
+      found.push_back(refuse(device.device->where, "not-yet",
+                             "'" + device.device->id +
+                                 "' would be posted to descriptors, which vCPUs with AVIC do not "
+                                 "have, and what AMD-Vi does for a guest is not supported yet",
+                             "'virtualization: apicv', or devices that are emulated or vhost"));
+    }
+  }
+  return found;
 }
 
 pci::MsixEntry host_message(const vmm::HostInterrupt& interrupt, scenario::HostFabric fabric,

@@ -24,7 +24,6 @@ using scenario::ChangeKind;
 constexpr std::size_t kMostChanges = 1'000'000;
 constexpr std::uint64_t kQueueEntries = kQueueBytes / x86::vtd::kDescriptorBytes;
 constexpr std::uint64_t kWaitStatus = kRemapQueue + kQueueBytes;
-constexpr Vector kHostVector{0x31};  // of an assigned device's interrupts on the host
 
 Access write(std::uint64_t address, std::uint64_t data, std::uint8_t size) {
   return {cpu::AccessKind::Write, size, address, data};
@@ -60,15 +59,6 @@ class Reconfiguration {
     const bool leaves_old = mutants_.has(Mutant::OldIrteLeft) && !function.by_msi();
     return leaves_old && free_entry_ < kMostIrtes ? retarget_to_new_entry(function, vector, slot)
                                                   : retarget_entry(function, vector, slot);
-  }
-
-  /// The host's own affinity of an interrupt that a guest has been given. Its entry is the guest's:
-  /// what the host decides takes effect once it has the interrupt back.
-  std::vector<Access> move_host_interrupt(const FunctionPlan& function, unsigned vector, CpuId to) {
-    if (!mutants_.has(Mutant::AffinityClobbersPosted)) return {};
-    return write_entry(
-        function.first_source + vector,
-        irte_for(plan_, {to, kHostVector}, function.requester, x86::TriggerMode::Edge));
   }
 
  private:
@@ -116,7 +106,7 @@ class Reconfiguration {
   /// half is old. What is in another CPU's descriptor already is handled there.
   std::vector<Access> retarget_entry(const FunctionPlan& function, unsigned vector, Slot slot) {
     const std::uint64_t index = function.first_source + vector;
-    return write_entry(index, device_entry(plan_, slot, function.requester));
+    return write_entry(index, irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge));
   }
 
   std::vector<Access> write_entry(std::uint64_t index, const x86::Irte& entry) {
@@ -139,7 +129,7 @@ class Reconfiguration {
   /// Mutant::OldIrteLeft: nobody clears the entry that the message named before.
   std::vector<Access> retarget_to_new_entry(const FunctionPlan& function, unsigned vector,
                                             Slot slot) {
-    const x86::Irte entry = device_entry(plan_, slot, function.requester);
+    const x86::Irte entry = irte_for(plan_, slot, function.requester, x86::TriggerMode::Edge);
     const std::uint32_t index = free_entry_++;
     const std::uint64_t at = kRemapTable + index * x86::Irte::kBytes;
     std::vector<Access> accesses{write(at + 8, entry.high, 8), write(at, entry.low, 8)};
@@ -263,9 +253,10 @@ Result<std::vector<Occurrence>> occurrences_of(const scenario::Scenario& scenari
   for (const Change& change : scenario.during) {
     const bool of_vmm =
         change.kind == ChangeKind::RouteUpdate || change.kind == ChangeKind::IrqfdRelease;
-    if (of_vmm) continue;
+    const bool of_host = change.kind == ChangeKind::HostAffinity;
+    if (of_host && !plan.for_guest) return no_host(change);
+    if (of_vmm || of_host) continue;
     if (change.sources.intx) return no_messages(change);
-    if (change.kind == ChangeKind::HostAffinity && !plan.for_guest) return no_host(change);
     if (const auto refused = refuse_change(change, plan)) return *refused;
     const DevicePlan& device = *plan.find(change.sources.device);
     const FunctionPlan function = function_of(device, change.sources.first_function);
@@ -298,14 +289,6 @@ x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester,
   return for_requester(remapped_irte(message, plan.interrupt_mode()), requester);
 }
 
-x86::Irte device_entry(const X86Plan& plan, Slot slot, RequesterId requester) {
-  if (!plan.for_guest) return irte_for(plan, slot, requester, x86::TriggerMode::Edge);
-  x86::PostTarget target;
-  target.vector = slot.vector;
-  target.descriptor = kVcpuDescriptors + raw(slot.cpu) * x86::PostedDescriptor::kBytes;
-  return x86::for_requester(x86::posted_irte(target), requester);
-}
-
 Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Plan& plan,
                                       HandlerTable& handlers, Mutants mutants) {
   const auto occurrences = occurrences_of(scenario, plan);
@@ -319,14 +302,10 @@ Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Pla
     cpu::Episode episode{o.at, {}};
     for_each_source(o.change->sources, plan, [&](const FunctionPlan& function, unsigned v) {
       std::vector<Access> accesses;
-      const bool moves =
-          o.change->kind == ChangeKind::Retarget || o.change->kind == ChangeKind::HostAffinity;
-      if (moves) {
+      if (o.change->kind == ChangeKind::Retarget) {
         const auto drawn = CpuId(static_cast<std::uint32_t>(random.below(plan.cpus)));
-        const CpuId to = o.change->to_random ? drawn : o.change->to;
-        accesses = o.change->kind == ChangeKind::Retarget
-                       ? reconfiguration.retarget(function, v, to)
-                       : reconfiguration.move_host_interrupt(function, v, to);
+        accesses =
+            reconfiguration.retarget(function, v, o.change->to_random ? drawn : o.change->to);
       } else {
         const Mask mask = o.change->kind == ChangeKind::Mask ? Mask::On : Mask::Off;
         accesses = reconfiguration.mask(function, v, mask);

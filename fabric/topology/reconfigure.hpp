@@ -20,7 +20,5 @@ Result<cpu::Driver::Config> driver_of(const scenario::Scenario& scenario, X86Pla
 /// wires to the local APIC of its CPU, since a posted request has no trigger mode; messages to the
 /// CPU's descriptor, if the plan posts them.
 x86::Irte irte_for(const X86Plan& plan, Slot slot, RequesterId requester, x86::TriggerMode trigger);
-/// The same for a device's message, which is posted if the slot is on a vCPU.
-x86::Irte device_entry(const X86Plan& plan, Slot slot, RequesterId requester);
 
 }  // namespace irqfab::topology

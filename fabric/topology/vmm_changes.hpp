@@ -8,15 +8,23 @@
 
 namespace irqfab::topology {
 
-enum class VmmChangeKind : std::uint8_t { UpdateRoute, ReleaseIrqfd, AssignIrqfd };
+enum class VmmChangeKind : std::uint8_t {
+  UpdateRoute,
+  ReleaseIrqfd,
+  AssignIrqfd,
+  MoveHostInterrupt,
+};
 
 struct VmmChange {
   Time at = 0;
   std::uint32_t source = 0;  // of a vector
   VmmChangeKind kind = VmmChangeKind::UpdateRoute;
+  std::uint32_t to = 0;  // MoveHostInterrupt: the host's CPU
 };
 
-/// Ascending by time, then source, then kind. Errors: more than a million, changes of an INTx.
-Result<std::vector<VmmChange>> vmm_changes(const scenario::Scenario& scenario, const X86Plan& plan);
+/// Ascending by time, then source, then kind. Errors: more than a million, changes of an INTx, CPUs
+/// that the host does not have.
+Result<std::vector<VmmChange>> vmm_changes(const scenario::Scenario& scenario, const X86Plan& plan,
+                                           unsigned host_cpus);
 
 }  // namespace irqfab::topology

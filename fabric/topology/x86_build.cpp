@@ -166,7 +166,7 @@ class Builder {
     x86::VtdRemapper::Config config;
     config.register_base = kVtdPage;
     config.extended_mode = x86::ExtendedMode::Present;
-    if (plan_.posted || plan_.for_guest) config.posting = x86::Posting::Present;
+    if (plan_.posted) config.posting = x86::Posting::Present;
     for (std::size_t i = 0; i < scenario_.machine.ioapics.size(); ++i) {
       config.ioapics.push_back(ioapic_requester(i));
     }

@@ -243,7 +243,6 @@ X86Plan plan_x86(const Scenario& scenario, Remapping remapping) {
   X86Plan plan;
   plan.remapped = remapping != Remapping::Off;
   plan.posted = remapping == Remapping::VtdPosted;
-  plan.for_guest = remapping == Remapping::VtdForGuest;
   if (plan.posted) plan.last_vector = kLastPostedVector;
   plan.unit = scenario.machine.remapping;
   plan.cpus = scenario.machine.cpus;

@@ -184,7 +184,6 @@ enum class Remapping : std::uint8_t {
   Off,
   VtdOn,      // through the remapping table of a VT-d unit
   VtdPosted,  // the same, and MSIs are posted to the descriptor of their CPU
-  VtdForGuest,  // the same, to those of the vCPUs of a guest
 };
 /// Of a fabric of x86.
 Remapping remapping_of(std::string_view arch);
@@ -195,8 +194,8 @@ struct X86Plan {
   std::size_t groups = 0;           // components of functions: one a link
   std::uint32_t cpus = 1;
   bool remapped = false;
-  bool posted = false;  // messages of devices, to the descriptors of their CPUs
-  bool for_guest = false;  // the CPUs are a guest's, and messages are posted to their descriptors
+  bool posted = false;     // messages of devices, to the descriptors of their CPUs
+  bool for_guest = false;  // the CPUs are a guest's, and the host's unit posts to them
   scenario::RemappingUnit unit = scenario::RemappingUnit::VtD;  // if it is remapped
   std::map<RequesterId, AmdViTable> amdvi_tables;
   std::vector<std::uint16_t> amdvi_indices;                 // by SourceId of devices

@@ -37,6 +37,7 @@ enum class Mutant : std::uint8_t {
   LazyEoiResamples,         // an assertion ends the interrupt before, which resamples
   SplitNeverResamples,      // a resampling irqfd of a split irqchip never learns of the EOI
   RouteIndexUnchecked,      // an irqfd's GSI is looked up beyond the end of the table
+  MulticastPosted,          // a message for several vCPUs is posted to the first of them
 };
 
 struct MutantRow {
@@ -44,7 +45,7 @@ struct MutantRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<MutantRow, 27> kMutants = {{
+constexpr std::array<MutantRow, 28> kMutants = {{
     {Mutant::InvalidationWaitEarly, "invalidation-wait-early",
      "The remapping unit completes an invalidation wait while older walks are still under way."},
     {Mutant::RemoteIrrNeverCleared, "remote-irr-never-cleared",
@@ -111,6 +112,9 @@ constexpr std::array<MutantRow, 27> kMutants = {{
      "c82d9d43ed5d)."},
     {Mutant::RouteIndexUnchecked, "route-index-unchecked",
      "An update looks an irqfd's GSI up in a table that ends before it (CVE-2017-1000252)."},
+    {Mutant::MulticastPosted, "multicast-posted",
+     "The host posts a message for several vCPUs, which reaches the first of them alone (Xen "
+     "35a1caf8b6b5 keeps it remapped)."},
 }};
 
 /// The mutants that are switched on. Empty in normal use: one bit test on the path.

@@ -27,7 +27,7 @@ x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   // User space's 8259 of a split irqchip asks through KVM_INTERRUPT.
   const bool external = config.kind == IrqchipKind::Split;
   out.pic = external ? x86::ExternalPic::Present : config.pic;
-  out.timer_hz = 0;  // nobody here passes expiries on
+  out.timer_hz = config.timer_hz;
   out.tsc_hz = 0;
   out.quirks = config.quirks;
   out.mutants = config.mutants;
@@ -39,6 +39,7 @@ x86::VirtualApics::Config apic_config(const Irqchip::Config& config) {
   out.lapics = lapic_config(config);
   out.virtualization = config.virtualization;
   out.controls = config.controls;
+  out.x2avic = config.x2avic;
   return out;
 }
 
@@ -183,6 +184,11 @@ IntaAnswer Irqchip::on_inta(CpuId cpu, Env& env) {
   }
   apics_.lapics().extint_answered(answer, lapic.bank);
   return answer;
+}
+
+void Irqchip::on_timer(CpuId cpu, Tag tag, Env& env) {
+  LapicEnv lapic(*this, env);
+  apics_.on_elapsed({tag, 1 + raw(cpu)}, lapic);
 }
 
 void Irqchip::write_apic(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {

@@ -8,7 +8,8 @@
 // that bare metal has, called one by the other through a local Env; nothing here takes time of its
 // own, the calling task is charged for it. With a split irqchip the EOI of a vector that a level
 // route of one of the pins' GSIs brings is left for user space (KVM_EXIT_IOAPIC_EOI).
-// Not modelled: the LAPICs' timers.
+// The LAPICs' timers are the host's: on_timer is what its handler calls. Not modelled: TSC
+// deadlines.
 //
 // A vCPU that is a thread comes by `on_read`, `on_write` and `complete`, where the processor does
 // what it can (models/x86/apicv.hpp); whoever runs it takes the signals of apics(), and kicks all
@@ -47,6 +48,9 @@ class Irqchip {
     BroadcastQuirk broadcast_quirk = BroadcastQuirk::On;
     x86::Virtualization virtualization = x86::Virtualization::None;
     x86::ApicvControls controls{};
+    x86::X2avic x2avic = x86::X2avic::Absent;
+    std::uint64_t timer_hz = 0;  // of the clock that the LAPICs' timers divide; 0: none runs
+    LaneId timers{};             // vCPU 0's Elapsed comes on the lane after it, and so on
     x86::Quirks quirks{};
     Mutants mutants{};
   };
@@ -67,6 +71,8 @@ class Irqchip {
   Answer set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env);
 
   IntaAnswer on_inta(CpuId cpu, Env& env);
+  /// The timer of the vCPU's LAPIC is due, as Elapsed said with `tag`.
+  void on_timer(CpuId cpu, Tag tag, Env& env);
 
   // vCPUs that are threads: irqchip_guest.cpp. INTR lines are sent as LapicBank::kCpu.
   /// A guest's access to its local APIC; an MSR by LapicBank::kMsrSpace.

@@ -15,7 +15,9 @@ class Irqchip::ChipEnv : public Env {
     if (is_instant(event)) outer_.note(event, span, detail);
   }
   void after(Duration delay, Tag tag) override { outer_.after(delay, tag); }
-  void after(Duration delay, Tag tag, LaneId lane) override { outer_.after(delay, tag, lane); }
+  void after(Duration delay, Tag tag, LaneId lane) override {
+    outer_.after(delay, tag, LaneId{raw(chip_.config_.timers) + raw(lane)});
+  }
   Time now() const override { return outer_.now(); }
   SpanId open(Cause cause, SpanId parent, std::uint32_t source) override {
     return outer_.open(cause, parent, source);

@@ -16,6 +16,7 @@ using host::HostCpu;
 constexpr host::ProgramId kNotified{0};
 constexpr host::ProgramId kVcpu{1};
 constexpr host::ProgramId kWakeBlocked{2};
+constexpr host::ProgramId kTimerExpired{3};
 
 IrqLayer::Config numbered(IrqLayer::Config layer) {
   layer.first_program = host::ProgramId{VcpuThreads::kPrograms};
@@ -52,6 +53,7 @@ Action VcpuThreads::run(host::Task& task, host::HostKernel& kernel, Env& env) {
   if (task.program == kVcpu) return run_vcpu(task, kernel, env);
   if (task.program == kNotified) return notified(task, env);
   if (task.program == kWakeBlocked) return wake_blocked(task, kernel, env);
+  if (task.program == kTimerExpired) return timer_expired(task, kernel, env);
   const Action action = layer_.run(task, kernel, env);
   pass_signals(kernel, env);
   return action;
@@ -60,7 +62,9 @@ Action VcpuThreads::run(host::Task& task, host::HostKernel& kernel, Env& env) {
 host::Reception VcpuThreads::receive(PortId port, const Message& message, host::HostKernel& kernel,
                                      Env& env) {
   if (const auto* call = std::get_if<HostCall>(&message)) return on_call(*call, kernel, env);
-  if (const auto* post = std::get_if<PostInterrupt>(&message)) {
+  if (const auto* elapsed = std::get_if<Elapsed>(&message)) {
+    on_timer(*elapsed, kernel, env);
+  } else if (const auto* post = std::get_if<PostInterrupt>(&message)) {
     on_post(port, *post, kernel, env);
   } else if (const auto* write = std::get_if<BusWrite>(&message)) {
     on_message(*write, kernel, env);
@@ -200,6 +204,25 @@ Action VcpuThreads::notified(host::Task& task, Env& env) {
   } else {
     env.drop(span, DropReason::NoRoute);
   }
+  return Done{};
+}
+
+/// On a vCPU's lane, behind those of the host.
+void VcpuThreads::on_timer(const Elapsed& elapsed, host::HostKernel& kernel, Env& env) {
+  const std::uint32_t vcpu = elapsed.lane - kernel.machine().lanes();
+  if (vcpu >= vcpus_.size()) return;
+  host::Start handler;
+  handler.program = kTimerExpired;
+  handler.locals = {vcpu, raw(elapsed.tag)};
+  interrupt(kernel.machine().cpu_of(vcpus_[vcpu].thread), handler, kernel, env);
+}
+
+/// locals: vCPU, the timer's tag
+Action VcpuThreads::timer_expired(host::Task& task, host::HostKernel& kernel, Env& env) {
+  if (task.pc++ == 0) return Charge{Event::HostInterrupted, raw(config_.timer)};
+  const CpuId vcpu{static_cast<std::uint32_t>(task.locals[0])};
+  chip().on_timer(vcpu, Tag{static_cast<std::uint32_t>(task.locals[1])}, env);
+  pass_signals(kernel, env);
   return Done{};
 }
 

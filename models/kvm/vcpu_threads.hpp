@@ -26,8 +26,12 @@
 // The local APICs, IOAPIC and 8259s are the host's (ApicHome::Kernel), or the VMM's: then every
 // access to them goes on to user space, vCPUs are told by signals, and what is pending is handed
 // over before the entry (KVM_INTERRUPT). HLT goes to user space as well, and nobody polls.
-// Not modelled: locks of this path; timer ticks of the host; timers of guests; the time between an
-// EOI and the IRET after it.
+// The timer of a guest's local APIC is one of the host's, on the CPU that its thread is on or was
+// on last: its interrupt makes a vCPU that is inside leave, and the handler has the local APIC
+// accept the vector, which is posted like any other that software accepts. KVM can save that exit
+// on a host that keeps CPUs for such work and lets its guests execute HLT without an exit; here HLT
+// exits. Not modelled: locks of this path; timer ticks of the host; VMX's preemption timer; the
+// time between an EOI and the IRET after it.
 //
 // Where a span is. A device's interrupt rests in the descriptor, then in the guest's local APIC. A
 // notification rests with the host's handler that it started, or here while its CPU is about to
@@ -77,6 +81,7 @@ class VcpuThreads final : public host::Software {
     std::uint64_t descriptors = 0;  // address of the first, 64 bytes each
     Vector notification{0xF2};      // to a CPU that may be in the guest
     Vector wakeup{0xF1};            // to one on which the vCPU has blocked
+    Vector timer{0xEC};             // of the host's own timers
     HaltPolling polling;
     ApicHome home = ApicHome::Kernel;
     /// The VMM's program that a thread calls when KVM_RUN has returned. Arguments: the vCPU, the
@@ -90,7 +95,7 @@ class VcpuThreads final : public host::Software {
   static constexpr PortId kVcpus = x86::LapicBank::kCpu;
 
   /// Programs: these, then those of the layer, and from here on others'.
-  static constexpr std::uint16_t kPrograms = 3;
+  static constexpr std::uint16_t kPrograms = 4;
   static constexpr host::ProgramId kFirstFree{kPrograms + kLayerCalls};
 
   /// Adds a thread for each vCPU to `machine`, which has no task yet: that of vCPU n is task n.
@@ -243,6 +248,8 @@ class VcpuThreads final : public host::Software {
 
   // What comes from outside, and interrupts of the host: vcpu_threads.cpp
   host::Action notified(host::Task& task, Env& env);
+  host::Action timer_expired(host::Task& task, host::HostKernel& kernel, Env& env);
+  void on_timer(const Elapsed& elapsed, host::HostKernel& kernel, Env& env);
   host::Action wake_blocked(host::Task& task, host::HostKernel& kernel, Env& env);
   std::optional<CpuId> next_to_wake(host::HostCpu cpu, std::uint32_t from) const;
   host::Reception on_call(const HostCall& call, host::HostKernel& kernel, Env& env);

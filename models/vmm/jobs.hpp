@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "models/base/message.hpp"
+#include "models/host/host_ids.hpp"
 #include "models/x86/msi_format.hpp"
 
 namespace irqfab::vmm {
@@ -56,12 +57,16 @@ struct Access {
            a.data == b.data && a.tag == b.tag && a.span == b.span;
   }
 };
-/// The routing table is to be committed anew, or an irqfd to go or to come.
+/// The routing table is to be committed anew, an irqfd to go or to come, or the host's own
+/// interrupt to move to another of its CPUs.
 struct ChangeRoute {
-  enum class Kind : std::uint8_t { Update, Release, Bind };
+  enum class Kind : std::uint8_t { Update, Release, Bind, Move };
   Kind kind = Kind::Update;
   VectorAt at;
-  friend bool operator==(ChangeRoute a, ChangeRoute b) { return a.kind == b.kind && a.at == b.at; }
+  host::HostCpu to{};  // Move
+  friend bool operator==(ChangeRoute a, ChangeRoute b) {
+    return a.kind == b.kind && a.at == b.at && a.to == b.to;
+  }
 };
 /// A vCPU ended a level interrupt of the VMM's IOAPIC.
 struct EndLevel {

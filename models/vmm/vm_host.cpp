@@ -18,12 +18,14 @@ VmSoftware::Config software_of(const VmHost::Config& config) {
   VmSoftware::Config of;
   of.vcpus = config.vcpus;
   of.layer = config.layer;
+  of.layer.irqchip.timers = LaneId{config.host_cpus};  // and so on the lanes of the vCPUs
   of.layer.eventfds = Vmm::eventfds_of(config.plan);
   of.layer.irqchip.max_routes = config.plan.gsis;
   of.vmm.plan = config.plan;
   of.vmm.irqchip = config.layer.irqchip.kind;
   of.vmm.mutants = config.layer.mutants;
   of.vmm.registers = VmHost::kRegisters;
+  of.vmm.host_bus = VmHost::kHostBus;
   of.vmm.bridges = VmHost::kBridges;
   of.vmm.eois = VmHost::kEois;
   of.vmm.first_program = kvm::VcpuThreads::kFirstFree;
@@ -94,6 +96,9 @@ bool VmSoftware::is_for_vmm(PortId port, const Message& message, host::HostKerne
     case spec_of(VmHost::kRegisters):
     case spec_of(VmHost::kBridges):
       if (const auto* data = std::get_if<BusData>(&message)) vmm_.on_data(*data, here);
+      return true;
+    case spec_of(VmHost::kHostBus):
+      if (const auto* data = std::get_if<BusData>(&message)) vmm_.on_host_data(*data, here);
       return true;
     default:
       return false;

@@ -78,13 +78,14 @@ class VmHost final {
   static constexpr PortId kRegisters = port_of(6);
   static constexpr PortId kBridges = port_of(7);
   static constexpr PortId kEois = port_of(8);
-  static constexpr PortId kCalls = port_of(9);  // called by the machine, no edge
+  static constexpr PortId kHostBus = port_of(9);
+  static constexpr PortId kCalls = port_of(10);  // called by the machine, no edge
   static_assert(kMessages == port_of(0) && kVcpus == port_of(1), "the order of kPorts");
   static constexpr unsigned kMostEdges = 1u << kEdgeBits;
   /// Edges of kMmio.
   static constexpr unsigned kByVcpus = 0;
   static constexpr unsigned kByDriver = 1;  // vCPU 0 makes the accesses
-  static constexpr std::array<PortSpec, 9> kPorts = {{
+  static constexpr std::array<PortSpec, 10> kPorts = {{
       {"messages", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, 1},
       {"vcpus", EdgeKind::Cpu, Direction::Target, Order::Ordered, 1, 1},
       {"descriptors", EdgeKind::Bus, Direction::Target, Order::Ordered, 0, kMostEdges},
@@ -94,6 +95,7 @@ class VmHost final {
       {"registers", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
       {"bridges", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, kMostEdges},
       {"eois", EdgeKind::Fabric, Direction::Initiator, Order::Ordered, 0, 1},
+      {"host_bus", EdgeKind::Bus, Direction::Initiator, Order::Ordered, 0, 1},
   }};
 
   explicit VmHost(const Config& config);

@@ -44,7 +44,8 @@ struct HostInterrupt {
 struct VectorPlan {
   x86::MsiMessage message;  // as the guest wrote it
   Mask mask = Mask::Off;
-  HostInterrupt host;  // of an assigned function
+  HostInterrupt host;       // of an assigned function
+  std::uint32_t entry = 0;  // of an assigned function, in the table of PostingPlan
 };
 
 /// One function.
@@ -74,6 +75,17 @@ struct HostPinPlan {
   std::vector<std::uint32_t> functions;  // of VmPlan::functions
 };
 
+/// The host's remapping unit, which posts (VT-d 5.2): where the kernel finds what it changes there.
+/// All of it lies below 4 GiB.
+struct PostingPlan {
+  std::uint64_t table = 0;        // of remapping entries
+  std::uint64_t queue = 0;        // of invalidations
+  std::uint32_t queue_bytes = 0;  // a multiple of 16
+  std::uint64_t status = 0;       // the dword that waits write
+  std::uint64_t registers = 0;    // of the unit
+  std::uint64_t descriptors = 0;  // of vCPU 0; 64 bytes each
+};
+
 struct VmPlan {
   Delivery delivery = Delivery::Irqfd;
   RoutePolicy policy = RoutePolicy::Eager;
@@ -83,6 +95,7 @@ struct VmPlan {
   std::vector<FunctionPlan> functions;  // ascending by first_source
   std::uint32_t threads = 0;            // threads that raise interrupts
   std::vector<HostPinPlan> host_pins;
+  std::optional<PostingPlan> posting;  // of vectors that are assigned and have an irqfd
 };
 
 }  // namespace irqfab::vmm

@@ -112,13 +112,16 @@ bool Vmm::on_call(const HostCall& call, const Here& here) {
         return ChangeRoute::Kind::Release;
       case VmmCall::BindIrqfd:
         return ChangeRoute::Kind::Bind;
+      case VmmCall::MoveHostInterrupt:
+        return ChangeRoute::Kind::Move;
     }
     return std::nullopt;
   }();
   if (!kind) return false;
   const std::optional<VectorAt> at = vector_of(make_span(SourceId(call.a), 0));
   if (at) {
-    give(caller(), ChangeRoute{*kind, *at}, here);
+    give(caller(), ChangeRoute{*kind, *at, host::HostCpu(static_cast<std::uint16_t>(call.b))},
+         here);
   } else {
     here.env.guest_error(GuestFault::TableIndexOutOfRange);
   }
@@ -173,6 +176,8 @@ Action Vmm::run(host::Task& task, const Here& here) {
       return settle(task, seat, here);
     case step::kSettled:
       return settled(task, seat, here);
+    case step::kInvalid:
+      return await_invalidation(task, seat, here);
     case step::kUpdated:
       table_.answered(answer_of(task));
       return unlock(task);

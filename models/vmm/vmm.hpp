@@ -17,6 +17,8 @@
 //   registers  an access of a vCPU exits to here and is passed to the function under the big lock.
 //              If it changed what a vector says, vector_state.hpp tells which calls follow: before
 //              the function sees an access that lets it send, after any other
+//   posting    where the host's remapping unit posts, the entry of an assigned vector is the
+//              descriptor of the vCPU that its route names, as long as its irqfd carries it
 //   assigned INTx  vmm_host_lines.cpp: the host's handler keeps the line low until the guest has
 //   ended
 //              its interrupt. By a resampling irqfd, or, where there is none, by the main loop,
@@ -60,6 +62,7 @@ enum class VmmCall : std::uint16_t {
   UpdateRoutes = 0x100,  // the routing table is committed anew
   ReleaseIrqfd,          // the vector's irqfd is deassigned
   BindIrqfd,             // and assigned again
+  MoveHostInterrupt,     // the host's affinity of it: operand `b` is the CPU
 };
 
 class Vmm final {
@@ -70,6 +73,7 @@ class Vmm final {
     PortId registers{};  // by which it reaches its functions: the first edge
     PortId bridges{};    // and assigned ones
     PortId eois{};       // by which the host ends level interrupts
+    PortId host_bus{};   // by which the kernel reaches memory and the remapping unit
     host::ProgramId first_program{};
     Mutants mutants;
   };
@@ -107,6 +111,8 @@ class Vmm final {
   /// A function answered a read.
   void on_data(const BusData& data, const Here& here);
   bool on_call(const HostCall& call, const Here& here);
+  /// The host's memory answered a read.
+  void on_host_data(const BusData& data, const Here& here);
 
   // ---- What there is to see
   const VmPlan& plan() const { return config_.plan; }
@@ -120,6 +126,10 @@ class Vmm final {
   /// The eventfd of a vector, as the layer knows it.
   std::uint32_t eventfd(VectorAt at) const {
     return functions_[at.function].first_eventfd + raw(at.vector);
+  }
+  /// The lower half of an assigned vector's remapping entry, where the unit posts.
+  std::uint64_t remapping_entry(VectorAt at) const {
+    return functions_[at.function].entries[raw(at.vector)];
   }
   /// How many eventfds a plan needs, and the number of each in the trace: its source.
   static std::vector<std::uint64_t> eventfds_of(const VmPlan& plan);
@@ -162,12 +172,13 @@ class Vmm final {
     Ring<std::uint32_t> unmasks;   // functions whose INTx the guest has ended
     Answer answer = Answer::None;  // of a function, to a read
     BusData data{};
-    Access direct;  // a read that needs no exit
+    Access direct;                      // a read that needs no exit
+    Answer invalidated = Answer::None;  // the remapping unit's wait has completed
     friend bool operator==(const Seat& a, const Seat& b) {
       const auto all = [](const Seat& s) {
         return std::tie(s.thread, s.waiting, s.job, s.function, s.then, s.duty, s.gsi, s.pins,
-                        s.lines, s.answer, s.data.data, s.data.tag, s.data.status, s.data.span,
-                        s.direct);
+                        s.lines, s.unmasks, s.answer, s.data.data, s.data.tag, s.data.status,
+                        s.data.span, s.direct, s.invalidated);
       };
       return all(a) == all(b);
     }
@@ -175,7 +186,9 @@ class Vmm final {
   struct Function {
     FunctionVectors vectors;
     std::uint32_t first_eventfd = 0;
-    std::uint32_t msix_control = 0;        // the dword that has Message Control
+    std::uint32_t msix_control = 0;      // the dword that has Message Control
+    std::vector<std::uint64_t> entries;  // lower halves of remapping entries; where the unit posts
+    std::uint32_t entries_in_order = 0;  // so many from the front say what they are to say
     std::optional<pci::PciFunctions> msi;  // the capability as the guest has it, if it signals so
     // An assigned function's.
     std::uint16_t command = 0;  // as the host wants it, but for Interrupt Disable
@@ -183,7 +196,8 @@ class Vmm final {
     bool line_raised = false;   // the VMM drives the guest's pin for it
     friend bool operator==(const Function& a, const Function& b) {
       const auto all = [](const Function& f) {
-        return std::tie(f.vectors, f.msix_control, f.msi, f.command, f.line_off, f.line_raised);
+        return std::tie(f.vectors, f.msix_control, f.entries, f.entries_in_order, f.msi, f.command,
+                        f.line_off, f.line_raised);
       };
       return all(a) == all(b);
     }
@@ -239,6 +253,7 @@ class Vmm final {
 
   // vmm_messages.cpp: a vector's message, by whatever way
   host::Action host_interrupted(host::Task& task, const Here& here);
+  host::Action tell_handler(host::Task& task, VectorAt at, const Here& here);
   host::Action raise(host::Task& task, const SendMessage& send, const Here& here);
   host::Action signalled(host::Task& task, Seat& seat, const Here& here);
   void look_for_unread(VectorAt at, const Here& here);
@@ -308,6 +323,24 @@ class Vmm final {
   host::Action change_route(host::Task& task, Seat& seat, const ChangeRoute& change,
                             const Here& here);
 
+  // vmm_posting.cpp: remapping entries of the host
+  bool posts(std::uint32_t function) const {
+    return config_.plan.posting && config_.plan.functions[function].attach == Attach::Assigned;
+  }
+  std::optional<CpuId> post_target(const x86::ApicMessage& message,
+                                   const kvm::IrqLayer& layer) const;
+  std::uint64_t host_entry(VectorAt at) const;
+  std::uint64_t wanted_entry(VectorAt at, const kvm::IrqLayer& layer) const;
+  void look_at_entries(const VectorDuty& duty, std::uint32_t function);
+  std::optional<VectorAt> entry_to_write(std::uint32_t function, const kvm::IrqLayer& layer);
+  host::Action write_entry(host::Task& task, Seat& seat, VectorAt at, std::uint64_t low,
+                           const Here& here);
+  void write_host(std::uint64_t address, std::uint64_t data, std::uint8_t size, const Here& here);
+  void queue_invalidation(std::uint64_t low, std::uint64_t high, const Here& here);
+  host::Action await_invalidation(host::Task& task, Seat& seat, const Here& here);
+  host::Action move_host_interrupt(host::Task& task, Seat& seat, const ChangeRoute& change,
+                                   const Here& here);
+
   // vmm_setup.cpp: before the run
   void add_seats(host::HostMachine& machine);
   void add_functions();
@@ -326,7 +359,9 @@ class Vmm final {
   std::optional<x86::IoApic> ioapic_;
   std::vector<Seat> seats_;  // vCPUs, devices, the main loop, who makes calls on demand
   std::uint32_t first_device_ = 0;
-  host::WaitQueueId answers_{};  // where vCPUs wait for functions
+  host::WaitQueueId answers_{};  // where vCPUs wait for functions, and tasks for the remapping unit
+  std::uint32_t queue_tail_ = 0;   // bytes, of the invalidation queue
+  std::uint32_t invalidator_ = 0;  // the seat whose task waits for the unit, under the big lock
   host::LockId big_lock_{};
 };
 

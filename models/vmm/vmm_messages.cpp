@@ -1,5 +1,7 @@
 // How a vector's message gets to the vCPUs: by an eventfd and its irqfd, by a call of the VMM's
 // own, or on a route that is made for it.
+#include <utility>
+
 #include "models/vmm/vmm.hpp"
 #include "models/vmm/vmm_steps.hpp"
 
@@ -18,11 +20,23 @@ Action Vmm::host_interrupted(host::Task& task, const Here& here) {
       task.pc = kSignal;
       return host::Charge{Event::HostInterrupted, task.locals[0]};
     case kSignal:
+      if (functions_[at.function].vectors.carrier(at.vector) == Carrier::Handler &&
+          here.vcpus.layer().bound(eventfd(at))) {
+        return tell_handler(task, at, here);
+      }
       return call(task, here, LayerCall::EventfdSignal, kDone, {eventfd(at)});
     default:
       look_for_unread(at, here);
       return host::Done{};
   }
+}
+
+/// The main loop's own eventfd, while another's irqfd waits for the vector to be unmasked.
+Action Vmm::tell_handler(host::Task& task, VectorAt at, const Here& here) {
+  const SpanId span = std::exchange(task.span, kNoSpan);
+  give(main_loop(), SendMessage{span, at, functions_[at.function].vectors.message(at.vector)},
+       here);
+  return host::Done{};
 }
 
 /// By a device's own thread, or the worker that stands for it in the kernel.

@@ -96,7 +96,7 @@ void Vmm::add_functions() {
     vectors.attach = plan.attach;
     vectors.policy = by_irqfd ? config_.plan.policy : RoutePolicy::OnDemand;
     vectors.vectors = static_cast<std::uint16_t>(plan.vectors.size());
-    Function function{FunctionVectors(vectors), eventfds, 0, std::nullopt};
+    Function function{FunctionVectors(vectors), eventfds, 0, {}, 0, std::nullopt};
     for (std::uint32_t v = 0; v < plan.vectors.size(); ++v) {
       const VectorIndex index{static_cast<std::uint16_t>(v)};
       function.vectors.set_message(index, plan.vectors[v].message);
@@ -111,6 +111,11 @@ void Vmm::add_functions() {
     eventfds += eventfds_each(plan);
     function.command = pci::kMemorySpace | pci::kBusMaster;
     if (plan.has_host_line()) host_lines_.push_back(n);
+    if (posts(n)) {
+      for (std::uint32_t v = 0; v < plan.vectors.size(); ++v) {
+        function.entries.push_back(host_entry({n, VectorIndex{static_cast<std::uint16_t>(v)}}));
+      }
+    }
     functions_.push_back(std::move(function));
     windows_.emplace_back(plan.window, n);
     if (plan.config_space != 0) configs_.emplace_back(plan.config_space, n);
@@ -130,6 +135,9 @@ void Vmm::settle_now(std::uint32_t function, kvm::IrqLayer& layer, host::HostMac
           layer.assign_now(eventfd({function, duty->vector}), duty->gsi, std::nullopt, machine);
     }
     vectors.done(*duty, answer, table_);
+  }
+  while (const auto at = entry_to_write(function, layer)) {
+    functions_[function].entries[raw(at->vector)] = wanted_entry(*at, layer);
   }
 }
 

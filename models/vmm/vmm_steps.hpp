@@ -30,6 +30,7 @@ enum : std::uint16_t {
   kPins,       // messages of that IOAPIC leave
   kSettle,     // a function's vectors are put in order
   kSettled,    // one call of that has come back
+  kInvalid,    // a remapping entry was written, and the unit is to forget the old one
   kUpdated,    // the routing table has been committed on demand
   kReady,      // what was to be done under the big lock is done
   kUnlocked,   // and the lock given back

@@ -11,6 +11,9 @@ using kvm::LayerCall;
 /// Until all is as the vectors want it.
 Action Vmm::settle(host::Task& task, Seat& seat, const Here& here) {
   FunctionVectors& vectors = functions_[seat.function].vectors;
+  if (const auto at = entry_to_write(seat.function, here.vcpus.layer())) {
+    return write_entry(task, seat, *at, wanted_entry(*at, here.vcpus.layer()), here);
+  }
   const std::optional<VectorDuty> duty = vectors.next(table_);
   if (!duty) return settled_all(task, seat, here);
   seat.duty = *duty;
@@ -34,12 +37,14 @@ Action Vmm::settle(host::Task& task, Seat& seat, const Here& here) {
       break;
   }
   vectors.done(*duty, 0, table_);
+  look_at_entries(*duty, seat.function);
   task.pc = step::kSettle;
   return host::go_on();
 }
 
 Action Vmm::settled(host::Task& task, Seat& seat, const Here& here) {
   functions_[seat.function].vectors.done(seat.duty, answer_of(task), table_);
+  look_at_entries(seat.duty, seat.function);
   const bool unbound = seat.duty.duty == Duty::Deassign;
   if (unbound) look_for_unread({seat.function, seat.duty.vector}, here);
   return settle(task, seat, here);
@@ -102,6 +107,8 @@ Action Vmm::change_route(host::Task& task, Seat& seat, const ChangeRoute& change
     case ChangeRoute::Kind::Bind:
       vectors.use(change.at.vector);
       break;
+    case ChangeRoute::Kind::Move:
+      return move_host_interrupt(task, seat, change, here);
   }
   return settle(task, seat, here);
 }

@@ -16,6 +16,8 @@ import unittest
 HELD, FAILED, WRONG = 0, 1, 2
 PATHS = ("kvm-irqfd", "kvm-irqfd-workqueue", "kvm-signal-msi", "kvm-dynamic-route",
          "kvm-split-irqchip", "vmm-userspace")
+WAYS = {path: ("--path", path) for path in PATHS}
+WAYS["kvm-direct-inject"] = ("--arch", "x86-pi", "--path", "kvm-direct-inject")
 KINDS = {"emulated": ("emulated",), "vhost": ("vhost",), "assigned": ("assigned",),
          "mixed": ("assigned", "emulated", "vhost")}
 PORTABLE = ("back-pressure", "interrupts-off", "intx-behind-bridge", "moderation",
@@ -65,21 +67,21 @@ class PortableTest(Attached):
             text = (ROOT / "scenarios/x86" / f"{name}.yaml").read_text()
             for kind, kinds in KINDS.items():
                 scenario = self.scenario(attached(text, kinds))
-                for path in PATHS:
+                for path, way in WAYS.items():
                     with self.subTest(scenario=name, kind=kind, path=path):
-                        self.expect_closed(self.run_one(scenario, "--path", path))
+                        self.expect_closed(self.run_one(scenario, *way))
 
     def test_the_storm_is_the_same_on_both_engines(self):
         text = (ROOT / "scenarios/mixed-storm.yaml").read_text().replace("2ms", "500us")
         for kind in ("assigned", "mixed"):
             scenario = self.scenario(attached(text, KINDS[kind]))
-            for path in PATHS:
+            for path, way in WAYS.items():
                 with self.subTest(kind=kind, path=path):
                     traces = []
                     for engine in ("tlm", "fast"):
                         trace = self.folder / f"{engine}.trace"
-                        report = self.run_one(scenario, "--path", path, "--engine", engine,
-                                              "--trace", trace)
+                        report = self.run_one(scenario, *way, "--engine", engine, "--trace",
+                                              trace)
                         self.expect_closed(report)
                         traces.append((report, trace.read_bytes()))
                     self.assertEqual(traces[0], traces[1])
@@ -153,9 +155,9 @@ expect: [ lost == 0, uart0.handled == 40 ]
                               capture_output=True, check=False).returncode
 
     def test_every_interrupt_is_handled_on_every_path(self):
-        for path in PATHS:
+        for path, way in WAYS.items():
             with self.subTest(path=path):
-                self.assertEqual(self.code("--path", path), HELD)
+                self.assertEqual(self.code(*way), HELD)
 
     def test_a_split_irqchip_that_never_resamples_fails(self):
         self.assertEqual(self.code("--path", "kvm-split-irqchip", "--mutant",

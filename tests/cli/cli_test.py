@@ -247,7 +247,8 @@ class Check(CliTest):
         for name, mutant in [("vm-preempted", "on-lost-after-preemption"),
                              ("vm-blocked", "wakeup-vector-not-set"),
                              ("vm-host-affinity", "affinity-clobbers-posted"),
-                             ("vm-avic-blocked", "avic-running-stale")]:
+                             ("vm-avic-blocked", "avic-running-stale"),
+                             ("vm-multicast", "multicast-posted")]:
             with self.subTest(name=name):
                 path = ROOT / f"scenarios/x86-pi/{name}.yaml"
                 self.run_ok("run", path, "--mutant", mutant, code=FAILED)

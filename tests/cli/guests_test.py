@@ -77,6 +77,68 @@ class Paths(GuestTest):
         self.assertIn("s.yaml:6:20: error: 'kworkers' is", done.stderr)
 
 
+DIRECT = """irqfab: 1
+machine:
+  arch: x86-pi
+  path: kvm-direct-inject
+  cpus: 2
+  {machine}
+  devices:
+    - {{ id: nic, bdf: "01:00.0", msix: 2{nic} }}
+    - {{ id: old, bdf: "01:01.0", msi: 2{nic} }}
+    - {{ id: line, bdf: "01:02.0", intx: A{line} }}
+workload:
+  - {{ source: nic, poisson: 10k/s, for: 2ms }}
+  - {{ source: old, poisson: 9k/s, for: 2ms }}
+  - {{ source: "line:INTA", level: {{ until: handled }}, periodic: 90us, for: 2ms }}
+during:
+  - {{ at: 300us, every: 200us, retarget: nic, to: random }}
+  - {{ at: 500us, mask: "nic:0" }}
+  - {{ at: 700us, unmask: "nic:0" }}
+expect: [ lost == 0, in_flight == 0, spurious == 0, duplicated == 0 ]
+"""
+
+
+class DirectInject(GuestTest):
+    def both_engines(self, text):
+        scenario = self.scenario(text)
+        traces = []
+        for engine in ("tlm", "fast"):
+            trace = self.folder / f"{engine}.trace"
+            done = irqfab("run", scenario, "--engine", engine, "--trace", trace)
+            self.assertEqual(done.returncode, HELD, done.stderr + done.stdout)
+            traces.append(trace.read_bytes())
+        self.assertEqual(*traces)
+
+    def test_every_kind_of_device_stands_beside_every_other(self):
+        for nic in ("", ", attach: assigned", ", attach: emulated", ", attach: vhost"):
+            for line in ("", ", attach: assigned", ", attach: emulated"):
+                for machine in ("apic: xapic", "apic: x2apic", "tick: 200us", "idle: halt"):
+                    with self.subTest(nic=nic, line=line, machine=machine):
+                        self.both_engines(DIRECT.format(nic=nic, line=line, machine=machine))
+
+    def test_only_what_is_assigned_is_posted_by_the_unit(self):
+        first = {}
+        for attach in ("assigned", "emulated", "vhost"):
+            text = DIRECT.format(nic=f", attach: {attach}", line="", machine="apic: xapic")
+            explained = self.json_of("explain", self.scenario(text), "--source", "nic:1")
+            first[attach] = {hop["event"] for hop in explained["hops"]}
+        self.assertIn("Posted", first["assigned"])
+        self.assertFalse({"HostInterrupted", "EventfdSignalled"} & first["assigned"])
+        for attach in ("emulated", "vhost"):
+            self.assertNotIn("Posted", first[attach])
+            self.assertLess({"EventfdSignalled", "IrqfdRouted", "PirSynced"}, first[attach])
+
+    def test_what_amd_does_for_a_guest_is_refused_by_name(self):
+        avic = "host: { virtualization: avic }"
+        text = DIRECT.format(nic="", line=", attach: emulated", machine=avic)
+        done = irqfab("run", self.scenario(text))
+        self.assertEqual(done.returncode, WRONG)
+        self.assertIn("what AMD-Vi does for a guest is not supported yet", done.stderr)
+        self.both_engines(DIRECT.format(nic=", attach: vhost", line=", attach: emulated",
+                                        machine=avic))
+
+
 class Hops(GuestTest):
     LEFT_TO_A_KWORKER = {"WorkQueued", "TaskSwitched", "WorkStarted"}
 

@@ -20,9 +20,7 @@ struct LocalApic {
   std::map<unsigned, SpanId> requested;
   std::vector<unsigned> in_service;  // the highest last
 
-  unsigned highest_request() const {
-    return requested.empty() ? 0 : requested.rbegin()->first;
-  }
+  unsigned highest_request() const { return requested.empty() ? 0 : requested.rbegin()->first; }
 };
 
 /// A posted-interrupt descriptor, as VT-d 5.2.3 has it, and what software took from it.
@@ -43,10 +41,10 @@ struct Way {
   bool waits_masked = false;  // at its function, for its vector to be unmasked
   bool waits_at_pin = false;  // latched and not sent
   bool level = false;
-  bool notifies = false;        // of posted interrupts
-  bool called = false;          // by the handler of a notification
-  std::uint64_t line = 0;       // of the descriptor
-  SpanId merges = kNoSpan;      // found its bit set, by this one
+  bool notifies = false;    // of posted interrupts
+  bool called = false;      // by the handler of a notification
+  std::uint64_t line = 0;   // of the descriptor
+  SpanId merges = kNoSpan;  // found its bit set, by this one
   unsigned ends = 0;
 };
 
@@ -56,38 +54,75 @@ class Auditor {
 
   void read(const TraceRecord& record) {
     switch (record.event) {
-      case Event::Asserted: begun(record); break;
-      case Event::Posted: posted(record); break;
-      case Event::NotificationSent: notified(record); break;
-      case Event::NotificationCleared: descriptors_[record.detail].on = false; break;
-      case Event::PirTaken: taken(record); break;
-      case Event::HandlerDispatched: called(record); break;
-      case Event::MessageRouted: ways_[record.span].address = record.detail; break;
-      case Event::MsixPended: ways_[record.span].waits_masked = true; break;
-      case Event::MsiSent: sent(record); break;
-      case Event::IntxAsserted: device_of_[record.span] = record.node; break;
-      case Event::IntxDeasserted: fell_[record.node] = record.time; break;
-      case Event::PinLatched: latched(record); break;
-      case Event::IoapicSent: ways_[record.span].waits_at_pin = false; break;
-      case Event::Pended: pended(record); break;
-      case Event::Accepted: accepted(record); break;
-      case Event::Handled: handled_one(record); break;
-      case Event::Coalesced: merged(record); break;
-      case Event::Cancelled: cancelled_one(record); break;
+      case Event::Asserted:
+        begun(record);
+        break;
+      case Event::Posted:
+        posted(record);
+        break;
+      case Event::NotificationSent:
+        notified(record);
+        break;
+      case Event::NotificationCleared:
+        descriptors_[record.detail].on = false;
+        break;
+      case Event::PirTaken:
+        taken(record);
+        break;
+      case Event::HandlerDispatched:
+        called(record);
+        break;
+      case Event::MessageRouted:
+        ways_[record.span].address = record.detail;
+        break;
+      case Event::MsixPended:
+        ways_[record.span].waits_masked = true;
+        break;
+      case Event::MsiSent:
+        sent(record);
+        break;
+      case Event::IntxAsserted:
+        device_of_[record.span] = record.node;
+        break;
+      case Event::IntxDeasserted:
+        fell_[record.node] = record.time;
+        break;
+      case Event::PinLatched:
+        latched(record);
+        break;
+      case Event::IoapicSent:
+        ways_[record.span].waits_at_pin = false;
+        break;
+      case Event::Pended:
+        pended(record);
+        break;
+      case Event::Accepted:
+        accepted(record);
+        break;
+      case Event::Handled:
+        handled_one(record);
+        break;
+      case Event::Coalesced:
+        merged(record);
+        break;
+      case Event::Cancelled:
+        cancelled_one(record);
+        break;
       case Event::Dropped:
       case Event::SpuriousAnswered:
       case Event::DuplicateSeen:
-      case Event::GuestError: ++unexplained; break;
-      default: break;
+      case Event::GuestError:
+        ++unexplained;
+        break;
+      default:
+        break;
     }
   }
 
   unsigned asserted = 0, handled = 0, coalesced = 0, cancelled = 0, notifications = 0;
   unsigned unexplained = 0;
 
-  unsigned without_end() const {
-    return asserted - handled - coalesced - cancelled;
-  }
+  unsigned without_end() const { return asserted - handled - coalesced - cancelled; }
   unsigned ended_twice() const {
     unsigned count = 0;
     for (const auto& [span, way] : ways_) count += way.ends > 1;
@@ -254,7 +289,7 @@ class Auditor {
   Messages messages_;
   std::map<unsigned, LocalApic> apics_;
   std::map<std::uint64_t, Descriptor> descriptors_;
-  std::map<std::uint64_t, NodeId> owner_;                       // of a descriptor
+  std::map<std::uint64_t, NodeId> owner_;                      // of a descriptor
   std::map<std::pair<SourceId, unsigned>, unsigned> vectors_;  // of a source on a CPU
   std::map<SpanId, Way> ways_;
   std::map<SpanId, NodeId> device_of_;

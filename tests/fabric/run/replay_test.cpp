@@ -1,6 +1,5 @@
 // Recordings of a real KVM, imported and run: the simulated vCPU takes what the recorded one took.
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 #include <zlib.h>
 
@@ -12,7 +11,6 @@
 
 #include "fabric/recording/emit.hpp"
 #include "fabric/recording/reconstruct.hpp"
-#include "fabric/recording/text_reader.hpp"
 #include "fabric/recording/text_reader.hpp"
 #include "fabric/run/session.hpp"
 #include "fabric/scenario/reader.hpp"
@@ -97,8 +95,8 @@ std::vector<Taken> recorded(const recording::Recording& recording) {
   return taken;
 }
 
-/// What was handled in the simulation, in order of the ends of interrupts; the CPU and vector of each
-/// are those of its acceptance.
+/// What was handled in the simulation, in order of the ends of interrupts; the CPU and vector of
+/// each are those of its acceptance.
 std::vector<Taken> simulated(const std::vector<TraceRecord>& records) {
   std::map<SpanId, Taken> accepted;
   std::vector<Taken> taken;

@@ -1,5 +1,6 @@
 // Machines of many functions: they run, their books close, nothing depends on how their rows are
-// ordered, and a function costs a bounded number of bytes. Bytes are counted where they are asked for.
+// ordered, and a function costs a bounded number of bytes. Bytes are counted where they are asked
+// for.
 #include <gtest/gtest.h>
 #include <malloc.h>
 

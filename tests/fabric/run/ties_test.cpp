@@ -5,8 +5,8 @@
 #include <cctype>
 #include <map>
 
-#include "tests/support/scenario_maker.hpp"
 #include "tests/fabric/run/scenario_run.hpp"
+#include "tests/support/scenario_maker.hpp"
 
 namespace irqfab::test {
 namespace {

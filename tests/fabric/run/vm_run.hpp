@@ -37,6 +37,7 @@ class VmRun {
   }
 
   run::Machine& machine() { return session_->machine(); }
+  const topology::Topology& topology() const { return session_->topology(); }
   const run::Outcome& outcome() const { return outcome_; }
   const std::vector<TraceRecord>& records() const { return records_; }
   const std::string& node(const TraceRecord& record) const { return names_[raw(record.node)]; }

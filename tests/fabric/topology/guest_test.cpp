@@ -298,7 +298,7 @@ TEST(VmmChanges, AReleaseAndTheAssignmentAfterItAreTwo) {
                     "during:\n  - { at: 5us, every: 10us, irqfd-release: nic:1..2, for: 2us }\n"
                     "  - { at: 7us, route-update: nic:0 }\n"
                     "  - { at: 6us, mask: nic:0 }\n");
-  const auto changes = vmm_changes(guest.scenario, guest.machine_.plan);
+  const auto changes = vmm_changes(guest.scenario, guest.machine_.plan, 2);
   ASSERT_TRUE(changes);
   ASSERT_EQ(changes->size(), 13u);
   using K = VmmChangeKind;
