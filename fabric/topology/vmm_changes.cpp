@@ -74,6 +74,13 @@ Result<std::vector<VmmChange>> vmm_changes(const scenario::Scenario& scenario, c
                         "' is no CPU of the host, which has " + std::to_string(host_cpus),
                     "a CPU of the host, or 'random'");
     }
+    const auto& attach = plan.find(change.sources.device)->device->attach;
+    if (moves && attach && *attach != scenario::Attach::Assigned) {
+      return refuse(change.sources.where, "not-assigned",
+                    "'host-affinity' moves interrupts of the host, and '" + change.sources.device +
+                        "' has none",
+                    "sources of a device that is assigned");
+    }
     HostCpus cpus{host_cpus, Random(scenario.seed, combine(change.at, change.every))};
     for (Time at = change.at;; at += change.every) {
       if (all.size() + 2 * change.sources.size() > kMostChanges) {

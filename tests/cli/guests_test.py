@@ -129,6 +129,12 @@ class DirectInject(GuestTest):
             self.assertNotIn("Posted", first[attach])
             self.assertLess({"EventfdSignalled", "IrqfdRouted", "PirSynced"}, first[attach])
 
+    def test_only_interrupts_of_the_host_move_on_the_host(self):
+        text = (ROOT / "scenarios/x86-pi/vm-host-affinity.yaml").read_text()
+        done = irqfab("run", self.scenario(text.replace("msix: 2", "msix: 2, attach: vhost")))
+        self.assertEqual(done.returncode, WRONG)
+        self.assertIn("'host-affinity' moves interrupts of the host", done.stderr)
+
     def test_what_amd_does_for_a_guest_is_refused_by_name(self):
         avic = "host: { virtualization: avic }"
         text = DIRECT.format(nic="", line=", attach: emulated", machine=avic)
