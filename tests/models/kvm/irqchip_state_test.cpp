@@ -39,7 +39,7 @@ class KvmIrqchipState : public testing::Test {
   Answer line(std::uint32_t gsi, Level level) {
     const bool rise = chip.announce(Gsi{gsi}, kUserspaceSource, level);
     const SpanId span = rise ? env.open(Cause::Software, kNoSpan) : kNoSpan;
-    return chip.set_line(Gsi{gsi}, kUserspaceSource, level, span, env);
+    return chip.set_line({Gsi{gsi}, kUserspaceSource, level}, span, env);
   }
   bool pending(unsigned vector) {
     return chip.lapics().irr(kCpu).has(Vector(static_cast<std::uint8_t>(vector)));
