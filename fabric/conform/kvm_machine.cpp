@@ -170,7 +170,7 @@ class KvmVm {
   void set_apic_base(const Op& op) {
     Answer ret = 0;
     act([&](kvm::KvmSoftware& s, Env& env) {
-      ret = s.chip().set_sregs(cpu_of(op), op.number_of("value"), env);
+      ret = s.set_sregs(cpu_of(op), op.number_of("value"), env);
     });
     answer(op, ret);
   }

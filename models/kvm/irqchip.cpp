@@ -16,6 +16,9 @@ constexpr std::uint32_t kMsiValidDevid = 1;  // KVM_MSI_VALID_DEVID: taken, and 
 x86::IoApic::Config ioapic_config(const Irqchip::Config& config) {
   x86::IoApic::Config out;
   out.version = x86::IoApicVersion::V11;  // what KVM reports
+  if (config.quirks.has(x86::Quirk::RemoteIrrOnAcceptance)) {
+    out.quirks.add(x86::Quirk::RemoteIrrOnAcceptance);
+  }
   out.mutants = config.mutants;
   return out;
 }
@@ -199,7 +202,7 @@ Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level leve
   pic_.on_pin(PinChange{pin, level, source, span}, chip);
   const x86::PicChip& after = pic_.chip(role);
   if ((after.imr() & bit) != 0) return -1;
-  const bool high = (after.lines() & bit) != 0;
+  const bool high = level == Level::High;
   const bool asks = (after.elcr() & bit) != 0 || (before.lines() & bit) == 0;
   return high && asks && (before.irr() & bit) != 0 ? 0 : 1;
 }
@@ -262,7 +265,7 @@ void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   IoapicEnv chip(*this, env);
   ioapic_.on_eoi(vector, chip);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
-    const bool again = never_accepted[n] && ioapic_.rte(Pin{n}).level_sensitive();
+    const bool again = never_accepted[n] && x86::Rte::TriggerModeBit::is_set(ioapic_.rte(Pin{n}).bits);
     if (again) ioapic_.evaluate(Pin{n}, chip);
   }
 }

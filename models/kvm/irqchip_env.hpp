@@ -67,8 +67,9 @@ class Irqchip::IoapicEnv final : public ChipEnv {
     const auto* write = std::get_if<BusWrite>(&message);
     if (write == nullptr) return;
     sent_ = true;
-    const x86::ApicMessage decoded =
+    x86::ApicMessage decoded =
         chip_.decode({write->address, static_cast<std::uint32_t>(write->data)});
+    decoded.redirection_hint = x86::RedirectionHint::Off;  // lowest priority says it all
     answer_ = chip_.deliver(decoded, write->span, outer_);
     remember_sent();
   }

@@ -70,6 +70,8 @@ class KvmSoftware final : public host::Software {
   Answer nmi(CpuId cpu);
   Answer interrupt(CpuId cpu, std::uint32_t irq, Env& env);
   Answer set_mp_state(CpuId cpu, std::uint64_t state);
+  /// KVM_SET_SREGS with IA32_APIC_BASE replaced.
+  Answer set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env);
   /// The vCPU looks at what came for it, as it does when it runs or when the host reads its state.
   void look(CpuId cpu, Env& env);
   /// It begins to run the guest.

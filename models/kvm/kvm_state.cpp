@@ -61,6 +61,17 @@ Answer KvmSoftware::set_mp_state(CpuId cpu, std::uint64_t state) {
   return 0;
 }
 
+/// A bootstrap processor that is as reset leaves it begins to run: so user space can start one again
+/// that had halted.
+Answer KvmSoftware::set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env) {
+  const Answer answer = chip().set_sregs(cpu, apic_base, env);
+  VcpuEvents& vcpu = vcpus_[raw(cpu)];
+  const bool starts = answer == 0 && vcpu.cs == VcpuEvents::kResetCs &&
+                      x86::ApicBase::Bsp::is_set(chip().lapics().apic_base(cpu));
+  if (starts) vcpu.mp_state = MpState::Runnable;
+  return answer;
+}
+
 /// INIT first: the bootstrap processor goes on, any other waits for the SIPI.
 void KvmSoftware::look(CpuId cpu, Env& env) {
   VcpuEvents& vcpu = vcpus_[raw(cpu)];

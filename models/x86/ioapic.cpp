@@ -98,23 +98,23 @@ bool IoApic::active(const Input& input) const {
 
 bool IoApic::sends_at_rise(const Input& input) const {
   if (input.rte.masked()) return false;
-  return !input.rte.level_sensitive() || !input.rte.remote_irr();
+  return !is_level(input.rte) || !input.rte.remote_irr();
 }
 
 void IoApic::rise(Pin pin, SpanId span, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive() && input.rte.masked()) {
+  if (!is_level(input.rte) && input.rte.masked()) {
     return env.drop(span, DropReason::MaskedNotLatched);
   }
   env.note(Event::PinLatched, span, raw(pin));
-  if (!input.rte.level_sensitive()) return transmit(pin, span, env);
+  if (!is_level(input.rte)) return transmit(pin, span, env);
   input.waiting = span;
   send_if_due(pin, env);
 }
 
 void IoApic::rise_again(Pin pin, SpanId span, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive()) {
+  if (!is_level(input.rte)) {
     if (input.sent == kNoSpan) return env.drop(span, DropReason::MaskedNotLatched);
     return env.coalesce(span, input.sent);
   }
@@ -145,7 +145,7 @@ void IoApic::on_eoi(Vector vector, Env& env) {
 /// Sends the message of a level input that is high, unmasked, and not in service already.
 void IoApic::send_if_due(Pin pin, Env& env) {
   Input& input = inputs_[pin];
-  if (!input.rte.level_sensitive() || input.rte.masked() || input.rte.remote_irr()) return;
+  if (!is_level(input.rte) || input.rte.masked() || input.rte.remote_irr()) return;
   if (!active(input)) return;
   SpanId span = input.waiting;
   input.waiting = kNoSpan;
@@ -233,7 +233,7 @@ void IoApic::write_entry(Pin pin, Rte written, Env& env) {
   const bool was_active = active(input);
   const Rte before = input.rte;
   input.rte = written;
-  if (!written.level_sensitive()) {
+  if (!is_level(written)) {
     if (!config_.mutants.has(Mutant::OldEoiWithRemapping)) input.rte.set_remote_irr(false);
     if (input.waiting != kNoSpan) env.cancel(input.waiting, CancelOp::RteRewrite);
     input.waiting = kNoSpan;

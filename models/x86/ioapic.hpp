@@ -130,6 +130,7 @@ class IoApic final {
   void change_pin(const PinChange& change, Unnamed unnamed, Env& env);
   bool active(const Input& input) const;
   bool sends_at_rise(const Input& input) const;
+  bool is_level(const Rte& entry) const;
   bool repeat_is_edge(Pin pin) const;
   void change_mode(Pin pin, const Rte& before, Env& env);
   void rise(Pin pin, SpanId span, Env& env);
