@@ -202,7 +202,7 @@ Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level leve
   pic_.on_pin(PinChange{pin, level, source, span}, chip);
   const x86::PicChip& after = pic_.chip(role);
   if ((after.imr() & bit) != 0) return -1;
-  const bool high = level == Level::High;
+  const bool high = level == Level::High || (after.lines() & bit) != 0;  // of any source
   const bool asks = (after.elcr() & bit) != 0 || (before.lines() & bit) == 0;
   return high && asks && (before.irr() & bit) != 0 ? 0 : 1;
 }

@@ -91,12 +91,11 @@ void Irqchip::track_rtc(CpuId cpu) {
 
 /// What the image shows as asserted is looked at anew, as if its line rose now.
 void Irqchip::inject_latched(std::uint32_t image, Env& env) {
-  const bool merges = rtc_.left() > 0;
-  latched_ = merges ? image & ~(1u << raw(kRtcPin)) : image;
+  latched_ = image;
   delivered_ = 0;
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
     IoapicEnv chip(*this, env);
-    if ((latched_ >> n & 1) == 0) continue;
+    if ((image >> n & 1) == 0) continue;
     const x86::Rte entry = ioapic_.rte(Pin{n});
     const bool level = x86::Rte::TriggerModeBit::is_set(entry.bits);
     if (level && entry.remote_irr()) continue;

@@ -330,6 +330,7 @@ class LapicBank final {
   void build_map();
   Range listed(std::uint32_t id) const;
   std::optional<MapForm> map_for(const Request& request) const;
+  void look_up(Request& request) const;
   std::optional<MapForm> logical_form() const;
   bool is_broadcast_of_kvm(const Request& request) const;
   static MapForm form_of(const Row& row);

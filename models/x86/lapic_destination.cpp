@@ -147,10 +147,7 @@ LapicBank::Selection LapicBank::select_lowest(const Request& request) const {
 bool LapicBank::arbitrated(const Request& request) const {
   if (request.map == MapForm::Physical) return false;
   const ApicMessage& m = request.message;
-  const bool physical_broadcast = m.destination_mode == DestinationMode::Physical &&
-                                  raw(m.destination) == kXapicBroadcast;
-  const bool to_all = physical_broadcast && config_.quirks.has(Quirk::LowestPriorityByHash);
-  if (m.delivery_mode == DeliveryMode::LowestPriority && !to_all) return true;
+  if (m.delivery_mode == DeliveryMode::LowestPriority) return true;
   return m.redirection_hint == RedirectionHint::On &&
          !config_.quirks.has(Quirk::RedirectionHintIgnored);
 }
@@ -163,7 +160,7 @@ LapicBank::Selection LapicBank::select(const Request& request) const {
 
 unsigned LapicBank::deliver(Request request, SpanId span, Env& env) {
   const ApicMessage& m = request.message;
-  request.map = map_for(request);
+  look_up(request);
   const auto dropped = [&](DropReason reason) {
     env.drop(span, reason);
     return 0u;

@@ -37,12 +37,14 @@ void LapicBank::build_map() {
   map_.assign(highest + 1, kNoCpu);
   has_map_ = true;
   const bool wide_ids = config_.msi_destination == MsiDestination::Bits32;
+  const bool reaches_xapic = config_.quirks.has(Quirk::WideIdInXapicMode);
   for (std::uint32_t cpu = 0; cpu < rows_.size(); ++cpu) {
     const LapicMode own = mode(CpuId{cpu});
     if (own == LapicMode::Disabled) continue;
     const std::uint32_t id = rows_[CpuId{cpu}].id;
     const std::uint32_t wide = raw(config_.ids[cpu]);
-    if (wide_ids && (own == LapicMode::X2apic || wide > kXapicIds)) map_[wide] = cpu;
+    const bool by_wide_id = own == LapicMode::X2apic || (wide > kXapicIds && reaches_xapic);
+    if (wide_ids && by_wide_id) map_[wide] = cpu;
     if (wide_ids && own == LapicMode::X2apic) continue;
     const bool taken = map_[id] != kNoCpu;
     if (taken && !wide_ids) has_map_ = false;
@@ -107,6 +109,19 @@ std::optional<LapicBank::MapForm> LapicBank::map_for(const Request& request) con
   return logical ? logical_form() : MapForm::Physical;
 }
 
+/// A physical broadcast that is to be arbitrated is a fixed interrupt instead, whatever its mode
+/// (Quirk::LowestPriorityByHash).
+void LapicBank::look_up(Request& request) const {
+  request.map = map_for(request);
+  ApicMessage& m = request.message;
+  const bool asks_for_one = m.delivery_mode == DeliveryMode::LowestPriority ||
+                            m.redirection_hint == RedirectionHint::On;
+  const bool becomes_fixed = config_.quirks.has(Quirk::LowestPriorityByHash) && !request.map &&
+                             asks_for_one && m.destination_mode == DestinationMode::Physical &&
+                             raw(m.destination) == kXapicBroadcast;
+  if (becomes_fixed) m.delivery_mode = DeliveryMode::Fixed;
+}
+
 /// The bits of a logical destination that stand for one LAPIC each. In an x2APIC cluster only those
 /// up to the highest id of the map do.
 std::uint32_t LapicBank::members_of(std::uint32_t destination, MapForm form) const {
@@ -152,7 +167,8 @@ bool LapicBank::answers_to(const Request& request, CpuId cpu) const {
   const std::uint32_t destination = widened ? kX2apicBroadcast : raw(m.destination);
   if (destination == (x2apic ? kX2apicBroadcast : kXapicBroadcast)) return true;
   if (m.destination_mode == DestinationMode::Physical) {
-    const bool wide = x2apic || destination > kXapicIds;
+    const bool reaches_xapic = config_.quirks.has(Quirk::WideIdInXapicMode);
+    const bool wide = x2apic || (destination > kXapicIds && reaches_xapic);
     return destination == (wide ? raw(config_.ids[raw(cpu)]) : row.id);
   }
   if (x2apic) {
@@ -172,7 +188,7 @@ bool LapicBank::is_candidate(const Request& request, CpuId cpu) const {
 
 bool LapicBank::asked_nobody(const ApicMessage& message) const {
   Request request{message, Shorthand::None, CpuId{}, Origin::Message};
-  request.map = map_for(request);
+  look_up(request);
   if (!config_.quirks.has(Quirk::DestinationMap) || request.map) return false;
   for (std::uint32_t cpu = 0; cpu < rows_.size(); ++cpu) {
     if (is_candidate(request, CpuId{cpu})) return false;

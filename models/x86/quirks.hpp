@@ -60,7 +60,7 @@ struct QuirkRow {
 constexpr std::array<QuirkRow, 39> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
-     "not count, and a physical broadcast goes to all (KVM)."},
+     "not count. A physical broadcast is a fixed interrupt, and goes to all (KVM)."},
     {Quirk::IllegalVectorAccepted, "illegal-vector-accepted",
      "Vectors 0-15 are sent and set in the IRR without an error; their class is never deliverable "
      "(KVM, QEMU)."},
@@ -107,7 +107,7 @@ constexpr std::array<QuirkRow, 39> kQuirks = {{
      "(KVM)."},
     {Quirk::RemoteIrrOnAcceptance, "remote-irr-on-acceptance",
      "A level interrupt sets Remote IRR only if some LAPIC accepted it, or if all were asked and "
-     "none was meant (KVM)."},
+     "none was meant; so does any delivery mode with the trigger mode bit (KVM)."},
     {Quirk::MaskedEdgeKept, "masked-edge-kept",
      "A masked edge is kept while its line is high, and sent when a host unmasks it (KVM)."},
     {Quirk::DisabledLapicAccepts, "disabled-lapic-accepts",

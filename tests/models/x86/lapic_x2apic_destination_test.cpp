@@ -140,7 +140,7 @@ TEST_F(X2apicDestination, LowestPriorityTakesTheLowestOfTheCluster) {
 
 TEST_F(X2apicDestination, QuirkHashCountsBitsUpToTheHighestId) {
   Quirks quirks;
-  quirks.add(Quirk::LogicalMap);
+  quirks.add(Quirk::DestinationMap);
   quirks.add(Quirk::LowestPriorityByHash);
   rebuild_with({0, 1, 16, 18}, quirks);
   // Bits 0 to 2 of cluster 1 are ids 16 to 18; bit 3 would be 19, above the highest.
