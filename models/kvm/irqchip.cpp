@@ -265,7 +265,8 @@ void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   IoapicEnv chip(*this, env);
   ioapic_.on_eoi(vector, chip);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
-    const bool again = never_accepted[n] && x86::Rte::TriggerModeBit::is_set(ioapic_.rte(Pin{n}).bits);
+    const bool again =
+        never_accepted[n] && x86::Rte::TriggerModeBit::is_set(ioapic_.rte(Pin{n}).bits);
     if (again) ioapic_.evaluate(Pin{n}, chip);
   }
 }

@@ -219,8 +219,8 @@ class Irqchip {
   std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
   std::uint32_t delivered_ = 0;  // by pin: and its edge was sent
   RtcTracking rtc_;
-  std::vector<Shadow> shadows_;  // by vCPU
-  std::vector<Line> high_;       // lines that are high, as their callers see them
+  std::vector<Shadow> shadows_;          // by vCPU
+  std::vector<Line> high_;               // lines that are high, as their callers see them
   std::vector<CpuLineChange> messages_;  // not passed on yet
   std::vector<Gsi> resampled_;           // a row for each resampling irqfd
   std::vector<Gsi> acknowledged_;        // not passed on yet

@@ -84,8 +84,7 @@ void Irqchip::track_rtc(CpuId cpu) {
   if (config_.kind != IrqchipKind::Full) return;
   const x86::ApicMessage message = decode(ioapic_.rte(kRtcPin).message());
   if (!lapics().addresses(message, cpu)) return;
-  const bool there =
-      lapics().irr(cpu).has(message.vector) || lapics().isr(cpu).has(message.vector);
+  const bool there = lapics().irr(cpu).has(message.vector) || lapics().isr(cpu).has(message.vector);
   rtc_.restore(cpu, there ? std::optional(message.vector) : std::nullopt);
 }
 
@@ -130,8 +129,8 @@ x86::MsrAnswer Irqchip::write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t va
     answer.status = x86::MsrStatus::GeneralProtection;
     return answer;
   }
-  const bool reaches = is_x2apic_msr(msr) && lapics().mode(cpu) == x86::LapicMode::X2apic &&
-                       value >> 32 == 0;
+  const bool reaches =
+      is_x2apic_msr(msr) && lapics().mode(cpu) == x86::LapicMode::X2apic && value >> 32 == 0;
   const std::uint32_t offset = reaches ? offset_of(msr) : 0;
   writing(cpu, offset, env,
           [&](Env& lapic) { answer = apics_.lapics().wrmsr(cpu, msr, value, lapic); });

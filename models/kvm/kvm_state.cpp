@@ -61,8 +61,8 @@ Answer KvmSoftware::set_mp_state(CpuId cpu, std::uint64_t state) {
   return 0;
 }
 
-/// A bootstrap processor that is as reset leaves it begins to run: so user space can start one again
-/// that had halted.
+/// A bootstrap processor that is as reset leaves it begins to run: so user space can start one
+/// again that had halted.
 Answer KvmSoftware::set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env) {
   const Answer answer = chip().set_sregs(cpu, apic_base, env);
   VcpuEvents& vcpu = vcpus_[raw(cpu)];

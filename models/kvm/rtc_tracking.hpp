@@ -1,6 +1,6 @@
-// KVM's count of RTC interrupts that vCPUs have not ended (seen on Linux 6.18): while there are any,
-// KVM_IRQ_LINE_STATUS of IOAPIC pin 8 answers 0, and does nothing. Guests that count ticks are told
-// of a lost one that way.
+// KVM's count of RTC interrupts that vCPUs have not ended (seen on Linux 6.18): while there are
+// any, KVM_IRQ_LINE_STATUS of IOAPIC pin 8 answers 0, and does nothing. Guests that count ticks are
+// told of a lost one that way.
 #pragma once
 
 #include <cstdint>

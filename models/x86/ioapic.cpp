@@ -73,8 +73,7 @@ void IoApic::change_pin(const PinChange& change, Unnamed unnamed, Env& env) {
   const bool before = active(input);
   input.line.drive(change.driver, change.level);
   const bool after = active(input);
-  const bool repeats =
-      before && after && change.level == Level::High && repeat_is_edge(change.pin);
+  const bool repeats = before && after && change.level == Level::High && repeat_is_edge(change.pin);
   if ((after && !before) || repeats) {
     if (change.span != kNoSpan) return rise(change.pin, change.span, env);
     const bool elsewhere = unnamed == Unnamed::RestsElsewhere;

@@ -444,7 +444,7 @@ class LapicBank final {
   Indexed<CpuId, Spans> spans_;
   Indexed<CpuId, Local> locals_;
   std::vector<Flight> flights_;
-  std::vector<Range> with_id_;  // for each APIC id, the CPUs among which all that have it lie
+  std::vector<Range> with_id_;      // for each APIC id, the CPUs among which all that have it lie
   std::vector<std::uint32_t> map_;  // Quirk::DestinationMap: by id, the CPU that it names
   bool has_map_ = false;            // no two share an id
 };

@@ -5,8 +5,8 @@
 // is none while two LAPICs share an id (with 32-bit destinations the first in xAPIC mode keeps it),
 // and none for logical destinations while LAPICs understand them differently, have several bits, or
 // share one. Then, and for a broadcast, every LAPIC is asked whether it is meant. The two ways
-// differ in what a bit that nobody has does to lowest priority, in LAPICs in xAPIC mode that have an
-// x2APIC logical id in the map, and in the answer when nobody is meant.
+// differ in what a bit that nobody has does to lowest priority, in LAPICs in xAPIC mode that have
+// an x2APIC logical id in the map, and in the answer when nobody is meant.
 
 #include <algorithm>
 
@@ -102,8 +102,8 @@ bool LapicBank::is_broadcast_of_kvm(const Request& request) const {
 
 /// Nothing: every LAPIC is asked.
 std::optional<LapicBank::MapForm> LapicBank::map_for(const Request& request) const {
-  const bool looks_up = config_.quirks.has(Quirk::DestinationMap) && has_map_ &&
-                        request.shorthand == Shorthand::None;
+  const bool looks_up =
+      config_.quirks.has(Quirk::DestinationMap) && has_map_ && request.shorthand == Shorthand::None;
   if (!looks_up || is_broadcast_of_kvm(request)) return std::nullopt;
   const bool logical = request.message.destination_mode == DestinationMode::Logical;
   return logical ? logical_form() : MapForm::Physical;
@@ -114,8 +114,8 @@ std::optional<LapicBank::MapForm> LapicBank::map_for(const Request& request) con
 void LapicBank::look_up(Request& request) const {
   request.map = map_for(request);
   ApicMessage& m = request.message;
-  const bool asks_for_one = m.delivery_mode == DeliveryMode::LowestPriority ||
-                            m.redirection_hint == RedirectionHint::On;
+  const bool asks_for_one =
+      m.delivery_mode == DeliveryMode::LowestPriority || m.redirection_hint == RedirectionHint::On;
   const bool becomes_fixed = config_.quirks.has(Quirk::LowestPriorityByHash) && !request.map &&
                              asks_for_one && m.destination_mode == DestinationMode::Physical &&
                              raw(m.destination) == kXapicBroadcast;

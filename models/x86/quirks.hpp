@@ -148,7 +148,8 @@ constexpr std::array<QuirkRow, 39> kQuirks = {{
     {Quirk::EsrUnused, "esr-unused",
      "No error is recorded in the ESR, and a write leaves it as it is (KVM)."},
     {Quirk::StatusBitsKept, "status-bits-kept",
-     "Software can write SVR bit 9, and delivery status and Remote IRR of local vector table entries "
+     "Software can write SVR bit 9, and delivery status and Remote IRR of local vector table "
+     "entries "
      "(KVM)."},
 }};
 

@@ -1,5 +1,5 @@
-// The in-kernel irqchip: what its calls answer and where interrupts come to rest (api.rst; the answers
-// are those a real /dev/kvm was seen to give).
+// The in-kernel irqchip: what its calls answer and where interrupts come to rest (api.rst; the
+// answers are those a real /dev/kvm was seen to give).
 #include "models/kvm/irqchip.hpp"
 
 #include <gtest/gtest.h>
