@@ -326,6 +326,22 @@ TEST_F(DestinationMap, IsNoneIfTwoHaveOneBitOrOneHasTwo) {
   EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 0u);
 }
 
+TEST_F(DestinationMap, WithoutOneAMessageThatNamesNobodyHasAskedNobody) {
+  LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::DestinationMap);
+  config.quirks.add(Quirk::LowestPriorityByHash);
+  rebuild(config);
+  EXPECT_FALSE(bank.asked_nobody(fixed(7, 0x41))) << "the map has no such id";
+  set_logical(0, 3);
+  set_logical(1, 8);
+  EXPECT_TRUE(bank.asked_nobody(logical(4, 0x41)));
+  EXPECT_FALSE(bank.asked_nobody(logical(8, 0x41)));
+  EXPECT_FALSE(bank.asked_nobody(fixed(7, 0x41)));
+  write(1, Register::kSvr, 0xFF);
+  EXPECT_FALSE(bank.asked_nobody(logical(8, 0x41))) << "it is asked, and refuses";
+  EXPECT_TRUE(bank.asked_nobody(logical(8, 0x41, DeliveryMode::LowestPriority)));
+}
+
 TEST_F(DestinationMap, IsNoneIfLapicsUnderstandDestinationsDifferently) {
   LapicBank::Config config = config_of(3);
   config.quirks.add(Quirk::DestinationMap);
@@ -365,6 +381,7 @@ TEST_F(WideId, WithWideDestinationsOfLapicsWithOneIdTheFirstIsMeant) {
   LapicBank::Config config = config_of(1);
   config.ids = {ApicId{0}, ApicId{256}};
   config.quirks.add(Quirk::WideIdInXapicMode);
+  config.quirks.add(Quirk::DestinationMap);
   rebuild(config);
   EXPECT_EQ(send(fixed(0, 0x41)), 2u);
   config.msi_destination = MsiDestination::Bits32;
