@@ -50,7 +50,8 @@ Answer KvmSoftware::interrupt(CpuId cpu, std::uint32_t irq, Env& env) {
 
 /// Without a local APIC in the kernel a vCPU is runnable and nothing else.
 Answer KvmSoftware::set_mp_state(CpuId cpu, std::uint64_t state) {
-  const bool known = state <= static_cast<std::uint64_t>(MpState::SipiReceived);
+  const bool known = state <= static_cast<std::uint64_t>(MpState::SipiReceived) ||
+                     state == static_cast<std::uint64_t>(MpState::ApResetHold);
   const bool runnable = state == static_cast<std::uint64_t>(MpState::Runnable);
   if (!known || (!runnable && chip().config().kind == IrqchipKind::None)) return kEINVAL;
   VcpuEvents& vcpu = vcpus_[raw(cpu)];
