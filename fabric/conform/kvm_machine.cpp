@@ -170,7 +170,7 @@ class KvmVm {
   void set_apic_base(const Op& op) {
     Answer ret = 0;
     act([&](kvm::KvmSoftware& s, Env& env) {
-      ret = s.chip().set_apic_base(cpu_of(op), op.number_of("value"), env);
+      ret = s.set_sregs(cpu_of(op), op.number_of("value"), env);
     });
     answer(op, ret);
   }
@@ -319,8 +319,9 @@ class KvmVm {
   }
   void irq_line(const Op& op) {
     if (kind() == IrqchipKind::None) return answer(op, kvm::kENXIO);
-    const std::uint64_t level = op.number_of("level") != 0 ? 1 : 0;
-    const Answer status = call(kvm::Call::IrqLine, level << 32 | op.number_of("gsi"), 0);
+    const std::uint64_t level = op.number_of("level") != 0 ? std::uint64_t{1} << 32 : 0;
+    const std::uint64_t told = op.name() == "irq_line" ? kvm::kNoStatus : 0;
+    const Answer status = call(kvm::Call::IrqLine, told | level | op.number_of("gsi"), 0);
     answer(op, 0);
     comparison_.answer(op, "status", status);
   }
@@ -339,7 +340,7 @@ class KvmVm {
 
   void run_guest(const Op& op) {
     const CpuId cpu{0};
-    act([&](kvm::KvmSoftware& s, Env& env) { s.chip().set_apic_base(cpu, kGuestApicBase, env); });
+    act([&](kvm::KvmSoftware& s, Env& env) { s.chip().set_sregs(cpu, kGuestApicBase, env); });
     software().vcpu(cpu).cs = kGuestCs;
     enter(cpu);
     log_.clear();

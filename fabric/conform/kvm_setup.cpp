@@ -9,14 +9,15 @@ namespace {
 using kvm::Answer;
 using kvm::IrqchipKind;
 
-constexpr std::uint64_t kAcceptedX2apicFlags = 0xB;  // 1, 2, and 8, which concerns nothing here
 constexpr std::uint64_t kUse32BitIds = 1, kDisableBroadcastQuirk = 2;
+constexpr std::uint64_t kEnableEoiSuppression = 4, kDisableEoiSuppression = 8;
 
 struct Errno {
   Answer answer;
   const char* name;
 };
-constexpr std::array<Errno, 6> kErrnos = {{
+constexpr std::array<Errno, 7> kErrnos = {{
+    {kvm::kNobody, "-EPERM"},
     {kvm::kENXIO, "-ENXIO"},
     {kvm::kEBADF, "-EBADF"},
     {kvm::kEAGAIN, "-EAGAIN"},
@@ -65,6 +66,8 @@ kvm::KvmHost::Config host_of(const Case& test, x86::Quirks quirks) {
   if (accepts_x2apic_api(create)) {
     if ((api & kUse32BitIds) != 0) irqchip.destination = x86::MsiDestination::Bits32;
     if ((api & kDisableBroadcastQuirk) != 0) irqchip.broadcast_quirk = kvm::BroadcastQuirk::Off;
+    const bool disabled = (api & kDisableEoiSuppression) != 0;
+    if (disabled) irqchip.eoi_suppression = x86::EoiSuppression::Absent;
   }
   irqchip.quirks = quirks;
   return config;
@@ -82,8 +85,13 @@ std::vector<std::string> eventfds_of(const Case& test) {
   return names;
 }
 
+/// EOI suppression is for the IOAPIC that user space has, and either on or off.
 bool accepts_x2apic_api(const Op& create) {
-  return (create.number_of("x2apic_api") & ~kAcceptedX2apicFlags) == 0;
+  const std::uint64_t api = create.number_of("x2apic_api");
+  const bool on = (api & kEnableEoiSuppression) != 0, off = (api & kDisableEoiSuppression) != 0;
+  const std::uint64_t known =
+      kUse32BitIds | kDisableBroadcastQuirk | kEnableEoiSuppression | kDisableEoiSuppression;
+  return (api & ~known) == 0 && !(on && (off || kind_of(create) != IrqchipKind::Split));
 }
 
 topology::Topology topology_of(const Case& test, x86::Quirks quirks) {

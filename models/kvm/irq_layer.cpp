@@ -140,16 +140,9 @@ bool IrqLayer::has_message(Gsi gsi) const {
   return !entries.empty() && entries.first->target == RouteTarget::Msi;
 }
 
-/// What one contribution to a GSI does.
-struct IrqLayer::Drive {
-  Gsi gsi{};
-  std::uint32_t source = 0;
-  Level level = Level::Low;
-};
-
 /// Four steps, of which `stage` is one. The price of PinDriven is that of a whole KVM_IRQ_LINE, its
 /// lookup included; a message is looked up for itself.
-Action IrqLayer::drive(host::Task& task, unsigned stage, const Drive& what, Env& env) {
+Action IrqLayer::drive(host::Task& task, unsigned stage, const LineChange& what, Env& env) {
   constexpr std::uint64_t kPins = 0, kMessage = 1, kLowWithoutLock = 2;
   std::uint64_t& kind = argument(task, 3);
   switch (stage) {
@@ -163,11 +156,10 @@ Action IrqLayer::drive(host::Task& task, unsigned stage, const Drive& what, Env&
       if (what.level == Level::Low || !has_message(what.gsi)) return go_on();
       return Charge{Event::MsiInjected, chip_.routing().of(what.gsi).first->message.data};
     case 2:
-      set_answer(task, chip_.set_line(what.gsi, what.source, what.level,
-                                      std::exchange(task.span, kNoSpan), env));
+      set_answer(task, chip_.set_line(what, std::exchange(task.span, kNoSpan), env));
       if (kind == kLowWithoutLock) {
-        chip_.set_line(what.gsi, kUserspaceSource, Level::Low, kNoSpan, env);
-        chip_.set_line(what.gsi, kResamplerSource, Level::Low, kNoSpan, env);
+        chip_.set_line({what.gsi, kUserspaceSource, Level::Low}, kNoSpan, env);
+        chip_.set_line({what.gsi, kResamplerSource, Level::Low}, kNoSpan, env);
       }
       return go_on();
     default:
@@ -177,20 +169,22 @@ Action IrqLayer::drive(host::Task& task, unsigned stage, const Drive& what, Env&
 }
 
 /// Would the pin be low with this contribution? For Mutant::LineWithoutOr, which asks too early.
-bool IrqLayer::falls(const Drive& what) const {
+bool IrqLayer::falls(const LineChange& what) const {
   Irqchip chip = chip_;
   SilentEnv env;
-  chip.set_line(what.gsi, what.source, what.level, kNoSpan, env);
+  chip.set_line(what, kNoSpan, env);
   const GsiRouting::Entries entries = chip.routing().of(what.gsi);
   return std::all_of(entries.begin(), entries.end(), [&chip](const Route& route) {
     return route.target != RouteTarget::IoapicPin || chip.ioapic().level(route.pin) == Level::Low;
   });
 }
 
-/// Arguments: GSI, source, level.
+/// Arguments: GSI, source, level and kUntold.
 Action IrqLayer::irq_line(host::Task& task, Env& env) {
-  const Drive what{Gsi(static_cast<std::uint32_t>(argument(task, 0))),
-                   static_cast<std::uint32_t>(argument(task, 1)), Level(argument(task, 2))};
+  const bool told = (argument(task, 2) & kUntold) == 0;
+  const LineChange what{Gsi(static_cast<std::uint32_t>(argument(task, 0))),
+                        static_cast<std::uint32_t>(argument(task, 1)), Level(argument(task, 2) & 1),
+                        told ? LineStatus::Told : LineStatus::Untold};
   constexpr std::uint16_t kDrive = 2, kReturn = 7;
   switch (task.pc++) {
     case 0:

@@ -57,7 +57,7 @@ enum class LayerCall : std::uint16_t {
   // Calls. Arguments in locals[3...]; the answer in Task::value, a negative errno as its two's
   // complement.
   SignalMsi,      // 3: address, 4: data, 5: flags
-  IrqLine,        // 3: GSI, 4: source, 5: level; answers as KVM_IRQ_LINE_STATUS
+  IrqLine,        // 3: GSI, 4: source, 5: level | kUntold; answers as KVM_IRQ_LINE_STATUS
   SetGsiRouting,  // 3: handle of IrqLayer::stage
   Irqfd,          // 3: eventfd, 4: GSI, 5: IrqfdFlag bits, 6: eventfd to signal at the EOI
   EventfdWrite,   // 3: eventfd, 4: value that is added; write(2)
@@ -68,6 +68,7 @@ enum class LayerCall : std::uint16_t {
   Shutdown,  // an irqfd's end. 3: eventfd
 };
 constexpr std::uint16_t kLayerCalls = 9;
+constexpr std::uint64_t kUntold = 2;  // LineStatus::Untold: it is KVM_IRQ_LINE
 
 /// KVM_IRQFD's flags.
 enum class IrqfdFlag : std::uint8_t { Deassign = 1, Resample = 2 };
@@ -234,15 +235,14 @@ class IrqLayer final {
       return a.version == b.version && a.table == b.table;
     }
   };
-  struct Drive;
 
   // irq_layer.cpp: calls that inject, and the injection that was left to a kworker
   host::Action signal_msi(host::Task& task, Env& env);
   host::Action irq_line(host::Task& task, Env& env);
   host::Action inject(host::Task& task, host::HostKernel& kernel, Env& env);
-  host::Action drive(host::Task& task, unsigned stage, const Drive& what, Env& env);
+  host::Action drive(host::Task& task, unsigned stage, const LineChange& what, Env& env);
   bool has_message(Gsi gsi) const;
-  bool falls(const Drive& what) const;
+  bool falls(const LineChange& what) const;
   void end_edge_early(Gsi gsi, host::HostKernel& kernel, Env& env);
   void add_row(host::EventFdHandle fd, std::uint64_t number, host::LockId lock,
                host::HostMachine& machine);

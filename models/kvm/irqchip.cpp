@@ -16,6 +16,9 @@ constexpr std::uint32_t kMsiValidDevid = 1;  // KVM_MSI_VALID_DEVID: taken, and 
 x86::IoApic::Config ioapic_config(const Irqchip::Config& config) {
   x86::IoApic::Config out;
   out.version = x86::IoApicVersion::V11;  // what KVM reports
+  if (config.quirks.has(x86::Quirk::RemoteIrrOnAcceptance)) {
+    out.quirks.add(x86::Quirk::RemoteIrrOnAcceptance);
+  }
   out.mutants = config.mutants;
   return out;
 }
@@ -23,10 +26,20 @@ x86::IoApic::Config ioapic_config(const Irqchip::Config& config) {
 x86::LapicBank::Config lapic_config(const Irqchip::Config& config) {
   x86::LapicBank::Config out;
   out.ids = config.ids;
-  out.eoi_suppression = x86::EoiSuppression::Absent;
+  out.bootstrap = std::nullopt;
+  const auto first = std::find(config.ids.begin(), config.ids.end(), ApicId{0});
+  if (first != config.ids.end()) {
+    out.bootstrap = CpuId{static_cast<std::uint32_t>(first - config.ids.begin())};
+  }
+  // User space's IOAPIC may have an EOI register; KVM's has none.
+  out.eoi_suppression =
+      config.kind == IrqchipKind::Split ? config.eoi_suppression : x86::EoiSuppression::Absent;
   // User space's 8259 of a split irqchip asks through KVM_INTERRUPT.
   const bool external = config.kind == IrqchipKind::Split;
   out.pic = external ? x86::ExternalPic::Present : config.pic;
+  out.msi_destination = config.destination;
+  const bool off = config.broadcast_quirk == BroadcastQuirk::Off;
+  out.short_broadcast = off ? x86::ShortBroadcast::XapicOnly : x86::ShortBroadcast::Everybody;
   out.timer_hz = config.timer_hz;
   out.tsc_hz = 0;
   out.quirks = config.quirks;
@@ -59,6 +72,7 @@ Irqchip::Irqchip(const Config& config)
       ioapic_(ioapic_config(config)),
       apics_(apic_config(config)),
       pic_(pic_config(config)),
+      rtc_(config.ids.size()),
       shadows_(config.ids.size()) {}
 
 x86::ApicMessage Irqchip::decode(const x86::MsiMessage& message) const {
@@ -76,8 +90,14 @@ Answer Irqchip::check_msi(const x86::MsiMessage& message, std::uint32_t flags) c
 }
 
 Answer Irqchip::signal_msi(const x86::MsiMessage& message, SpanId span, Env& env) {
+  return deliver(decode(message), span, env);
+}
+
+Answer Irqchip::deliver(const x86::ApicMessage& message, SpanId span, Env& env) {
   LapicEnv lapic(*this, env);
-  return apics_.on_message(decode(message), span, lapic);
+  const unsigned accepted = apics_.on_message(message, span, lapic);
+  if (accepted > 0) return accepted;
+  return lapics().asked_nobody(message) ? kNobody : 0;
 }
 
 bool Irqchip::announce(Gsi gsi, std::uint32_t source, Level level) {
@@ -95,16 +115,16 @@ bool Irqchip::route_is_live(const Route& route, Level level) const {
   return route.target == RouteTarget::IoapicPin || config_.pic == x86::ExternalPic::Present;
 }
 
-Answer Irqchip::set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env) {
+Answer Irqchip::set_line(const LineChange& change, SpanId span, Env& env) {
   Answer sum = -1;
   SpanId left = span;  // the first route takes it; further ones get forks
-  for (const Route& route : routing_.of(gsi)) {
-    if (!route_is_live(route, level)) continue;
+  for (const Route& route : routing_.of(change.gsi)) {
+    if (!route_is_live(route, change.level)) continue;
     const bool is_message = route.target == RouteTarget::Msi;
     // Every call with level 1 sends the message, a rise or not.
     if (left == kNoSpan && is_message) left = env.open(Cause::Software, span);
     if (left == kNoSpan && span != kNoSpan) left = env.open(Cause::Fork, span);
-    const Answer answer = set_route(route, source, level, left, env);
+    const Answer answer = set_route(route, change, left, env);
     left = kNoSpan;
     if (answer >= 0) sum = (sum < 0 ? 0 : sum) + answer;
   }
@@ -112,23 +132,45 @@ Answer Irqchip::set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span
   return sum;
 }
 
-Answer Irqchip::set_route(const Route& route, std::uint32_t source, Level level, SpanId span,
-                          Env& env) {
+Answer Irqchip::set_route(const Route& route, const LineChange& change, SpanId span, Env& env) {
   switch (route.target) {
     case RouteTarget::Msi:
       return signal_msi(route.message, span, env);
     case RouteTarget::IoapicPin:
-      return set_ioapic_pin(route.pin, source, level, span, env);
+      return set_ioapic_pin(route.pin, change, span, env);
     default:
-      return set_pic_pin(route, source, level, span, env);
+      return set_pic_pin(route, change.source, change.level, span, env);
   }
 }
 
 /// The sources of a pin are ORed first: one that falls while another stays high is looked at like a
 /// level that rises again.
-Answer Irqchip::set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env) {
+Answer Irqchip::set_ioapic_pin(Pin pin, const LineChange& change, SpanId span, Env& env) {
+  const bool told = pin == kRtcPin && change.status == LineStatus::Told;
+  if (told && change.level == Level::High && rtc_.left() > 0) {
+    if (span != kNoSpan) env.drop(span, DropReason::PresentedAlready);
+    return 0;
+  }
   IoapicEnv chip(*this, env);
-  ioapic_.on_pin(PinChange{pin, level, source, span}, chip);
+  ioapic_.on_pin(PinChange{pin, change.level, change.source, span}, chip);
+  const Answer answer = look_at_pin(pin, chip);
+  if (told && chip.sent()) count_rtc(chip.answer());
+  return answer;
+}
+
+/// Whoever has the vector pending now has accepted it, as far as the registers tell.
+void Irqchip::count_rtc(Answer accepted) {
+  rtc_.sent(accepted);
+  const x86::ApicMessage message = decode(ioapic_.rte(kRtcPin).message());
+  for (std::uint32_t i = 0; i < shadows_.size() && accepted > 0; ++i) {
+    const CpuId cpu{i};
+    if (!lapics().addresses(message, cpu) || !lapics().irr(cpu).has(message.vector)) continue;
+    rtc_.accepted(cpu, message.vector);
+    --accepted;
+  }
+}
+
+Answer Irqchip::look_at_pin(Pin pin, IoapicEnv& chip) {
   if (ioapic_.level(pin) == Level::Low) {
     latched_ &= ~bit_of(pin);
     delivered_ &= ~bit_of(pin);
@@ -136,7 +178,7 @@ Answer Irqchip::set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanI
   }
   const bool was_latched = (latched_ & bit_of(pin)) != 0;
   latched_ |= bit_of(pin);
-  if (chip.sent()) return chip.accepted();
+  if (chip.sent()) return chip.answer();
   const x86::Rte entry = ioapic_.rte(pin);
   const bool level_entry = x86::Rte::TriggerModeBit::is_set(entry.bits);
   if (!level_entry && was_latched) {
@@ -145,7 +187,7 @@ Answer Irqchip::set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanI
   }
   if (entry.masked() || (level_entry && entry.remote_irr())) return -1;
   ioapic_.evaluate(pin, chip);
-  return chip.accepted();
+  return chip.answer();
 }
 
 /// -1 if masked, 0 if the request was there already.
@@ -161,7 +203,7 @@ Answer Irqchip::set_pic_pin(const Route& route, std::uint32_t source, Level leve
   pic_.on_pin(PinChange{pin, level, source, span}, chip);
   const x86::PicChip& after = pic_.chip(role);
   if ((after.imr() & bit) != 0) return -1;
-  const bool high = (after.lines() & bit) != 0;
+  const bool high = level == Level::High || (after.lines() & bit) != 0;  // of any source
   const bool asks = (after.elcr() & bit) != 0 || (before.lines() & bit) == 0;
   return high && asks && (before.irr() & bit) != 0 ? 0 : 1;
 }
@@ -226,6 +268,7 @@ void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   if (told) shadows_[raw(cpu)].user_eoi = vector;
   if (unseen || config_.kind != IrqchipKind::Full) return;
   const bool level = level_ended_;
+  rtc_.ended(cpu, vector);
   lower_resamplers(vector, env);
   if (!level) return;
   std::bitset<kMostPins> never_accepted;
@@ -236,7 +279,8 @@ void Irqchip::finish_eoi(CpuId cpu, Vector vector, Env& env) {
   IoapicEnv chip(*this, env);
   ioapic_.on_eoi(vector, chip);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
-    const bool again = never_accepted[n] && ioapic_.rte(Pin{n}).level_sensitive();
+    const bool again =
+        never_accepted[n] && x86::Rte::TriggerModeBit::is_set(ioapic_.rte(Pin{n}).bits);
     if (again) ioapic_.evaluate(Pin{n}, chip);
   }
 }
@@ -249,7 +293,7 @@ void Irqchip::lower_resamplers(Vector vector, Env& env) {
     const std::optional<Gsi> gsi = routing_.gsi_of(RouteTarget::IoapicPin, Pin{n});
     if (!gsi || std::find(resampled_.begin(), resampled_.end(), *gsi) == resampled_.end()) continue;
     announce(*gsi, kResamplerSource, Level::Low);
-    set_line(*gsi, kResamplerSource, Level::Low, kNoSpan, env);
+    set_line({*gsi, kResamplerSource, Level::Low}, kNoSpan, env);
     acknowledged_.push_back(*gsi);
   }
 }
@@ -267,7 +311,7 @@ void Irqchip::remove_resampler(Gsi gsi, Env& env) {
   request_scan();
   if (std::find(resampled_.begin(), resampled_.end(), gsi) != resampled_.end()) return;
   announce(gsi, kResamplerSource, Level::Low);
-  set_line(gsi, kResamplerSource, Level::Low, kNoSpan, env);
+  set_line({gsi, kResamplerSource, Level::Low}, kNoSpan, env);
 }
 
 std::vector<CpuLineChange> Irqchip::take_messages() { return std::exchange(messages_, {}); }
@@ -285,7 +329,7 @@ void Irqchip::held_spans(std::vector<SpanId>& out) const {
 bool operator==(const Irqchip& a, const Irqchip& b) {
   const auto own = [](const Irqchip& chip) {
     return std::tie(chip.routing_, chip.ioapic_, chip.apics_, chip.pic_, chip.latched_,
-                    chip.delivered_, chip.shadows_, chip.high_, chip.resampled_);
+                    chip.delivered_, chip.rtc_, chip.shadows_, chip.high_, chip.resampled_);
   };
   return own(a) == own(b);
 }

@@ -23,6 +23,7 @@
 
 #include "models/base/env.hpp"
 #include "models/kvm/gsi_routing.hpp"
+#include "models/kvm/rtc_tracking.hpp"
 #include "models/x86/apicv.hpp"
 #include "models/x86/ioapic.hpp"
 #include "models/x86/pic.hpp"
@@ -33,8 +34,23 @@ namespace irqfab::kvm {
 constexpr std::uint32_t kUserspaceSource = 0;  // KVM_IRQ_LINE and plain irqfds
 constexpr std::uint32_t kResamplerSource = 1;  // all resampling irqfds
 
+/// A message's answer where all LAPICs were asked and none is meant; as an errno it is EPERM.
+constexpr Answer kNobody = -1;
+
 /// KVM_CAP_X2APIC_API's second flag: is 0xFF everybody for LAPICs in x2APIC mode?
 enum class BroadcastQuirk : std::uint8_t { On, Off };
+
+/// Does whoever drives a line want to know whether an RTC interrupt merged into one that was not
+/// ended yet? KVM_IRQ_LINE_STATUS does; KVM_IRQ_LINE and irqfds do not.
+enum class LineStatus : std::uint8_t { Untold, Told };
+
+/// What one contribution does to a GSI.
+struct LineChange {
+  Gsi gsi{};
+  std::uint32_t source = 0;
+  Level level = Level::Low;
+  LineStatus status = LineStatus::Untold;
+};
 
 class Irqchip {
  public:
@@ -46,6 +62,8 @@ class Irqchip {
     x86::ExternalPic pic = x86::ExternalPic::Absent;
     x86::MsiDestination destination = x86::MsiDestination::Bits8;  // Bits32: KVM_CAP_X2APIC_API
     BroadcastQuirk broadcast_quirk = BroadcastQuirk::On;
+    /// Of IrqchipKind::Split; KVM_CAP_X2APIC_API's fourth flag takes it away.
+    x86::EoiSuppression eoi_suppression = x86::EoiSuppression::Supported;
     x86::Virtualization virtualization = x86::Virtualization::None;
     x86::ApicvControls controls{};
     x86::X2avic x2avic = x86::X2avic::Absent;
@@ -68,7 +86,7 @@ class Irqchip {
   /// KVM_IRQ_LINE_STATUS. `source` contributes `level` to every pin of the GSI; an MSI route is
   /// sent when the level is high. `span` belongs to a rise that was announced, otherwise it is
   /// kNoSpan.
-  Answer set_line(Gsi gsi, std::uint32_t source, Level level, SpanId span, Env& env);
+  Answer set_line(const LineChange& change, SpanId span, Env& env);
 
   IntaAnswer on_inta(CpuId cpu, Env& env);
   /// The timer of the vCPU's LAPIC is due, as Elapsed said with `tag`.
@@ -118,6 +136,8 @@ class Irqchip {
   /// KVM_GET_LAPIC with some registers replaced, and KVM_SET_LAPIC.
   Answer set_lapic(CpuId cpu, const std::vector<Register>& registers, Env& env);
   Answer set_apic_base(CpuId cpu, std::uint64_t value, Env& env);
+  /// KVM_SET_SREGS with IA32_APIC_BASE replaced.
+  Answer set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env);
   /// KVM_GET_IRQCHIP with one entry replaced, Remote IRR included, and KVM_SET_IRQCHIP: inputs that
   /// are asserted are looked at again.
   Answer set_entry(Pin pin, std::uint64_t bits, Env& env);
@@ -178,11 +198,13 @@ class Irqchip {
     }
   };
 
-  Answer set_ioapic_pin(Pin pin, std::uint32_t source, Level level, SpanId span, Env& env);
+  Answer set_ioapic_pin(Pin pin, const LineChange& change, SpanId span, Env& env);
+  Answer look_at_pin(Pin pin, IoapicEnv& chip);
   Answer set_pic_pin(const Route& route, std::uint32_t source, Level level, SpanId span, Env& env);
-  Answer set_route(const Route& route, std::uint32_t source, Level level, SpanId span, Env& env);
+  Answer set_route(const Route& route, const LineChange& change, SpanId span, Env& env);
   bool route_is_live(const Route& route, Level level) const;
   x86::ApicMessage decode(const x86::MsiMessage& message) const;
+  Answer deliver(const x86::ApicMessage& message, SpanId span, Env& env);
   template <class Write>
   void writing(CpuId cpu, std::uint32_t offset, Env& env, Write&& write);
   void finish_eoi(CpuId cpu, Vector vector, Env& env);
@@ -193,6 +215,10 @@ class Irqchip {
   void watch_level_routes(CpuId cpu);
   bool eoi_is_watched(Pin pin) const;
   void inject_latched(std::uint32_t image, Env& env);
+  void track_rtc(CpuId cpu);
+  void count_rtc(Answer accepted);
+  bool accepts_id(CpuId cpu, const std::vector<Register>& registers) const;
+  void sync_tpr(CpuId cpu, Env& env);
 
   Config config_;
   GsiRouting routing_;
@@ -201,8 +227,9 @@ class Irqchip {
   x86::Pic pic_;
   std::uint32_t latched_ = 0;    // by pin: the IOAPIC's input is asserted, and was looked at
   std::uint32_t delivered_ = 0;  // by pin: and its edge was sent
-  std::vector<Shadow> shadows_;  // by vCPU
-  std::vector<Line> high_;       // lines that are high, as their callers see them
+  RtcTracking rtc_;
+  std::vector<Shadow> shadows_;          // by vCPU
+  std::vector<Line> high_;               // lines that are high, as their callers see them
   std::vector<CpuLineChange> messages_;  // not passed on yet
   std::vector<Gsi> resampled_;           // a row for each resampling irqfd
   std::vector<Gsi> acknowledged_;        // not passed on yet

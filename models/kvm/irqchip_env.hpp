@@ -69,32 +69,32 @@ class Irqchip::IoapicEnv final : public ChipEnv {
     const auto* write = std::get_if<BusWrite>(&message);
     if (write == nullptr) return;
     sent_ = true;
-    LapicEnv lapic(chip_, outer_);
-    const x86::ApicMessage decoded =
+    x86::ApicMessage decoded =
         chip_.decode({write->address, static_cast<std::uint32_t>(write->data)});
-    const unsigned accepted = chip_.apics_.on_message(decoded, write->span, lapic);
-    accepted_ += accepted;
-    remember_sent(accepted > 0);
+    decoded.redirection_hint = x86::RedirectionHint::Off;  // lowest priority says it all
+    answer_ = chip_.deliver(decoded, write->span, outer_);
+    remember_sent();
   }
   bool sent() const { return sent_; }
-  unsigned accepted() const { return accepted_; }
+  /// How many accepted the latest message, or kNobody.
+  Answer answer() const { return answer_; }
 
  private:
-  /// With Quirk::RemoteIrrOnAcceptance what was accepted decides, whatever the delivery mode.
-  void remember_sent(bool was_accepted) {
+  /// With Quirk::RemoteIrrOnAcceptance the answer decides, whatever the delivery mode.
+  void remember_sent() {
     x86::Rte entry = chip_.ioapic_.rte(pin_);
     if (!x86::Rte::TriggerModeBit::is_set(entry.bits)) {
       chip_.delivered_ |= 1u << raw(pin_);
       return;
     }
     if (!chip_.config_.quirks.has(x86::Quirk::RemoteIrrOnAcceptance)) return;
-    entry.set_remote_irr(was_accepted);
+    entry.set_remote_irr(answer_ != 0);
     chip_.ioapic_.restore(pin_, entry, *this);
   }
 
   Pin pin_{};  // that sends
   bool sent_ = false;
-  unsigned accepted_ = 0;
+  Answer answer_ = 0;
 };
 
 /// The 8259s' INT goes to LINT0 of every vCPU.
@@ -124,7 +124,7 @@ void Irqchip::writing(CpuId cpu, std::uint32_t offset, Env& env, Write&& write) 
   level_ended_ = false;
   LapicCall lapic(*this, env);
   write(lapic.bank);
-  const bool computes_ppr = offset == LapicRegister::kEoi || offset == LapicRegister::kTpr;
+  const bool computes_ppr = offset == LapicRegister::kTpr || ending;
   if (computes_ppr) shadows_[raw(cpu)].stale_ppr.reset();
   if (ending && !lapics().isr(cpu).has(*ending)) finish_eoi(cpu, *ending, env);
 }

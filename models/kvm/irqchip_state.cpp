@@ -11,8 +11,6 @@ namespace {
 using x86::LapicRegister;
 using x86::Quirk;
 
-constexpr Pin kRtcPin{8};  // KVM watches its EOIs whatever the entry says
-
 bool is_x2apic_msr(std::uint32_t msr) {
   return msr >= x86::LapicMsr::kFirst && msr <= x86::LapicMsr::kLast;
 }
@@ -20,21 +18,46 @@ std::uint32_t offset_of(std::uint32_t msr) { return (msr - x86::LapicMsr::kFirst
 
 }  // namespace
 
-/// The PPR is computed from the ISR that KVM remembers, which is the old one.
+/// The PPR is computed while KVM still thinks that nothing is in service, if that was so.
 Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env& env) {
   if (config_.kind == IrqchipKind::None) return kEINVAL;
   LapicCall lapic(*this, env);
-  const std::uint8_t old_class = lapics().isr(cpu).highest_class();
+  const bool was_idle = lapics().isr(cpu).empty();
+  if (!accepts_id(cpu, registers)) return kEINVAL;
   for (const auto& [offset, value] : registers)
     apics_.lapics().restore(cpu, offset, value, lapic.bank);
   Shadow& shadow = shadows_[raw(cpu)];
   shadow.stale_ppr.reset();
-  if (config_.quirks.has(Quirk::PprStaleAfterRestore)) {
-    const std::uint8_t tpr = lapics().tpr(cpu);
-    shadow.stale_ppr = (tpr & 0xF0) >= old_class ? tpr : old_class;
+  if (was_idle && config_.quirks.has(Quirk::PprStaleAfterRestore)) {
+    shadow.stale_ppr = static_cast<std::uint8_t>(lapics().tpr(cpu));
   }
+  track_rtc(cpu);
   request_scan();
   return 0;
+}
+
+/// With 32-bit destinations the id of x2APIC mode is checked; otherwise it is ignored.
+bool Irqchip::accepts_id(CpuId cpu, const std::vector<Register>& registers) const {
+  const bool fixed = config_.destination == x86::MsiDestination::Bits32 &&
+                     lapics().mode(cpu) == x86::LapicMode::X2apic;
+  return !fixed || std::all_of(registers.begin(), registers.end(), [&](const Register& given) {
+    return given.first != LapicRegister::kId || given.second == lapics().id(cpu);
+  });
+}
+
+/// KVM_SET_SREGS, which writes CR8 as well.
+Answer Irqchip::set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env) {
+  const Answer answer = set_apic_base(cpu, apic_base, env);
+  if (answer == 0) sync_tpr(cpu, env);
+  return answer;
+}
+
+void Irqchip::sync_tpr(CpuId cpu, Env& env) {
+  if (config_.kind == IrqchipKind::None) return;
+  shadows_[raw(cpu)].stale_ppr.reset();
+  if (!config_.quirks.has(Quirk::TprLowBitsLost)) return;
+  LapicCall lapic(*this, env);
+  apics_.lapics().restore(cpu, LapicRegister::kTpr, lapics().tpr(cpu) & 0xF0u, lapic.bank);
 }
 
 Answer Irqchip::set_apic_base(CpuId cpu, std::uint64_t value, Env& env) {
@@ -51,15 +74,26 @@ Answer Irqchip::set_entry(Pin pin, std::uint64_t bits, Env& env) {
   ioapic_.restore(pin, x86::Rte{bits}, chip);
   request_scan();
   inject_latched(ioapic_irr(), env);
+  rtc_.reset();
+  for (std::uint32_t cpu = 0; cpu < shadows_.size(); ++cpu) track_rtc(CpuId{cpu});
   return 0;
+}
+
+/// Is the RTC's vector pending or in service at a vCPU that the entry names?
+void Irqchip::track_rtc(CpuId cpu) {
+  if (config_.kind != IrqchipKind::Full) return;
+  const x86::ApicMessage message = decode(ioapic_.rte(kRtcPin).message());
+  if (!lapics().addresses(message, cpu)) return;
+  const bool there = lapics().irr(cpu).has(message.vector) || lapics().isr(cpu).has(message.vector);
+  rtc_.restore(cpu, there ? std::optional(message.vector) : std::nullopt);
 }
 
 /// What the image shows as asserted is looked at anew, as if its line rose now.
 void Irqchip::inject_latched(std::uint32_t image, Env& env) {
   latched_ = image;
   delivered_ = 0;
-  IoapicEnv chip(*this, env);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
+    IoapicEnv chip(*this, env);
     if ((image >> n & 1) == 0) continue;
     const x86::Rte entry = ioapic_.rte(Pin{n});
     const bool level = x86::Rte::TriggerModeBit::is_set(entry.bits);
@@ -95,7 +129,9 @@ x86::MsrAnswer Irqchip::write_msr(CpuId cpu, std::uint32_t msr, std::uint64_t va
     answer.status = x86::MsrStatus::GeneralProtection;
     return answer;
   }
-  const std::uint32_t offset = is_x2apic_msr(msr) ? offset_of(msr) : 0;
+  const bool reaches =
+      is_x2apic_msr(msr) && lapics().mode(cpu) == x86::LapicMode::X2apic && value >> 32 == 0;
+  const std::uint32_t offset = reaches ? offset_of(msr) : 0;
   writing(cpu, offset, env,
           [&](Env& lapic) { answer = apics_.lapics().wrmsr(cpu, msr, value, lapic); });
   return answer;
@@ -120,12 +156,9 @@ void Irqchip::init(CpuId cpu, Env& env) {
 }
 
 void Irqchip::enter(CpuId cpu, Env& env) {
-  Shadow& shadow = shadows_[raw(cpu)];
-  shadow.stale_ppr.reset();
-  if (shadow.scan_requested) scan(cpu);
-  if (!config_.quirks.has(Quirk::TprLowBitsLost) || config_.kind == IrqchipKind::None) return;
-  LapicCall lapic(*this, env);
-  apics_.lapics().restore(cpu, LapicRegister::kTpr, lapics().tpr(cpu) & 0xF0u, lapic.bank);
+  shadows_[raw(cpu)].stale_ppr.reset();
+  if (shadows_[raw(cpu)].scan_requested) scan(cpu);
+  sync_tpr(cpu, env);
 }
 
 void Irqchip::request_scan() {
@@ -137,7 +170,9 @@ void Irqchip::request_scan() {
 void Irqchip::scan(CpuId cpu) {
   Shadow& shadow = shadows_[raw(cpu)];
   shadow.scan_requested = false;
+  if (lapics().mode(cpu) == x86::LapicMode::Disabled) return;
   shadow.forwarded = {};
+  if (const auto waiting = rtc_.waiting(cpu)) shadow.forwarded.add(*waiting);
   for (std::uint16_t n = 0; n < ioapic_.pins(); ++n) {
     if (!eoi_is_watched(Pin{n})) continue;
     watch(cpu, ioapic_.rte(Pin{n}).message());

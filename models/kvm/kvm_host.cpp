@@ -51,8 +51,10 @@ KvmSoftware::KvmSoftware(const Config& config, host::HostMachine& machine)
       layer_(layer_of(config), machine),
       vcpus_(config.irqchip.ids.size()),
       told_(config.irqchip.ids.size(), Level::Low) {
-  for (std::size_t cpu = 1; cpu < vcpus_.size(); ++cpu) {
-    vcpus_[cpu].mp_state = MpState::Uninitialized;
+  if (config.irqchip.kind == IrqchipKind::None) return;
+  for (std::uint32_t cpu = 0; cpu < vcpus_.size(); ++cpu) {
+    const bool bootstrap = x86::ApicBase::Bsp::is_set(chip().lapics().apic_base(CpuId{cpu}));
+    if (!bootstrap) vcpus_[cpu].mp_state = MpState::Uninitialized;
   }
 }
 
@@ -154,7 +156,7 @@ host::Start KvmSoftware::program_of(const HostCall& call) const {
       return begin(LayerCall::SignalMsi,
                    {0, 0, 0, (call.b & kLow) << 32 | call.a >> 32, call.a & kLow, call.b >> 32});
     case Call::IrqLine:
-      return begin(LayerCall::IrqLine, {0, 0, 0, call.a & kLow, call.a >> 40, (call.a >> 32) & 1});
+      return begin(LayerCall::IrqLine, {0, 0, 0, call.a & kLow, call.a >> 40, (call.a >> 32) & 3});
     case Call::Irqfd:
       return begin(LayerCall::Irqfd,
                    {0, 0, 0, call.a & kLow, call.a >> 32, call.b & kLow, call.b >> 32});

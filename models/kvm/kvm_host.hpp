@@ -25,7 +25,7 @@ namespace irqfab::kvm {
 /// HostCall::call. Operands in HostCall::a, as the details of the events of the same names.
 enum class Call : std::uint16_t {
   SignalMsi,     // address bits 31..0 << 32 | data; b: flags << 32 | address bits 63..32
-  IrqLine,       // source << 40 | level << 32 | GSI
+  IrqLine,       // source << 40 | kNoStatus | level << 32 | GSI
   EventfdWrite,  // eventfd: index into Config::irqfds; b: the value that is added
   ApicWrite,     // CPU << 48 | offset << 32 | value; a guest's, of no thread
   RteWrite,      // the entry with the pin in bits 39..32; a guest's, of no thread
@@ -36,6 +36,7 @@ enum class Call : std::uint16_t {
   GuestStore,    // eventfd that an ioeventfd says, kNoEventfd if none does; b: the ExitReason. A
                  // guest's, of the thread that stands for its vCPU
 };
+constexpr std::uint64_t kNoStatus = kUntold << 32;  // KVM_IRQ_LINE, without _STATUS
 constexpr std::uint64_t kNoEventfd = ~std::uint64_t{0};
 
 /// What KVM's bus answers a store that nothing in the kernel takes: it goes to user space.
@@ -70,6 +71,8 @@ class KvmSoftware final : public host::Software {
   Answer nmi(CpuId cpu);
   Answer interrupt(CpuId cpu, std::uint32_t irq, Env& env);
   Answer set_mp_state(CpuId cpu, std::uint64_t state);
+  /// KVM_SET_SREGS with IA32_APIC_BASE replaced.
+  Answer set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env);
   /// The vCPU looks at what came for it, as it does when it runs or when the host reads its state.
   void look(CpuId cpu, Env& env);
   /// It begins to run the guest.

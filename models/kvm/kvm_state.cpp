@@ -50,7 +50,8 @@ Answer KvmSoftware::interrupt(CpuId cpu, std::uint32_t irq, Env& env) {
 
 /// Without a local APIC in the kernel a vCPU is runnable and nothing else.
 Answer KvmSoftware::set_mp_state(CpuId cpu, std::uint64_t state) {
-  const bool known = state <= static_cast<std::uint64_t>(MpState::SipiReceived);
+  const bool known = state <= static_cast<std::uint64_t>(MpState::SipiReceived) ||
+                     state == static_cast<std::uint64_t>(MpState::ApResetHold);
   const bool runnable = state == static_cast<std::uint64_t>(MpState::Runnable);
   if (!known || (!runnable && chip().config().kind == IrqchipKind::None)) return kEINVAL;
   VcpuEvents& vcpu = vcpus_[raw(cpu)];
@@ -59,6 +60,17 @@ Answer KvmSoftware::set_mp_state(CpuId cpu, std::uint64_t state) {
   vcpu.mp_state = MpState::InitReceived;
   vcpu.sipi = vcpu.sipi_vector;
   return 0;
+}
+
+/// A bootstrap processor that is as reset leaves it begins to run: so user space can start one
+/// again that had halted.
+Answer KvmSoftware::set_sregs(CpuId cpu, std::uint64_t apic_base, Env& env) {
+  const Answer answer = chip().set_sregs(cpu, apic_base, env);
+  VcpuEvents& vcpu = vcpus_[raw(cpu)];
+  const bool starts = answer == 0 && vcpu.cs == VcpuEvents::kResetCs &&
+                      x86::ApicBase::Bsp::is_set(chip().lapics().apic_base(cpu));
+  if (starts) vcpu.mp_state = MpState::Runnable;
+  return answer;
 }
 
 /// INIT first: the bootstrap processor goes on, any other waits for the SIPI.

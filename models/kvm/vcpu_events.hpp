@@ -9,7 +9,14 @@
 
 namespace irqfab::kvm {
 
-enum class MpState : std::uint8_t { Runnable, Uninitialized, InitReceived, Halted, SipiReceived };
+enum class MpState : std::uint8_t {
+  Runnable,
+  Uninitialized,
+  InitReceived,
+  Halted,
+  SipiReceived,
+  ApResetHold = 9,
+};
 
 struct VcpuEvents {
   static constexpr std::uint16_t kResetCs = 0xF000;

@@ -34,7 +34,7 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
   }
   if (pin.level() == before && task.span == kNoSpan) return ready(task, seat, here);
   if (config_.plan.delivery == Delivery::Userspace) {
-    here.vcpus.layer().chip().set_line(gsi, kvm::kUserspaceSource, pin.level(),
+    here.vcpus.layer().chip().set_line({gsi, kvm::kUserspaceSource, pin.level()},
                                        std::exchange(task.span, kNoSpan), here.env);
     here.vcpus.pass_signals(here.kernel, here.env);
     return ready(task, seat, here);

@@ -131,9 +131,11 @@ class IoApic final {
   void change_pin(const PinChange& change, Unnamed unnamed, Env& env);
   bool active(const Input& input) const;
   bool sends_at_rise(const Input& input) const;
+  /// With two of the quirks the delivery mode does not count.
   bool level_sensitive(const Rte& rte) const {
-    return rte.level_sensitive() ||
-           (Rte::TriggerModeBit::is_set(rte.bits) && config_.quirks.has(Quirk::TriggerModeAlways));
+    const bool always = config_.quirks.has(Quirk::TriggerModeAlways) ||
+                        config_.quirks.has(Quirk::RemoteIrrOnAcceptance);
+    return rte.level_sensitive() || (Rte::TriggerModeBit::is_set(rte.bits) && always);
   }
   MsiMessage message_of(const Rte& rte) const;
   void resample(Pin pin, Env& env);

@@ -27,8 +27,11 @@ LapicBank::LapicBank(const Config& config)
     rows_[CpuId(i)].id = raw(config.ids[i]) & kXapicIds;
   }
   if (rows_.size() == 0) return;
-  rows_[CpuId{0}].apic_base = ApicBase::Bsp::set(ApicBase::kReset, 1);
-  if (config.quirks.has(Quirk::Lint0ResetsToExtInt)) lvt(CpuId{0}, LocalInterrupt::Lint0) = kExtInt;
+  if (config.bootstrap) {
+    rows_[*config.bootstrap].apic_base = ApicBase::Bsp::set(ApicBase::kReset, 1);
+    const bool virtual_wire = config.quirks.has(Quirk::Lint0ResetsToExtInt);
+    if (virtual_wire) lvt(*config.bootstrap, LocalInterrupt::Lint0) = kExtInt;
+  }
   for (Row& row : rows_) {
     row.delivers_illegal = config.quirks.has(Quirk::IllegalVectorDelivered);
     hold_back_if_disabled(row);
@@ -262,7 +265,7 @@ void LapicBank::set_intr(CpuId cpu, Level level, SpanId raised_by, Env& env) {
 /// higher. With equal classes the subclass may be either; it is the TPR's here.
 std::uint8_t LapicBank::processor_priority(const Row& row) {
   const std::uint8_t in_service = row.isr.highest_class();
-  return class_of(row.tpr) >= in_service ? row.tpr : in_service;
+  return class_of(row.tpr) >= in_service ? static_cast<std::uint8_t>(row.tpr) : in_service;
 }
 
 /// APR (SDM vol. 3, 11.6.2.4): what LAPICs compare in lowest-priority arbitration. The manual's
@@ -272,7 +275,7 @@ std::uint8_t LapicBank::arbitration_priority(const Row& row) {
   const std::uint8_t requested = row.irr.highest_class();
   const std::uint8_t in_service = row.isr.highest_class();
   const std::uint8_t task = class_of(row.tpr);
-  if (task >= requested && task > in_service) return row.tpr;
+  if (task >= requested && task > in_service) return static_cast<std::uint8_t>(row.tpr);
   return std::max({task, requested, in_service});
 }
 

@@ -49,6 +49,9 @@ enum class Cmci : std::uint8_t { Absent, Present };
 /// Is there a pair of 8259s to ask for vectors?
 enum class ExternalPic : std::uint8_t { Absent, Present };
 
+/// With Quirk::DestinationMap: does 0xFF, from a device, name LAPICs in x2APIC mode?
+enum class ShortBroadcast : std::uint8_t { Everybody, XapicOnly };
+
 /// Does an IPI to other LAPICs take the time of IpiSent, or arrive within the write that sends it?
 enum class IpiFlight : std::uint8_t { None, Priced };
 
@@ -73,8 +76,9 @@ constexpr unsigned kLocalPins = 5;
 class LapicBank final {
  public:
   struct Config {
-    /// Of CPU 0, 1, ...; CPU 0 is the bootstrap processor. In xAPIC mode their low 8 bits count.
+    /// Of CPU 0, 1, ... In xAPIC mode their low 8 bits count.
     std::vector<ApicId> ids;
+    std::optional<CpuId> bootstrap = CpuId{0};
     unsigned ioapics = 1;                                             // edges of kEoi
     EoiSuppression eoi_suppression = EoiSuppression::Supported;       // SVR bit 12 and what says so
     LowestPriorityIpi lowest_priority_ipi = LowestPriorityIpi::Sent;  // model-specific (SDM 11.6.1)
@@ -83,6 +87,7 @@ class LapicBank final {
     Cmci cmci = Cmci::Absent;
     ExternalPic pic = ExternalPic::Absent;  // Present: kPic is joined
     MsiDestination msi_destination = MsiDestination::Bits8;
+    ShortBroadcast short_broadcast = ShortBroadcast::Everybody;
     std::uint64_t timer_hz = 100'000'000;  // of the clock that the timers divide; 0: none runs
     std::uint64_t tsc_hz = 2'000'000'000;  // of the time stamp counters, which start at 0
     unsigned physical_address_bits = 46;   // 32..52: bits of IA32_APIC_BASE above are reserved
@@ -165,14 +170,17 @@ class LapicBank final {
   const VectorSet& irr(CpuId cpu) const { return rows_[cpu].irr; }
   const VectorSet& isr(CpuId cpu) const { return rows_[cpu].isr; }
   const VectorSet& tmr(CpuId cpu) const { return rows_[cpu].tmr; }
-  std::uint8_t tpr(CpuId cpu) const { return rows_[cpu].tpr; }
+  std::uint32_t tpr(CpuId cpu) const { return rows_[cpu].tpr; }
   std::uint8_t ppr(CpuId cpu) const { return processor_priority(rows_[cpu]); }
   /// As an ESR read shows it: what the last write to it latched.
   std::uint32_t esr(CpuId cpu) const { return rows_[cpu].esr; }
   /// Does the message's destination name `cpu`, whether it would accept or not?
   bool addresses(const ApicMessage& message, CpuId cpu) const {
-    return matches({message, Shorthand::None, CpuId{}}, cpu);
+    return matches({message, Shorthand::None, CpuId{}, Origin::Message}, cpu);
   }
+  /// Quirk::DestinationMap: was there nobody to ask whether it accepts the message, though all were
+  /// looked at? Of one that nobody has accepted.
+  bool asked_nobody(const ApicMessage& message) const;
   std::uint32_t id(CpuId cpu) const { return rows_[cpu].id; }
   std::uint32_t ldr(CpuId cpu) const { return rows_[cpu].ldr; }
   std::uint32_t dfr(CpuId cpu) const { return rows_[cpu].dfr; }
@@ -208,7 +216,7 @@ class LapicBank final {
     std::uint32_t ldr = 0;
     std::uint32_t dfr = 0xFFFFFFFF;
     std::uint32_t svr = Svr::kReset;
-    std::uint8_t tpr = 0;
+    std::uint32_t tpr = 0;  // bits 31:8 are a host's doing, and mean nothing
     Level intr = Level::Low;
     Level extint = Level::Low;  // the 8259s have something for this CPU
     RunState run_state = RunState::Running;
@@ -252,15 +260,15 @@ class LapicBank final {
 
   enum class Shorthand : std::uint8_t { None, Self, AllIncludingSelf, AllExcludingSelf };
   enum class Origin : std::uint8_t { Message, Ipi };
-  /// How the LAPICs of a machine understand logical destinations (Quirk::LogicalMap).
-  enum class LogicalForm : std::uint8_t { Nobody, Flat, Cluster, X2apic };
+  /// How a destination is looked up with Quirk::DestinationMap. Nobody: no LAPIC has a logical id.
+  enum class MapForm : std::uint8_t { Physical, Nobody, Flat, Cluster, X2apic };
   /// A message, and for an IPI who sends it and which shorthand stands for its destination.
   struct Request {
     ApicMessage message;
     Shorthand shorthand = Shorthand::None;
     CpuId sender{};
     Origin origin = Origin::Ipi;
-    std::optional<LogicalForm> map = std::nullopt;  // set: its destination is looked up
+    std::optional<MapForm> map = std::nullopt;  // set: its destination is looked up
     bool operator==(const Request& other) const;
   };
   /// An IPI on its way; its slot is free if it has no span.
@@ -305,15 +313,8 @@ class LapicBank final {
   Selection select_lowest(const Request& request) const;
   Selection select_by_hash(const Request& request) const;
   bool arbitrated(const Request& request) const;
-  /// How LAPICs understand a logical destination.
-  static LogicalForm form_of(const Row& row);
-  static bool is_mapped(const Row& row);
-  std::optional<LogicalForm> common_form() const;
-  bool goes_by_map(const Request& request) const;
-  bool is_alias(CpuId cpu) const;
   bool is_sender(const Request& request, CpuId cpu) const;
   bool answers_for_id(CpuId cpu) const;
-  std::uint32_t members_of(std::uint32_t destination, LogicalForm form) const;
   unsigned refuse_mode(const Request& request, SpanId span, Env& env);
   bool refuses_mode(const Request& request) const;
   Range candidates(const Request& request) const;
@@ -327,6 +328,20 @@ class LapicBank final {
   void accept_extint(CpuId cpu, SpanId span, Env& env);
   void index_ids();
   void index_id(std::uint32_t id, std::uint32_t cpu);
+
+  // Quirk::DestinationMap: lapic_map.cpp.
+  void build_map();
+  Range listed(std::uint32_t id) const;
+  std::optional<MapForm> map_for(const Request& request) const;
+  void look_up(Request& request) const;
+  std::optional<MapForm> logical_form() const;
+  bool is_broadcast_of_kvm(const Request& request) const;
+  static MapForm form_of(const Row& row);
+  static bool is_mapped(const Row& row);
+  std::uint32_t members_of(std::uint32_t destination, MapForm form) const;
+  bool is_listed(const Request& request, CpuId cpu) const;
+  bool answers_to(const Request& request, CpuId cpu) const;
+  bool is_candidate(const Request& request, CpuId cpu) const;
 
   // One local APIC: lapic.cpp.
   void on_bus_write(const BusWrite& write, Env& env);
@@ -357,7 +372,7 @@ class LapicBank final {
     return raw(vector) >= 16 || config_.quirks.has(Quirk::IllegalVectorAccepted);
   }
   /// Interrupts are preempted by class, bits 7:4, not by vector (SDM vol. 3, 11.8.3).
-  static constexpr std::uint8_t class_of(std::uint8_t priority) { return priority & 0xF0; }
+  static constexpr std::uint8_t class_of(std::uint32_t priority) { return priority & 0xF0; }
   /// Is the highest requested vector's class above the processor priority's (SDM 11.8.3.1)?
   static bool deliverable(const Row& row) {
     return !row.irr.empty() && deliverable(row, row.irr.highest_class());
@@ -423,6 +438,7 @@ class LapicBank final {
   bool active(CpuId cpu, LocalPin pin) const;
   void sample_lint0(CpuId cpu, Cause cause, Env& env);
   void end_lint0(CpuId cpu, Vector ended, Env& env);
+  bool is_bootstrap(CpuId cpu) const { return config_.bootstrap == cpu; }
   void update_extint(CpuId cpu, Env& env);
   bool asks_extint(CpuId cpu, LocalPin pin) const;
   void reset_local(CpuId cpu, Env& env);
@@ -440,7 +456,9 @@ class LapicBank final {
   Indexed<CpuId, Spans> spans_;
   Indexed<CpuId, Local> locals_;
   std::vector<Flight> flights_;
-  std::vector<Range> with_id_;  // for each APIC id, the CPUs among which all that have it lie
+  std::vector<Range> with_id_;      // for each APIC id, the CPUs among which all that have it lie
+  std::vector<std::uint32_t> map_;  // Quirk::DestinationMap: by id, the CPU that it names
+  bool has_map_ = false;            // no two share an id
 };
 
 }  // namespace irqfab::x86

@@ -26,23 +26,6 @@ bool in_x2apic_set(std::uint32_t destination, std::uint32_t ldr) {
          X2apicMembers::is_set(destination & ldr);
 }
 
-/// In a map that all understand alike, which looks at as many bits as its form has.
-template <class Form>
-bool in_map(Form form, std::uint32_t destination, std::uint32_t ldr) {
-  switch (form) {
-    case Form::Nobody:
-      return false;
-    case Form::Flat:
-      return (destination & 0xFF & LogicalApicId::get(ldr)) != 0;
-    case Form::Cluster:
-      return (destination >> 4 & 0xF) == LogicalCluster::get(ldr) &&
-             (destination & LogicalMember::get(ldr)) != 0;
-    case Form::X2apic:
-      return in_x2apic_set(destination, ldr);
-  }
-  return false;
-}
-
 /// Ids up to here are looked up; the local APICs with a higher one are searched for.
 constexpr std::uint32_t kIndexedIds = 4096;
 
@@ -50,12 +33,6 @@ constexpr std::uint32_t kIndexedIds = 4096;
 bool is_broadcast(const ApicMessage& m, bool x2apic) {
   if (m.format == DestinationFormat::X2apic && raw(m.destination) == kX2apicBroadcast) return true;
   return raw(m.destination) == kXapicBroadcast && (m.format == DestinationFormat::Xapic || !x2apic);
-}
-
-/// The `index`-th set bit of `mask`, from the lowest; `index` is less than the number of set bits.
-std::uint32_t nth_set_bit(std::uint32_t mask, unsigned index) {
-  while (index-- > 0) mask &= mask - 1;
-  return mask & (~mask + 1);
 }
 
 }  // namespace
@@ -70,6 +47,7 @@ void LapicBank::index_ids() {
     const std::uint32_t wide = raw(config_.ids[cpu]);
     if (wide > kXapicIds && config_.quirks.has(Quirk::WideIdInXapicMode)) index_id(wide, cpu);
   }
+  if (config_.quirks.has(Quirk::DestinationMap)) build_map();
 }
 
 void LapicBank::index_id(std::uint32_t id, std::uint32_t cpu) {
@@ -84,6 +62,7 @@ LapicBank::Range LapicBank::candidates(const Request& request) const {
   if (request.shorthand == Shorthand::Self && !config_.quirks.has(Quirk::IdsByReset)) {
     return {raw(request.sender), raw(request.sender) + 1};
   }
+  if (request.map == MapForm::Physical) return listed(raw(m.destination));
   if (request.shorthand == Shorthand::None && m.destination_mode == DestinationMode::Physical &&
       raw(m.destination) != kXapicBroadcast && raw(m.destination) < with_id_.size()) {
     return with_id_[raw(m.destination)];
@@ -102,6 +81,9 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
     case Shorthand::None:
       break;
   }
+  if (config_.quirks.has(Quirk::DestinationMap)) {
+    return request.map ? is_listed(request, cpu) : answers_to(request, cpu);
+  }
   const ApicMessage& m = request.message;
   const std::uint32_t destination = raw(m.destination);
   const bool x2apic = mode(cpu) == LapicMode::X2apic;
@@ -110,15 +92,11 @@ bool LapicBank::matches(const Request& request, CpuId cpu) const {
   if (!by_bits && is_broadcast(m, x2apic)) return true;
   const Row& row = rows_[cpu];
   if (m.destination_mode == DestinationMode::Logical) {
-    if (request.map) {
-      const bool listed = *request.map == LogicalForm::X2apic ? x2apic : is_mapped(row);
-      return listed && in_map(*request.map, destination, row.ldr);
-    }
     return x2apic ? in_x2apic_set(destination, row.ldr)
                   : in_logical_set(destination, row.ldr, row.dfr);
   }
   const bool wide_ids = config_.quirks.has(Quirk::WideIdInXapicMode) && !x2apic;
-  if (row.id == destination) return (!wide_ids || !is_alias(cpu)) && answers_for_id(cpu);
+  if (row.id == destination) return answers_for_id(cpu);
   return wide_ids && destination > kXapicIds && raw(config_.ids[raw(cpu)]) == destination;
 }
 
@@ -137,16 +115,6 @@ bool LapicBank::answers_for_id(CpuId cpu) const {
     if (other < raw(cpu) || raw(config_.ids[other]) == id) return false;
   }
   return true;
-}
-
-/// With wide destinations KVM looks up physical ones, too, and the first who has an id keeps it.
-bool LapicBank::is_alias(CpuId cpu) const {
-  if (config_.msi_destination != MsiDestination::Bits32) return false;
-  for (std::uint32_t earlier = 0; earlier < raw(cpu); ++earlier) {
-    const Row& other = rows_[CpuId{earlier}];
-    if (other.id == rows_[cpu].id && mode_of(other.apic_base) != LapicMode::Disabled) return true;
-  }
-  return false;
 }
 
 /// A LAPIC that software has disabled still takes NMI, INIT, SMI and start-up (SDM 11.4.7.2); one
@@ -192,96 +160,11 @@ LapicBank::Selection LapicBank::select_lowest(const Request& request) const {
   return lowest;
 }
 
-LapicBank::LogicalForm LapicBank::form_of(const Row& row) {
-  if (mode_of(row.apic_base) == LapicMode::X2apic) return LogicalForm::X2apic;
-  return DestinationModel::get(row.dfr) == kFlatModel ? LogicalForm::Flat : LogicalForm::Cluster;
-}
-
-/// Those that are enabled and have a logical id.
-bool LapicBank::is_mapped(const Row& row) {
-  return mode_of(row.apic_base) != LapicMode::Disabled && Svr::SoftwareEnable::is_set(row.svr) &&
-         row.ldr != 0;
-}
-
-/// Of all in the map. Nothing, and there is no map, if they differ, if one has several bits, or if
-/// two have the same.
-std::optional<LapicBank::LogicalForm> LapicBank::common_form() const {
-  LogicalForm common = LogicalForm::Nobody;
-  std::uint32_t flat = 0;
-  std::array<std::uint32_t, 16> clusters{};
-  for (const Row& row : rows_) {
-    if (!is_mapped(row)) continue;
-    if (common != LogicalForm::Nobody && common != form_of(row)) return std::nullopt;
-    common = form_of(row);
-    if (common == LogicalForm::X2apic) continue;
-    const bool is_flat = common == LogicalForm::Flat;
-    std::uint32_t& taken = is_flat ? flat : clusters[LogicalCluster::get(row.ldr)];
-    const auto own = static_cast<std::uint32_t>(is_flat ? LogicalApicId::get(row.ldr)
-                                                        : LogicalMember::get(row.ldr));
-    if ((own & (own - 1)) != 0 || (own & taken) != 0) return std::nullopt;
-    taken |= own;
-  }
-  return common;
-}
-
-bool LapicBank::goes_by_map(const Request& request) const {
-  const ApicMessage& m = request.message;
-  return config_.quirks.has(Quirk::LogicalMap) && request.shorthand == Shorthand::None &&
-         m.destination_mode == DestinationMode::Logical && raw(m.destination) != kXapicBroadcast &&
-         raw(m.destination) != kX2apicBroadcast;
-}
-
-/// The bits of a logical destination that stand for one LAPIC each. In an x2APIC cluster only those
-/// up to the highest id of the machine do.
-std::uint32_t LapicBank::members_of(std::uint32_t destination, LogicalForm form) const {
-  if (form == LogicalForm::Nobody) return 0;
-  if (form == LogicalForm::Flat) return destination & 0xFF;
-  if (form == LogicalForm::Cluster) return destination & 0xF;
-  std::uint32_t highest = 0;
-  for (const Row& row : rows_) highest = std::max(highest, row.id);
-  const std::uint32_t first = X2apicCluster::get(destination) << 4;
-  if (first > highest) return 0;
-  const unsigned size = std::min(highest - first + 1, 16u);
-  return X2apicMembers::get(destination) & ((1u << size) - 1);
-}
-
-/// Quirk::LowestPriorityByHash. What goes by the map is hashed over the bits of its destination, so
-/// a bit that stands for a disabled LAPIC, or for none, loses the interrupt; anything else over
-/// those that accept.
-LapicBank::Selection LapicBank::select_by_hash(const Request& request) const {
-  const ApicMessage& m = request.message;
-  const Selection all = select_all(request);
-  if (!all.matched) return all;
-  if (request.map) {
-    const std::uint32_t destination = raw(m.destination);
-    const std::uint32_t members = members_of(destination, *request.map);
-    if (members == 0) return {all.first, 0, true};
-    const auto bits = static_cast<unsigned>(__builtin_popcount(members));
-    Request one = request;
-    one.message.destination =
-        ApicId{(destination & ~members) | nth_set_bit(members, raw(m.vector) % bits)};
-    Selection hashed = select_all(one);
-    hashed.count = hashed.count > 0 ? 1 : 0;
-    return hashed;
-  }
-  if (all.count <= 1) return all;
-  Selection hashed{all.first, 1, true};
-  unsigned skip = raw(m.vector) % all.count;
-  for_each_selected(request, all, [&](CpuId cpu) {
-    if (skip-- == 0) hashed.first = cpu;
-  });
-  return hashed;
-}
-
 /// One target is chosen for lowest priority, and for a message whose redirection hint asks for it.
 bool LapicBank::arbitrated(const Request& request) const {
+  if (request.map == MapForm::Physical) return false;
   const ApicMessage& m = request.message;
-  if (m.delivery_mode == DeliveryMode::LowestPriority) {
-    const bool physical_broadcast = m.destination_mode == DestinationMode::Physical &&
-                                    raw(m.destination) == kXapicBroadcast &&
-                                    request.shorthand == Shorthand::None;
-    return !(physical_broadcast && config_.quirks.has(Quirk::LowestPriorityByHash));
-  }
+  if (m.delivery_mode == DeliveryMode::LowestPriority) return true;
   return m.redirection_hint == RedirectionHint::On &&
          !config_.quirks.has(Quirk::RedirectionHintIgnored);
 }
@@ -297,7 +180,7 @@ unsigned LapicBank::deliver(Request request, SpanId span, Env& env) {
   if (m.delivery_mode == DeliveryMode::ExtInt && config_.quirks.has(Quirk::ExtIntMessageFixed)) {
     request.message.delivery_mode = DeliveryMode::Fixed;
   }
-  if (goes_by_map(request)) request.map = common_form();
+  look_up(request);
   const auto dropped = [&](DropReason reason) {
     env.drop(span, reason);
     return 0u;

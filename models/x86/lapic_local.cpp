@@ -178,8 +178,7 @@ void LapicBank::extint_answered(const IntaAnswer& answer, Env& env) {
 void LapicBank::reset_local(CpuId cpu, Env& env) {
   Local& local = locals_[cpu];
   local.lvt.fill(Lvt::kReset);
-  const bool virtual_wire =
-      ApicBase::Bsp::is_set(rows_[cpu].apic_base) && config_.quirks.has(Quirk::Lint0ResetsToExtInt);
+  const bool virtual_wire = is_bootstrap(cpu) && config_.quirks.has(Quirk::Lint0ResetsToExtInt);
   if (virtual_wire) lvt(cpu, LocalInterrupt::Lint0) = kExtInt;
   local.timer.reset();
   for (Input& input : local.inputs) {

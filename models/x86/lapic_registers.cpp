@@ -131,7 +131,7 @@ void LapicBank::write_register(CpuId cpu, std::uint32_t offset, std::uint32_t va
     case Register::kSvr:
       return write_svr(cpu, value, env);
     case Register::kEsr:
-      if (config_.quirks.has(Quirk::EsrUnlatched)) return;
+      if (config_.quirks.has(Quirk::EsrUnlatched) || config_.quirks.has(Quirk::EsrUnused)) return;
       // A write shows what was recorded since the last one, and begins anew (SDM 11.5.3).
       row.esr = row.errors;
       row.errors = 0;
@@ -165,6 +165,7 @@ void LapicBank::refuse_register(CpuId cpu, Env& env) {
 /// The first error since software wrote to the ESR interrupts; the write arms it again (SDM vol. 3,
 /// 11.5.3). So an error interrupt with an illegal vector does not raise itself.
 void LapicBank::record_error(CpuId cpu, std::uint32_t error, Env& env) {
+  if (config_.quirks.has(Quirk::EsrUnused)) return;
   if (config_.quirks.has(Quirk::EsrUnlatched)) {
     rows_[cpu].esr |= error;
     return;
@@ -182,6 +183,7 @@ void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
   if (config_.eoi_suppression == EoiSuppression::Supported) {
     writable |= Svr::SuppressEoiBroadcast::kMask;
   }
+  if (config_.quirks.has(Quirk::StatusBitsKept)) writable |= Svr::FocusChecking::kMask;
   row.svr = value & writable;
   hold_back_if_disabled(row);
   update_intr(cpu, env);
@@ -193,14 +195,19 @@ void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
 /// The mask bits of a LAPIC that is disabled by software cannot be cleared (SDM 11.4.7.2).
 void LapicBank::write_lvt(CpuId cpu, LocalInterrupt which, std::uint32_t value, Env& env) {
   const bool keeps_all = config_.quirks.has(Quirk::LapicBitsKept);
-  const std::uint32_t writable = writable_of(Lvt::kWritable[static_cast<std::size_t>(which)]);
+  const bool keeps_status = config_.quirks.has(Quirk::StatusBitsKept);
+  const bool is_lint = which == LocalInterrupt::Lint0 || which == LocalInterrupt::Lint1;
+  std::uint32_t writable = writable_of(Lvt::kWritable[static_cast<std::size_t>(which)]);
+  if (keeps_status) {
+    writable |= Lvt::DeliveryStatus::kMask | (is_lint ? Lvt::RemoteIrr::kMask : 0);
+  }
   std::uint32_t& entry = lvt(cpu, which);
   const std::uint32_t before = entry;
-  entry = (value & writable) | (keeps_all ? 0 : before & Lvt::RemoteIrr::kMask);
+  entry = (value & writable) | (keeps_all ? 0 : before & Lvt::RemoteIrr::kMask & ~writable);
   if (!software_enabled(cpu) && !keeps_all) entry = Lvt::Masked::set(entry, 1);
   if (which == LocalInterrupt::Timer) return change_timer_mode(cpu, before);
-  if (which != LocalInterrupt::Lint0 && which != LocalInterrupt::Lint1) return;
-  if (!level_lint0(cpu) && !keeps_all) {
+  if (!is_lint) return;
+  if (!level_lint0(cpu) && !keeps_all && !keeps_status) {
     std::uint32_t& lint0 = lvt(cpu, LocalInterrupt::Lint0);
     lint0 = Lvt::RemoteIrr::set(lint0, 0);  // means nothing for the others (SDM 11.5.1)
   }

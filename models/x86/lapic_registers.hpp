@@ -112,8 +112,8 @@ struct Lvt {
   using LevelTriggered = LapicFlag<15>;
   using Masked = LapicFlag<16>;
   using TimerMode = LapicField<18, 17>;
-  /// Bit 12, delivery status, is read-only and always idle.
-  static constexpr std::uint32_t kReadOnly = LapicFlag<12>::kMask | RemoteIrr::kMask;
+  using DeliveryStatus = LapicFlag<12>;  // always idle
+  static constexpr std::uint32_t kReadOnly = DeliveryStatus::kMask | RemoteIrr::kMask;
   static constexpr std::uint32_t kReset = Masked::kMask;
   static constexpr unsigned kEntries = 7;
   /// What software may write: timer, thermal, performance, LINT0, LINT1, error, CMCI.

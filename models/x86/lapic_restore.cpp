@@ -1,5 +1,6 @@
 // The state of a local APIC as a host puts it in place: KVM_SET_LAPIC (api.rst), or a debugger. No
-// write of a guest could do this, and no rule of the manual is about it.
+// write of a guest could do this, and no rule of the manual is about it. Registers are as they are
+// given, reserved bits included.
 
 #include "models/x86/lapic.hpp"
 
@@ -57,24 +58,38 @@ void LapicBank::restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, En
     return update_intr(cpu, env);
   }
   const bool derived = x2apic && (offset == Register::kId || offset == Register::kLdr);
-  if (derived || offset == Register::kEoi) return;
-  if (offset == Register::kSvr) {
-    // Software's own write would mask the local vector table.
-    row.svr = value & (Svr::SpuriousVector::kMask | Svr::SoftwareEnable::kMask |
-                       Svr::SuppressEoiBroadcast::kMask);
-    hold_back_if_disabled(row);
-    update_intr(cpu, env);
-  } else if (const auto entry = lvt_entry(offset)) {
-    lvt(cpu, *entry) = value & (Lvt::kWritable[static_cast<std::size_t>(*entry)] | Lvt::kReadOnly);
-    update_extint(cpu, env);
-  } else if (offset == Register::kIcrLow) {
-    row.icr_low = value & Icr::kWritableLow;
-  } else if (offset == Register::kIcrHigh) {
-    row.icr_high = x2apic ? value : value & Icr::Destination::kMask;
-  } else if (offset == Register::kEsr) {
-    row.esr = value;
-  } else {
-    write_register(cpu, offset, value, env);
+  if (derived || offset == Register::kEoi || offset == Register::kVersion) return;
+  if (const auto entry = lvt_entry(offset)) {
+    lvt(cpu, *entry) = value;
+    return update_extint(cpu, env);
+  }
+  switch (offset) {
+    case Register::kTpr:
+      row.tpr = value;
+      return update_intr(cpu, env);
+    case Register::kSvr:  // software's own write would mask the local vector table
+      row.svr = value;
+      hold_back_if_disabled(row);
+      return update_intr(cpu, env);
+    case Register::kLdr:
+      row.ldr = value;
+      return;
+    case Register::kDfr:
+      row.dfr = value;
+      return;
+    case Register::kEsr:
+      row.esr = value;
+      return;
+    case Register::kIcrLow:
+      row.icr_low = value;
+      return;
+    case Register::kIcrHigh:
+      row.icr_high = value;
+      return;
+    case Register::kDivideConfiguration:
+      return locals_[cpu].timer.set_divide_configuration(value);
+    default:
+      write_register(cpu, offset, value, env);
   }
 }
 

@@ -79,7 +79,7 @@ void PicChip::presume_initialized() {
 void PicChip::set_line(Ir ir, Level level) {
   const std::uint8_t bit = bit_of(ir);
   if (level == Level::High) {
-    if ((lines_ & bit) == 0) irr_ |= bit;
+    irr_ |= bit & (level_sensitive() | ~lines_);
     lines_ |= bit;
     return;
   }
@@ -87,6 +87,13 @@ void PicChip::set_line(Ir ir, Level level) {
   const bool remembered =
       config_.quirks.has(Quirk::PicEdgeLatched) && (level_sensitive() & bit) == 0;
   if (!remembered) irr_ = without(irr_, bit);
+}
+
+void PicChip::pulse(Ir ir) {
+  set_line(ir, Level::High);
+  const auto edge = static_cast<std::uint8_t>(irr_ & bit_of(ir) & ~level_sensitive());
+  set_line(ir, Level::Low);
+  irr_ |= edge;
 }
 
 std::uint8_t PicChip::level_sensitive() const {

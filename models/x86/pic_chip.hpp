@@ -60,8 +60,9 @@ class PicChip final {
   explicit PicChip(const Config& config);
 
   void set_line(Ir ir, Level level);
-  /// A pulse: an edge-sensitive input keeps it, whatever its line does; a level is gone again.
-  void pulse(Ir ir) { irr_ |= bit_of(ir) & ~level_sensitive(); }
+  /// The line rises, unless it is high, and falls: an edge-sensitive input keeps that, a level is
+  /// gone again.
+  void pulse(Ir ir);
 
   /// The request that INT stands for.
   std::optional<Ir> request() const;

@@ -45,7 +45,7 @@ enum class Quirk : std::uint8_t {
   RemapFaultsUnrecorded,
   IntxForgotten,
   PendingBitsKept,
-  LogicalMap,
+  DestinationMap,
   StartUpMessageAccepted,
   TimerRunsOn,
   ExtIntMessageFixed,
@@ -65,6 +65,8 @@ enum class Quirk : std::uint8_t {
   IoapicUnverified,
   VtdBitsKept,
   VectorControlKept,
+  EsrUnused,
+  StatusBitsKept,
 };
 
 struct QuirkRow {
@@ -72,10 +74,10 @@ struct QuirkRow {
   std::string_view name;
   std::string_view meaning;
 };
-constexpr std::array<QuirkRow, 54> kQuirks = {{
+constexpr std::array<QuirkRow, 56> kQuirks = {{
     {Quirk::LowestPriorityByHash, "lowest-priority-by-hash",
      "Lowest priority takes the (vector mod number of destination bits)-th LAPIC; priorities do "
-     "not count, and a physical broadcast goes to all (KVM)."},
+     "not count. A physical broadcast is a fixed interrupt, and goes to all (KVM)."},
     {Quirk::IllegalVectorAccepted, "illegal-vector-accepted",
      "Vectors 0-15 are sent and set in the IRR without an error (KVM, QEMU); their class is never "
      "deliverable."},
@@ -98,8 +100,7 @@ constexpr std::array<QuirkRow, 54> kQuirks = {{
     {Quirk::ReservedMsrBitsIgnored, "reserved-msr-bits-ignored",
      "WRMSR ignores reserved bits 31:0 of x2APIC registers, but for ESR, ICR and SELF IPI (KVM)."},
     {Quirk::WideIdInXapicMode, "wide-id-in-xapic-mode",
-     "A LAPIC in xAPIC mode whose id has more than 8 bits is reached by all of them, too; where "
-     "messages have such destinations, the first of several with one id keeps it (KVM)."},
+     "A LAPIC in xAPIC mode whose id has more than 8 bits is reached by all of them, too (KVM)."},
     {Quirk::Lint0ResetsToExtInt, "lint0-resets-to-extint",
      "LINT0 of the bootstrap processor comes out of reset unmasked, as ExtINT (KVM)."},
     {Quirk::ExtendedDestinationId, "extended-destination-id",
@@ -122,7 +123,8 @@ constexpr std::array<QuirkRow, 54> kQuirks = {{
      "An EOI reaches the IOAPIC only if the vCPU has run since the redirection entry was written "
      "(KVM)."},
     {Quirk::RemoteIrrOnAcceptance, "remote-irr-on-acceptance",
-     "A level interrupt sets Remote IRR only if some LAPIC accepted it (KVM)."},
+     "A level interrupt sets Remote IRR only if some LAPIC accepted it, or if all were asked and "
+     "none was meant; so does any delivery mode with the trigger mode bit (KVM)."},
     {Quirk::MaskedEdgeKept, "masked-edge-kept",
      "A masked edge is kept while its line is high, and sent when a host unmasks it (KVM)."},
     {Quirk::DisabledLapicAccepts, "disabled-lapic-accepts",
@@ -152,10 +154,10 @@ constexpr std::array<QuirkRow, 54> kQuirks = {{
      "disabling it does not bring that back (QEMU)."},
     {Quirk::PendingBitsKept, "pending-bits-kept",
      "Disabling MSI or MSI-X keeps pending bits; they are sent when it is enabled again (QEMU)."},
-    {Quirk::LogicalMap, "logical-map",
-     "While all enabled LAPICs understand logical destinations alike, with a bit each, only they "
-     "are "
-     "reached, by the bits that this takes; higher bits mean nothing (KVM)."},
+    {Quirk::DestinationMap, "destination-map",
+     "Destinations are looked up in a map with one LAPIC for each id and logical bit; if LAPICs "
+     "share one, or understand logical destinations differently, all are asked, and one that names "
+     "nobody is an error (KVM)."},
     {Quirk::StartUpMessageAccepted, "start-up-message-accepted",
      "A device's message of the reserved delivery mode 6 is a SIPI (KVM)."},
     {Quirk::TimerRunsOn, "timer-runs-on",
@@ -198,6 +200,12 @@ constexpr std::array<QuirkRow, 54> kQuirks = {{
      "written and read (QEMU)."},
     {Quirk::VectorControlKept, "vector-control-kept",
      "Reserved bits of an MSI-X entry's Vector Control can be written and read (QEMU)."},
+    {Quirk::EsrUnused, "esr-unused",
+     "No error is recorded in the ESR, and a write leaves it as it is (KVM)."},
+    {Quirk::StatusBitsKept, "status-bits-kept",
+     "Software can write SVR bit 9, and delivery status and Remote IRR of local vector table "
+     "entries "
+     "(KVM)."},
 }};
 
 /// The quirks that are switched on. Empty: the specification.
@@ -244,9 +252,11 @@ constexpr std::array kQuirksOfKvm = {
     Quirk::EoiNeedsScan,
     Quirk::RemoteIrrOnAcceptance,
     Quirk::MaskedEdgeKept,
-    Quirk::LogicalMap,
+    Quirk::DestinationMap,
     Quirk::StartUpMessageAccepted,
     Quirk::TimerRunsOn,
+    Quirk::EsrUnused,
+    Quirk::StatusBitsKept,
 };
 constexpr Quirks quirks_of_kvm() { return quirks_in(kQuirksOfKvm); }
 

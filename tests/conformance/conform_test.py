@@ -62,6 +62,13 @@ class Groups(unittest.TestCase):
     def test_every_case_has_a_group(self):
         self.assertEqual(collections.Counter(c["group"] for c in cases_of("kvm_x86")), self.COUNTS)
 
+    def test_recorded(self):
+        """Seen on a real /dev/kvm in the same way, for rules that no case of kvm_x86 shows."""
+        cases = cases_of("kvm_recorded")
+        self.assertEqual({case["group"] for case in cases}, set(self.COUNTS))
+        code, document = conform(cases)
+        self.assertEqual((code, *numbers(document)), (0, len(cases), 0, 0), document)
+
     def test_qemu_x86(self):
         code, document = conform(cases_of("qemu_x86"))
         self.assertEqual((code, *numbers(document)), (0, 38, 0, 0), document)

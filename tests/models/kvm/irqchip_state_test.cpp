@@ -39,7 +39,7 @@ class KvmIrqchipState : public testing::Test {
   Answer line(std::uint32_t gsi, Level level) {
     const bool rise = chip.announce(Gsi{gsi}, kUserspaceSource, level);
     const SpanId span = rise ? env.open(Cause::Software, kNoSpan) : kNoSpan;
-    return chip.set_line(Gsi{gsi}, kUserspaceSource, level, span, env);
+    return chip.set_line({Gsi{gsi}, kUserspaceSource, level}, span, env);
   }
   bool pending(unsigned vector) {
     return chip.lapics().irr(kCpu).has(Vector(static_cast<std::uint8_t>(vector)));
@@ -134,19 +134,26 @@ TEST_F(KvmIrqchipState, AnEoiTellsTheResamplersOfItsPinEvenOfAnEdge) {
   EXPECT_TRUE(chip.take_acknowledged().empty());
 }
 
-TEST_F(KvmIrqchipState, ThePprIsTheOldIsrsUntilItIsComputed) {
+TEST_F(KvmIrqchipState, ThePprOfAnIsrThatWasEmptyIsStaleUntilItIsComputed) {
   chip.set_apic_base(kCpu, kX2apic, env);
   put_in_service(0x71);
   EXPECT_EQ(chip.ppr_image(kCpu), 0u);
   chip.set_lapic(kCpu, {}, env);
   EXPECT_EQ(chip.ppr_image(kCpu), 0x70u) << "a second restore";
   put_in_service(0x91);
-  EXPECT_EQ(chip.ppr_image(kCpu), 0x70u);
-  EXPECT_EQ(chip.read_msr(kCpu, kPprMsr, env).value, 0x90u);
-  EXPECT_EQ(chip.ppr_image(kCpu), 0x90u) << "a read";
+  EXPECT_EQ(chip.ppr_image(kCpu), 0x90u) << "it was not empty";
+  for (const std::uint32_t vector : {0x91u, 0x71u}) {
+    chip.write_msr(kCpu, kEoiMsr, 0, env);
+    EXPECT_FALSE(chip.lapics().isr(kCpu).has(Vector(static_cast<std::uint8_t>(vector))));
+  }
   put_in_service(0xB1);
+  EXPECT_EQ(chip.ppr_image(kCpu), 0u);
+  EXPECT_EQ(chip.read_msr(kCpu, kPprMsr, env).value, 0xB0u);
+  EXPECT_EQ(chip.ppr_image(kCpu), 0xB0u) << "a read";
+  chip.write_msr(kCpu, kEoiMsr, 0, env);
+  put_in_service(0xC1);
   chip.write_msr(kCpu, kTprMsr, 0x20, env);
-  EXPECT_EQ(chip.ppr_image(kCpu), 0xB0u) << "a write to the TPR";
+  EXPECT_EQ(chip.ppr_image(kCpu), 0xC0u) << "a write to the TPR";
 }
 
 TEST_F(KvmIrqchipState, ThePicsAnswerCountsAndItsInterruptIsAskedForFirst) {

@@ -1,5 +1,5 @@
-// The in-kernel irqchip: what its calls answer and where interrupts come to rest (api.rst; the answers
-// are those a real /dev/kvm was seen to give).
+// The in-kernel irqchip: what its calls answer and where interrupts come to rest (api.rst; the
+// answers are those a real /dev/kvm was seen to give).
 #include "models/kvm/irqchip.hpp"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ class KvmIrqchip : public testing::Test {
   /// As a caller does: announces the level, and opens a span for a rise.
   Answer line(std::uint32_t gsi, Level level, std::uint32_t source = kUserspaceSource) {
     const bool rise = chip.announce(Gsi{gsi}, source, level);
-    return chip.set_line(Gsi{gsi}, source, level, rise ? span() : kNoSpan, env);
+    return chip.set_line({Gsi{gsi}, source, level}, rise ? span() : kNoSpan, env);
   }
   bool pending(std::uint32_t cpu, unsigned vector) {
     return chip.lapics().irr(CpuId{cpu}).has(Vector(static_cast<std::uint8_t>(vector)));

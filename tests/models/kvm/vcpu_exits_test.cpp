@@ -670,7 +670,7 @@ TEST(VcpuExits, TheEoiOfAResamplingIrqfdSignalsItsEventfd) {
     Irqchip& chip = all.layer().chip();
     chip.announce(Gsi{5}, kResamplerSource, Level::High);
     const SpanId span = env.open(Cause::Software, kNoSpan);
-    chip.set_line(Gsi{5}, kResamplerSource, Level::High, span, env);
+    chip.set_line({Gsi{5}, kResamplerSource, Level::High}, span, env);
     all.pass_signals(kernel, env);
   });
   rig.run_for(kLong);

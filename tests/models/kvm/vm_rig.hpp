@@ -199,7 +199,7 @@ class VmRig final : private Env {
       Irqchip& chip = all.layer().chip();
       const bool rises = chip.announce(Gsi{gsi}, kUserspaceSource, level);
       if (rises) env.note(Event::Asserted, span, 0);
-      chip.set_line(Gsi{gsi}, kUserspaceSource, level, rises ? span : kNoSpan, env);
+      chip.set_line({Gsi{gsi}, kUserspaceSource, level}, rises ? span : kNoSpan, env);
       all.pass_signals(kernel, env);
     });
     return span;

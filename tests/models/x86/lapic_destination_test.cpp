@@ -239,7 +239,7 @@ TEST_F(LowestPriority, RedirectionHintChoosesOneOfALogicalSet) {
 
 TEST_F(LowestPriorityByHash, VectorChoosesTheDestinationBit) {
   LapicBank::Config config = config_of(4);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   for (unsigned i = 0; i < 4; ++i) set_logical(i, 1u << i);
@@ -257,7 +257,7 @@ TEST_F(LowestPriorityByHash, VectorChoosesTheDestinationBit) {
 
 TEST_F(LowestPriorityByHash, VectorChoosesTheMemberOfACluster) {
   LapicBank::Config config = config_of(3);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   set_logical(0, 0x11, 0x0FFFFFFF);
@@ -271,7 +271,7 @@ TEST_F(LowestPriorityByHash, VectorChoosesTheMemberOfACluster) {
 
 TEST_F(LowestPriorityByHash, BitOfADisabledLapicOrOfNoneLosesIt) {
   LapicBank::Config config = config_of(2);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   config.quirks.add(Quirk::LowestPriorityByHash);
   rebuild(config);
   set_logical(0, 1);
@@ -296,11 +296,11 @@ TEST_F(LowestPriorityByHash, BitThatTwoLapicsShareReachesOne) {
   EXPECT_EQ(pending_at(0x50), Cpus{0});
 }
 
-using LogicalMap = LapicFixture;
+using DestinationMap = LapicFixture;
 
-TEST_F(LogicalMap, ReachesOnlyWhoeverIsEnabledByTheBitsOfItsForm) {
+TEST_F(DestinationMap, ReachesOnlyWhoeverIsEnabledByTheBitsOfItsForm) {
   LapicBank::Config config = config_of(3);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   config.msi_destination = MsiDestination::Bits32;
   rebuild(config);
   for (unsigned cpu = 0; cpu < 3; ++cpu) set_logical(cpu, 1u << cpu);
@@ -311,9 +311,9 @@ TEST_F(LogicalMap, ReachesOnlyWhoeverIsEnabledByTheBitsOfItsForm) {
   EXPECT_EQ(env.messages<CpuLineChange>().at(0).cpu, CpuId{1});
 }
 
-TEST_F(LogicalMap, IsNoneIfTwoHaveOneBitOrOneHasTwo) {
+TEST_F(DestinationMap, IsNoneIfTwoHaveOneBitOrOneHasTwo) {
   LapicBank::Config config = config_of(3);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   rebuild(config);
   write(2, Register::kSvr, 0xFF);
   for (const auto& [first, second] : {std::pair{1u, 1u}, std::pair{1u, 6u}}) {
@@ -326,9 +326,25 @@ TEST_F(LogicalMap, IsNoneIfTwoHaveOneBitOrOneHasTwo) {
   EXPECT_EQ(send(logical(8, 0x41, DeliveryMode::Nmi)), 0u);
 }
 
-TEST_F(LogicalMap, IsNoneIfLapicsUnderstandDestinationsDifferently) {
+TEST_F(DestinationMap, WithoutOneAMessageThatNamesNobodyHasAskedNobody) {
+  LapicBank::Config config = config_of(2);
+  config.quirks.add(Quirk::DestinationMap);
+  config.quirks.add(Quirk::LowestPriorityByHash);
+  rebuild(config);
+  EXPECT_FALSE(bank.asked_nobody(fixed(7, 0x41))) << "the map has no such id";
+  set_logical(0, 3);
+  set_logical(1, 8);
+  EXPECT_TRUE(bank.asked_nobody(logical(4, 0x41)));
+  EXPECT_FALSE(bank.asked_nobody(logical(8, 0x41)));
+  EXPECT_FALSE(bank.asked_nobody(fixed(7, 0x41)));
+  write(1, Register::kSvr, 0xFF);
+  EXPECT_FALSE(bank.asked_nobody(logical(8, 0x41))) << "it is asked, and refuses";
+  EXPECT_TRUE(bank.asked_nobody(logical(8, 0x41, DeliveryMode::LowestPriority)));
+}
+
+TEST_F(DestinationMap, IsNoneIfLapicsUnderstandDestinationsDifferently) {
   LapicBank::Config config = config_of(3);
-  config.quirks.add(Quirk::LogicalMap);
+  config.quirks.add(Quirk::DestinationMap);
   rebuild(config);
   set_logical(0, 1);
   set_logical(1, 2, 0x0FFFFFFF);
@@ -365,6 +381,7 @@ TEST_F(WideId, WithWideDestinationsOfLapicsWithOneIdTheFirstIsMeant) {
   LapicBank::Config config = config_of(1);
   config.ids = {ApicId{0}, ApicId{256}};
   config.quirks.add(Quirk::WideIdInXapicMode);
+  config.quirks.add(Quirk::DestinationMap);
   rebuild(config);
   EXPECT_EQ(send(fixed(0, 0x41)), 2u);
   config.msi_destination = MsiDestination::Bits32;

@@ -140,19 +140,22 @@ TEST_F(X2apicDestination, LowestPriorityTakesTheLowestOfTheCluster) {
 
 TEST_F(X2apicDestination, QuirkHashCountsBitsUpToTheHighestId) {
   Quirks quirks;
-  quirks.add(Quirk::LogicalMap);
+  quirks.add(Quirk::DestinationMap);
   quirks.add(Quirk::LowestPriorityByHash);
-  rebuild_with({0, 1, 16, 18}, quirks);
-  // Bits 0 to 2 of cluster 1 are ids 16 to 18; bit 3 would be 19, above the highest.
+  rebuild_with({0, 1, 0x110, 0x112}, quirks);
+  // Bits 0 to 2 of cluster 0x11 are ids 0x110 to 0x112; bit 3 would be above the highest. Ids of
+  // eight bits count in any case.
   const struct {
     unsigned vector;
     Cpus expected;
   } rows[] = {{0x50, {3}}, {0x51, {2}}, {0x52, {}}};  // mod 3: 2, 0, 1, which is nobody's
   for (const auto& row : rows) {
-    send(wide_lowest(0x1000F, row.vector));
+    send(wide_lowest(0x11000F, row.vector));
     EXPECT_EQ(pending_at(row.vector), row.expected) << row.vector;
   }
   EXPECT_EQ(send(wide_lowest(0x20001, 0x53)), 0u);
+  EXPECT_EQ(send(wide_lowest(0xF, 0x52)), 0u) << "82 mod 4 is 2, which is nobody's";
+  EXPECT_EQ(send(wide_lowest(0xF, 0x50)), 1u);
 }
 
 TEST_F(X2apicDestination, QuirkHashOfMixedModesIsOverThoseThatAccept) {
