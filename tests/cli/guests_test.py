@@ -115,9 +115,8 @@ class Routes(GuestTest):
 
     def test_check_notes_how_many_of_which_devices_and_why(self):
         noted = self.noted(self.FEW.replace("{gsis}", "32"), "kvm-irqfd")
-        self.assertIn("s.yaml:5:28: note: 2 of the 2 vectors of 'nic' get no route", noted)
-        self.assertIn("room for 32 entries, and the pins of the guest's interrupt controllers have 38",
-                      noted)
+        self.assertIn("s.yaml:5:29: note: 2 of the 2 vectors of 'nic' get no route", noted)
+        self.assertIn("room for 32 entries, of which pins take 38 and messages 0\n", noted)
         self.assertIn("1 of the 2 vectors of 'nic'", self.noted(self.FEW.replace("{gsis}", "39"),
                                                                 "kvm-irqfd"))
         for path, gsis in (("kvm-irqfd", 40), ("kvm-split-irqchip", 32), ("kvm-dynamic-route", 40)):
