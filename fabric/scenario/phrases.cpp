@@ -181,8 +181,8 @@ const std::vector<Metric>& metrics() {
       {"routes.misses", kSoftware, "those that needed a new one"},
       {"routes.flushes", kSoftware, "times that the VMM gave up all routes made on demand"},
       {"routes.commits", kSoftware, "calls of KVM_SET_GSI_ROUTING"},
+      {"routes.refused", kSoftware, "those that the kernel refused"},
       {"routes.peak", kSoftware, "most entries that the routing table has had"},
-      {"routes.refused", kSoftware, "of these calls, those that the kernel refused"},
       {"routes.fallbacks", kSoftware,
        "vectors that have no route at the end because none was left, and that the VMM serves "
        "itself"},

@@ -55,16 +55,15 @@ std::vector<Fallback> fallbacks(const Topology& topology, const vmm::Vmm& vmm) {
 std::string why_no_route(const vmm::RouteTable& table) {
   const vmm::GsiAllocator& gsis = table.gsis();
   const std::string limit = std::to_string(gsis.gsis());
-  const std::string messages = counted(gsis.bound(), "message");
+  const auto taken = [&gsis](std::uint32_t by_pins) {
+    return ", of which pins take " + std::to_string(by_pins) + " and messages " +
+           std::to_string(gsis.bound());
+  };
   if (gsis.entries() >= gsis.gsis()) {
-    return "the routing table has room for " + limit + " entries" + ", and the pins of " +
-           "the guest's interrupt controllers have " +
-           std::to_string(gsis.entries() - gsis.bound()) + " and " + messages + " one each";
+    return "the routing table has room for " + limit + " entries" +
+           taken(gsis.entries() - gsis.bound());
   }
-  if (gsis.free() == 0) {
-    return "there are " + limit + " GSIs, " + std::to_string(gsis.reserved()) + " for pins and " +
-           "one each for " + messages;
-  }
+  if (gsis.free() == 0) return "there are " + limit + " GSIs" + taken(gsis.reserved());
   return "the kernel refused the routing table";
 }
 

@@ -172,6 +172,70 @@ class Hops(GuestTest):
                 self.assertEqual(events[-1], "Handled")
 
 
+class Routes(GuestTest):
+    """What becomes of vectors that no route is left for."""
+    FEW = GUEST.format(attach="emulated").replace("cpus: 6", "cpus: 6, gsis: {gsis}")
+
+    def noted(self, text, path):
+        done = irqfab("check", self.scenario(text), "--path", path)
+        self.assertEqual(done.returncode, HELD, done.stderr)
+        return done.stderr
+
+    def test_check_notes_how_many_of_which_devices_and_why(self):
+        noted = self.noted(self.FEW.replace("{gsis}", "32"), "kvm-irqfd")
+        self.assertIn("s.yaml:5:29: note: 2 of the 2 vectors of 'nic' get no route", noted)
+        self.assertIn("room for 32 entries, of which pins take 38 and messages 0\n", noted)
+        self.assertIn("1 of the 2 vectors of 'nic'", self.noted(self.FEW.replace("{gsis}", "39"),
+                                                                "kvm-irqfd"))
+        for path, gsis in (("kvm-irqfd", 40), ("kvm-split-irqchip", 32), ("kvm-dynamic-route", 40)):
+            self.assertEqual(self.noted(self.FEW.replace("{gsis}", str(gsis)), path), "", path)
+        self.assertIn("no route can be made on demand, so every message is lost",
+                      self.noted(self.FEW.replace("{gsis}", "38"), "kvm-dynamic-route"))
+
+    def test_run_counts_them(self):
+        for gsis, fallbacks in ((32, 2), (39, 1), (40, 0)):
+            with self.subTest(gsis=gsis):
+                scenario = self.scenario(self.FEW.replace("{gsis}", str(gsis)))
+                run = self.json_of("run", scenario, "--path", "kvm-irqfd")
+                self.assertEqual(run["routes"]["fallbacks"], fallbacks)
+                self.assertEqual([(row["device"], row["vectors"], row["of"]) for row in run["no_route"]],
+                                 [("nic", fallbacks, 2)] if fallbacks > 0 else [])
+                text = irqfab("run", scenario, "--path", "kvm-irqfd").stdout
+                told = f"no route: {fallbacks} of 2 vectors of nic"
+                self.assertEqual(told in text, fallbacks > 0, text)
+                self.assertEqual("  since the routing table has room" in text, fallbacks > 0)
+
+    def test_the_kernel_takes_as_many_as_the_vmm_was_told(self):
+        text = self.FEW.replace("{gsis}", "39").replace("lost == 0", "routes.refused == 0")
+        self.json_of("run", self.scenario(text), "--path", "kvm-irqfd")
+        refused = self.json_of("run", self.scenario(text), "--path", "kvm-irqfd", "--mutant",
+                               "routes-limited-by-gsi", code=FAILED)
+        self.assertEqual(refused["routes"]["refused"], 1)
+
+
+class Reports(GuestTest):
+    def test_a_time_that_failed_is_told_in_a_unit_to_read_and_in_ps_to_scripts(self):
+        text = GUEST.format(attach="emulated").replace("lost == 0", "p50 < 1ns")
+        run = self.json_of("run", self.scenario(text), "--path", "kvm-irqfd", code=FAILED)
+        found = run["paths"][0]["p50_ps"]
+        self.assertEqual(run["expect"][0]["found"], f"{found} ps")
+        told = irqfab("run", self.scenario(text), "--path", "kvm-irqfd").stdout
+        unit, ps = ("us", 10**6) if found >= 10**6 else ("ns", 10**3)
+        exact = f"{found // ps}.{found % ps:0{len(str(ps)) - 1}}".rstrip("0").rstrip(".")
+        self.assertIn(f"FAILED  p50 < 1ns   (found {exact} {unit})\n", told)
+
+    def test_the_exits_of_a_vcpu_are_a_lane_of_its_own_that_prices_can_name(self):
+        text = GUEST.format(attach="emulated")
+        trace = self.folder / "t.trace"
+        quiet = ("--path", "kvm-irqfd", "--quiet", "--trace", trace)
+        self.assertEqual(irqfab("run", self.scenario(text), *quiet).returncode, HELD)
+        nodes = irqfab("export", trace, "--format", "csv").stdout
+        self.assertIn(",kvm,vcpu1.exits,", nodes)
+        self.assertNotIn("vcpu-exits", nodes)
+        text += 'prices: { "vcpu1.exits.EoiVirtualized": 1us }\n'
+        self.assertEqual(irqfab("run", self.scenario(text), *quiet).returncode, HELD)
+
+
 class Compare(GuestTest):
     def test_paths_stand_side_by_side(self):
         compared = self.json_of("compare", ROOT / "scenarios/nvme-8q.yaml", "--path",
@@ -241,6 +305,34 @@ class StoreTest(unittest.TestCase):
         wide = self.run_steps("  - guest.store: { address: 0, value: 256, size: 1 }\n")
         self.assertEqual(wide.returncode, WRONG)
         self.assertIn("more than an access of 1 byte", wide.stderr)
+
+    def test_a_call_of_another_thread_is_only_begun(self):
+        begun = self.run_steps("""
+  - kvm.irqfd: { eventfd: A, gsi: 24, thread: 1 }
+  - eventfd.write: { fd: A, thread: 2 }
+  - expect: { eventfd.counter: { fd: A, value: 0 } }
+  - wait: 1ms
+  - eventfd.close: { fd: A }
+""")
+        self.assertEqual(begun.returncode, HELD, begun.stdout + begun.stderr)
+        done = self.run_steps("  - kvm.irqfd: { eventfd: A, gsi: 24, thread: 1, answers: 0 }\n")
+        self.assertEqual(done.returncode, WRONG)
+        self.assertIn("a call of another thread than 0 is not waited for", done.stderr)
+
+    def test_an_eventfd_that_is_closed_takes_its_irqfd_along(self):
+        done = self.run_steps("""
+  - kvm.set_gsi_routing: { routes: [ { gsi: 24, msi: { address: 0xfee00000, data: 0x41 } } ] }
+  - kvm.irqfd: { eventfd: A, gsi: 24, answers: 0 }
+  - eventfd.close: { fd: A }
+  - kvm.irqfd: { eventfd: A, gsi: 24, deassign: true, answers: -EBADF }
+  - eventfd.write: { fd: A }
+  - expect: { lapic.IRR: { cpu: 0, vectors: [] } }
+""")
+        self.assertEqual(done.returncode, HELD, done.stdout + done.stderr)
+
+    def test_faults_are_counted_there_as_well(self):
+        steps = "  - kvm.irqfd: { eventfd: A, gsi: 24 }\nexpect: [ faults == 0 ]\n"
+        self.assertEqual(self.run_steps(steps).returncode, HELD)
 
     def test_a_vcpu_that_has_nothing_to_accept_says_so(self):
         done = self.run_steps("  - cpu.accept: { cpu: 0, vector: 0x41 }\n")

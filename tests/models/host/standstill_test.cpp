@@ -147,8 +147,8 @@ TEST_P(OneKworker, WorkThatWaitsForAKworkerWhichCannotEnd) {
   const WorkqueueId queue =
       rig.machine.add_workqueue({Binding::Unbound, GetParam(), Priority::Normal});
   const LockClassId cls = rig.machine.add_work_class("item");
-  const WorkId first = rig.machine.add_work(
-      queue, cls, rig.script.add({just(Acquire{a}), just(Release{a})}), {});
+  const WorkId first =
+      rig.machine.add_work(queue, cls, rig.script.add({just(Acquire{a}), just(Release{a})}), {});
   const WorkId second = rig.machine.add_work(queue, cls, rig.script.add({kDoWork}), {});
   const TaskHandle task = rig.thread();
   rig.start(task, {just(Acquire{a}), just(QueueWork{first}), kDoWork, just(QueueWork{second}),
