@@ -6,6 +6,7 @@
 
 #include "fabric/report/format.hpp"
 #include "fabric/report/outcome_json.hpp"
+#include "fabric/report/tables.hpp"
 #include "fabric/version.hpp"
 
 namespace irqfab::report {
