@@ -36,6 +36,7 @@ LapicBank::LapicBank(const Config& config)
     row.delivers_illegal = config.quirks.has(Quirk::IllegalVectorDelivered);
     hold_back_if_disabled(row);
   }
+  known_ = rows_.size() - 1;
   index_ids();
 }
 
@@ -254,6 +255,7 @@ void LapicBank::reset(CpuId cpu, Env& env) {
   row = fresh;
   reset_local(cpu, env);
   update_extint(cpu, env);
+  map_newest();
 }
 
 void LapicBank::set_intr(CpuId cpu, Level level, SpanId raised_by, Env& env) {
@@ -307,8 +309,8 @@ bool LapicBank::Row::operator==(const Row& other) const {
 }
 
 bool operator==(const LapicBank& a, const LapicBank& b) {
-  return std::tie(a.rows_, a.spans_, a.locals_, a.flights_) ==
-         std::tie(b.rows_, b.spans_, b.locals_, b.flights_);
+  return std::tie(a.rows_, a.spans_, a.locals_, a.flights_, a.known_) ==
+         std::tie(b.rows_, b.spans_, b.locals_, b.flights_, b.known_);
 }
 
 bool LapicBank::Request::operator==(const Request& other) const {

@@ -331,6 +331,7 @@ class LapicBank final {
 
   // Quirk::DestinationMap: lapic_map.cpp.
   void build_map();
+  void map_newest();
   Range listed(std::uint32_t id) const;
   std::optional<MapForm> map_for(const Request& request) const;
   void look_up(Request& request) const;
@@ -459,6 +460,7 @@ class LapicBank final {
   std::vector<Range> with_id_;      // for each APIC id, the CPUs among which all that have it lie
   std::vector<std::uint32_t> map_;  // Quirk::DestinationMap: by id, the CPU that it names
   bool has_map_ = false;            // no two share an id
+  std::size_t known_ = 0;           // so many of the LAPICs are in it, if they are enabled
 };
 
 }  // namespace irqfab::x86

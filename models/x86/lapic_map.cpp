@@ -6,7 +6,8 @@
 // and none for logical destinations while LAPICs understand them differently, have several bits, or
 // share one. Then, and for a broadcast, every LAPIC is asked whether it is meant. The two ways
 // differ in what a bit that nobody has does to lowest priority, in LAPICs in xAPIC mode that have
-// an x2APIC logical id in the map, and in the answer when nobody is meant.
+// an x2APIC logical id in the map, and in the answer when nobody is meant. The LAPIC that was
+// created last is missing until some LAPIC changes.
 
 #include <algorithm>
 
@@ -27,6 +28,14 @@ std::uint32_t nth_set_bit(std::uint32_t mask, unsigned index) {
 
 }  // namespace
 
+/// The map is built when a LAPIC is created, which is not yet in it then. A change of any LAPIC that
+/// has to do with destinations builds it anew.
+void LapicBank::map_newest() {
+  if (known_ == rows_.size()) return;
+  known_ = rows_.size();
+  if (config_.quirks.has(Quirk::DestinationMap)) build_map();
+}
+
 /// Ids up to the highest of a LAPIC that IA32_APIC_BASE enables, 8-bit ones in any case.
 void LapicBank::build_map() {
   std::uint32_t highest = kXapicIds;
@@ -38,7 +47,7 @@ void LapicBank::build_map() {
   has_map_ = true;
   const bool wide_ids = config_.msi_destination == MsiDestination::Bits32;
   const bool reaches_xapic = config_.quirks.has(Quirk::WideIdInXapicMode);
-  for (std::uint32_t cpu = 0; cpu < rows_.size(); ++cpu) {
+  for (std::uint32_t cpu = 0; cpu < known_; ++cpu) {
     const LapicMode own = mode(CpuId{cpu});
     if (own == LapicMode::Disabled) continue;
     const std::uint32_t id = rows_[CpuId{cpu}].id;

@@ -177,6 +177,7 @@ void LapicBank::enter(CpuId cpu, LapicMode entered, Env& env) {
     if (!config_.quirks.has(Quirk::DisablingKeepsState)) reset(cpu, env);
     update_extint(cpu, env);
   }
+  known_ = rows_.size();
   index_ids();
 }
 

@@ -118,16 +118,17 @@ void LapicBank::write_register(CpuId cpu, std::uint32_t offset, std::uint32_t va
   switch (offset) {
     case Register::kId:
       row.id = ApicIdField::get(value);
+      known_ = rows_.size();
       return index_ids();
     case Register::kTpr:
       row.tpr = static_cast<std::uint8_t>(value);
       return update_intr(cpu, env);
     case Register::kLdr:
       row.ldr = value & LogicalApicId::kMask;
-      return;
+      return map_newest();
     case Register::kDfr:
       row.dfr = value | ~DestinationModel::kMask;  // the other bits read as 1 (SDM 11.6.2.2)
-      return;
+      return map_newest();
     case Register::kSvr:
       return write_svr(cpu, value, env);
     case Register::kEsr:
@@ -186,6 +187,7 @@ void LapicBank::write_svr(CpuId cpu, std::uint32_t value, Env& env) {
   if (config_.quirks.has(Quirk::StatusBitsKept)) writable |= Svr::FocusChecking::kMask;
   row.svr = value & writable;
   hold_back_if_disabled(row);
+  map_newest();
   update_intr(cpu, env);
   if (Svr::SoftwareEnable::is_set(row.svr) || config_.quirks.has(Quirk::LapicBitsKept)) return;
   for (std::uint32_t& entry : locals_[cpu].lvt) entry = Lvt::Masked::set(entry, 1);
