@@ -43,7 +43,7 @@ struct Access {
   std::uint64_t address = 0;
   std::uint64_t data = 0;  // Write
   Tag tag{};               // Read
-  SpanId span = kNoSpan;   // Read: for whom
+  SpanId span = kNoSpan;   // whose handler makes it
 };
 /// The routing table is to be committed anew, or an irqfd to go or to come.
 struct ChangeRoute {
@@ -63,7 +63,8 @@ struct AccessApic {
 using Job = std::variant<std::monostate, SendMessage, DriveLine, ReadEventfd, Access, ChangeRoute,
                          EndLevel, AccessApic>;
 
-/// The interrupt that waits with a job. That of a read is in service meanwhile.
+/// The interrupt that waits with a job. That of an access is in service meanwhile, and what was
+/// signalled rests in the eventfd.
 inline SpanId span_waiting_in(const Job& job) {
   if (const auto* send = std::get_if<SendMessage>(&job)) return send->span;
   if (const auto* drive = std::get_if<DriveLine>(&job)) return drive->span;
