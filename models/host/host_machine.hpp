@@ -17,10 +17,10 @@
 // explorer may choose otherwise. A machine is a value and can be copied and compared between any
 // two steps.
 //
-// Time: a step's prices pass before the CPU's next step. While a task waits its span gets no event;
-// the event that ends the wait (LockAcquired, GracePeriod) is noted when it goes on, and
-// TaskSwitched when a CPU turns to it, from another task or, if it slept, from idle. Whatever is
-// waited for, the trace shows.
+// Time: a step's prices pass before the CPU's next step, and are those of the interrupt that the
+// task works on. While a task waits its span gets no event; the event that ends the wait
+// (LockAcquired, GracePeriod) is noted when it goes on, and TaskSwitched when a CPU turns to it,
+// from another task or, if it slept, from idle. Whatever is waited for, the trace shows.
 //
 // Not modelled: the fairness of CFS and EEVDF (vruntime, weights, deadlines), load balancing of
 // tasks that already wait, NUMA, idle states and frequencies, tickless operation and the cost of
@@ -160,7 +160,7 @@ class HostMachine final {
   TaskId select(HostCpu cpu, Software& software, Env& env);
   TaskId select_interrupt(Cpu& cpu);
   void put_back(Cpu& cpu);
-  TaskId dispatch(HostCpu cpu, Env& env);
+  TaskId dispatch(HostCpu cpu, const Software& software, Env& env);
   bool preemptible(const Cpu& cpu) const;
   bool hard_masked(const Cpu& cpu) const;
   bool soft_masked(const Cpu& cpu) const;

@@ -80,7 +80,7 @@ TaskId HostMachine::select(HostCpu id, Software& software, Env& env) {
     HostKernel kernel(*this, id, left, env);
     software.preempted(tasks_[left].task, kernel, env);
   }
-  return cpu.task != kNoTask ? cpu.task : dispatch(id, env);
+  return cpu.task != kNoTask ? cpu.task : dispatch(id, software, env);
 }
 
 TaskId HostMachine::select_interrupt(Cpu& cpu) {
@@ -108,8 +108,8 @@ TaskId HostMachine::select_interrupt(Cpu& cpu) {
   return *level;
 }
 
-/// Preempted by a higher class a task keeps its place at the front; after its slice, and for one that
-/// slept, it goes to the back.
+/// Preempted by a higher class a task keeps its place at the front; after its slice, and for one
+/// that slept, it goes to the back.
 void HostMachine::put_back(Cpu& cpu) {
   TaskRow& row = tasks_[cpu.task];
   row.state = TaskState::Ready;
@@ -122,7 +122,7 @@ void HostMachine::put_back(Cpu& cpu) {
   cpu.task = kNoTask;
 }
 
-TaskId HostMachine::dispatch(HostCpu id, Env& env) {
+TaskId HostMachine::dispatch(HostCpu id, const Software& software, Env& env) {
   Cpu& cpu = cpus_[raw(id)];
   cpu.reschedule = cpu.slice_over = false;
   for (TaskQueue& queue : cpu.ready) {
@@ -137,7 +137,7 @@ TaskId HostMachine::dispatch(HostCpu id, Env& env) {
     const TaskHandle before = std::exchange(cpu.last, now);
     const bool other = !(before == now) && before.slot != kNoTask;
     const bool switched = std::exchange(row.slept, false) || other;
-    if (switched) env.note(Event::TaskSwitched, row.task.span, raw(task));
+    if (switched) env.note(Event::TaskSwitched, software.works_for(now, row.task), raw(task));
     count_slice(id, env);
     return switched ? kNoTask : task;
   }

@@ -33,8 +33,12 @@ class Software {
   /// task or raises an interrupt on a host CPU.
   virtual Reception receive(PortId port, const Message& message, HostKernel& kernel, Env& env) = 0;
 
-  /// A CPU turns from `task`, which goes on later, perhaps elsewhere: its next step finds out where.
-  /// Not for a task that sleeps or yields, which knows.
+  /// Whose interrupt a CPU turns to the task for. Where that rests is the software's affair: a task
+  /// that has not taken it up yet has no span of its own.
+  virtual SpanId works_for(TaskHandle /*handle*/, const Task& task) const { return task.span; }
+
+  /// A CPU turns from `task`, which goes on later, perhaps elsewhere: its next step finds out
+  /// where. Not for a task that sleeps or yields, which knows.
   virtual void preempted(Task& /*task*/, HostKernel& /*kernel*/, Env& /*env*/) {}
 
  protected:

@@ -140,6 +140,11 @@ bool IrqLayer::has_message(Gsi gsi) const {
   return !entries.empty() && entries.first->target == RouteTarget::Msi;
 }
 
+/// The interrupt that the call is: a line that falls is none, whomever the task works for.
+SpanId IrqLayer::brought_by(host::Task& task, const LineChange& what) {
+  return what.level == Level::High ? std::exchange(task.span, kNoSpan) : kNoSpan;
+}
+
 /// Four steps, of which `stage` is one. The price of PinDriven is that of a whole KVM_IRQ_LINE, its
 /// lookup included; a message is looked up for itself.
 Action IrqLayer::drive(host::Task& task, unsigned stage, const LineChange& what, Env& env) {
@@ -156,7 +161,7 @@ Action IrqLayer::drive(host::Task& task, unsigned stage, const LineChange& what,
       if (what.level == Level::Low || !has_message(what.gsi)) return go_on();
       return Charge{Event::MsiInjected, chip_.routing().of(what.gsi).first->message.data};
     case 2:
-      set_answer(task, chip_.set_line(what, std::exchange(task.span, kNoSpan), env));
+      set_answer(task, chip_.set_line(what, brought_by(task, what), env));
       if (kind == kLowWithoutLock) {
         chip_.set_line({what.gsi, kUserspaceSource, Level::Low}, kNoSpan, env);
         chip_.set_line({what.gsi, kResamplerSource, Level::Low}, kNoSpan, env);
@@ -192,7 +197,9 @@ Action IrqLayer::irq_line(host::Task& task, Env& env) {
     case 1:
       if (config_.irqchip.kind != IrqchipKind::None) return host::ReadLock{domain_};
       set_answer(task, kENXIO);
-      if (task.span != kNoSpan) env.drop(std::exchange(task.span, kNoSpan), DropReason::NoRoute);
+      if (const SpanId lost = brought_by(task, what); lost != kNoSpan) {
+        env.drop(lost, DropReason::NoRoute);
+      }
       jump(task, kReturn);
       return go_on();
     case kDrive:

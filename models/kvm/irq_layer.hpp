@@ -148,6 +148,8 @@ class IrqLayer final {
   // ---- What there is to see
   host::EventFdHandle eventfd(std::uint32_t handle) const { return eventfds_[handle].fd; }
   std::size_t eventfds() const { return eventfds_.size(); }
+  /// The interrupt that rests in the eventfd, for who reads it or binds it.
+  SpanId unread(std::uint32_t eventfd) const { return eventfds_[eventfd].span; }
   bool bound(std::uint32_t eventfd) const {
     return eventfds_[eventfd].irqfd.state == IrqfdState::Active;
   }
@@ -240,6 +242,7 @@ class IrqLayer final {
   host::Action signal_msi(host::Task& task, Env& env);
   host::Action irq_line(host::Task& task, Env& env);
   host::Action inject(host::Task& task, host::HostKernel& kernel, Env& env);
+  static SpanId brought_by(host::Task& task, const LineChange& what);
   host::Action drive(host::Task& task, unsigned stage, const LineChange& what, Env& env);
   bool has_message(Gsi gsi) const;
   bool falls(const LineChange& what) const;

@@ -35,9 +35,9 @@ void VcpuThreads::on_vcpu(const Message& message, host::HostKernel& kernel, Env&
   }
 }
 
-void VcpuThreads::leave_for_user(CpuId vcpu, ExitReason reason, std::uint64_t operand,
+void VcpuThreads::leave_for_user(CpuId vcpu, ExitReason reason, std::uint64_t operand, SpanId by,
                                  host::HostKernel& kernel, Env& env) {
-  say(vcpu, UserAccess{reason, operand}, kernel, env);
+  say(vcpu, UserAccess{reason, operand, by}, kernel, env);
 }
 
 void VcpuThreads::access_ioapic(CpuId vcpu, PortId from, const Message& access,
@@ -67,9 +67,10 @@ void VcpuThreads::do_now(CpuId vcpu, const Said& said, host::HostKernel& kernel,
     row(vcpu).read = access.value;  // nobody waits for the answer: see last_read
     after_access(vcpu, access, kernel, env);
   } else if (const auto* user = std::get_if<UserAccess>(&said)) {
-    leave(vcpu, user->reason, *user, kernel, env);
+    leave(vcpu, user->reason, *user, user->by, kernel, env);
   } else {
-    leave(vcpu, ExitReason::Mmio, std::get<IoapicAccess>(said), kernel, env);
+    const Left left = std::get<IoapicAccess>(said);
+    leave(vcpu, ExitReason::Mmio, left, span_of(left), kernel, env);
   }
 }
 
@@ -100,14 +101,17 @@ void VcpuThreads::on_inta(CpuId vcpu, host::HostKernel& kernel, Env& env) {
   if (!injected || at_entry) return say(vcpu, Inta{vcpu}, kernel, env);
   v.said.push_back(Inta{vcpu});
   const bool returns = config_.home == ApicHome::User;
-  const Left left = returns ? Left{UserAccess{ExitReason::InterruptWindow, 0}} : Left{};
-  leave(vcpu, ExitReason::InterruptWindow, left, kernel, env);
+  const SpanId by = waiting_for(vcpu);
+  const Left left = returns ? Left{UserAccess{ExitReason::InterruptWindow, 0, by}} : Left{};
+  leave(vcpu, ExitReason::InterruptWindow, left, by, kernel, env);
 }
 
 void VcpuThreads::after_access(CpuId vcpu, const x86::VirtualAccess& access,
                                host::HostKernel& kernel, Env& env) {
   pass_signals(kernel, env);
-  if (access.exit) leave(vcpu, access.exit->reason, *access.exit, kernel, env);
+  if (!access.exit) return;
+  const Left left = *access.exit;
+  leave(vcpu, access.exit->reason, left, span_of(left), kernel, env);
 }
 
 /// One that has been taken out of the guest at the same time executes its HLT when it is back.
@@ -115,35 +119,38 @@ void VcpuThreads::on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env) {
   if (row(vcpu).place != VcpuPlace::Guest) return;
   row(vcpu).halted = true;
   const bool returns = config_.home == ApicHome::User;
-  const Left left = returns ? Left{UserAccess{ExitReason::Hlt, 0}} : Left{};
-  leave(vcpu, ExitReason::Hlt, left, kernel, env);
+  const Left left = returns ? Left{UserAccess{ExitReason::Hlt, 0, kNoSpan}} : Left{};
+  leave(vcpu, ExitReason::Hlt, left, kNoSpan, kernel, env);
 }
 
 // ---- the exit ---------------------------------------------------------------------------------
 
-void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, Env& env) {
+/// `by`: the interrupt that it leaves for, kNoSpan if for none or for one that is not known here.
+void VcpuThreads::leave_guest(CpuId vcpu, HostCpu cpu, ExitReason reason, SpanId by, Env& env) {
   Vcpu& v = row(vcpu);
   v.place = VcpuPlace::Host;
   ++v.exits[static_cast<std::size_t>(reason)];
   cpus_[raw(cpu)].vcpu.reset();
   env.send(kVcpus, CpuLineChange{vcpu, CpuLine::Run, Level::Low, kNoSpan});
-  env.note(Event::VmExited, span_of(v.left), raw_of(reason));
+  env.note(Event::VmExited, by, raw_of(reason));
 }
 
 /// The thread goes on with what is left to do.
-void VcpuThreads::leave(CpuId vcpu, ExitReason reason, const Left& left, host::HostKernel& kernel,
-                        Env& env) {
+void VcpuThreads::leave(CpuId vcpu, ExitReason reason, const Left& left, SpanId by,
+                        host::HostKernel& kernel, Env& env) {
   row(vcpu).left = left;
-  leave_guest(vcpu, kernel.machine().cpu_of(row(vcpu).thread), reason, env);
+  leave_guest(vcpu, kernel.machine().cpu_of(row(vcpu).thread), reason, by, env);
   kernel.wake(row(vcpu).thread);
 }
 
-/// Whose interrupt the exit is about: the one that ends by it, or that of a driver's read.
+/// Whose interrupt the exit is about: the one that ends by it, or whose handler left something to
+/// do. After an EOI that the processor has carried out, the handler's that it interrupted, if any.
 SpanId VcpuThreads::span_of(const Left& left) const {
   if (const auto* exit = std::get_if<VirtualExit>(&left)) {
     const std::optional<Vector> ending = chip().ended_by(*exit);
-    return ending ? apics().lapics().serviced(exit->vcpu, *ending) : kNoSpan;
+    return ending ? apics().lapics().serviced(exit->vcpu, *ending) : in_service(exit->vcpu);
   }
+  if (const auto* user = std::get_if<UserAccess>(&left)) return user->by;
   const auto* ioapic = std::get_if<IoapicAccess>(&left);
   const auto* read = ioapic == nullptr ? nullptr : std::get_if<BusRead>(&ioapic->access);
   return read == nullptr ? kNoSpan : read->span;

@@ -22,7 +22,7 @@ Action VcpuThreads::run_vcpu(host::Task& task, host::HostKernel& kernel, Env& en
       return run_guest(vcpu, cpu, task, kernel, env);
     case step::kLeft:
       if (row(vcpu).place == VcpuPlace::Guest) {
-        leave_guest(vcpu, cpu, ExitReason::ExternalInterrupt, env);
+        leave_guest(vcpu, cpu, ExitReason::ExternalInterrupt, kNoSpan, env);
       }
       task.pc = step::kEnter;
       return host::go_on();
@@ -53,7 +53,7 @@ Action VcpuThreads::load(CpuId vcpu, HostCpu cpu, host::Task& task) {
   v.loaded = true;
   v.listed.reset();
   v.place = VcpuPlace::Host;
-  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
+  if (task.span == kNoSpan) task.span = works_for(vcpu);
   return Charge{Event::VcpuLoaded, raw(vcpu)};
 }
 
@@ -70,7 +70,7 @@ Action VcpuThreads::enter(CpuId vcpu, HostCpu cpu, host::Task& task, Env& env) {
     return host::go_on();
   }
   v.halted = false;
-  if (task.span == kNoSpan) task.span = waiting_for(vcpu);
+  if (task.span == kNoSpan || task.span == in_service(vcpu)) task.span = works_for(vcpu);
   if (const auto vector = to_hand_over(vcpu)) {
     v.handed_over = true;
     return Charge{Event::InterruptInjected, std::uint64_t{raw(vcpu)} << 8 | raw(*vector)};
@@ -126,10 +126,11 @@ void VcpuThreads::cancel_entry(CpuId vcpu, HostCpu cpu, host::HostKernel& kernel
 }
 
 /// The processor's own work: SDM vol. 3, "Posted-Interrupt Processing". It looks at the descriptor
-/// of the vCPU that runs, whoever the notification was meant for.
+/// of the vCPU that runs, whoever the notification was meant for. One that software sent is no
+/// interrupt of its own, but work for what it tells of; of several, for the highest.
 void VcpuThreads::take_notification(HostCpu cpu, SpanId span, Env& env) {
   const CpuId vcpu = *cpus_[raw(cpu)].vcpu;
-  env.note(Event::NotificationTaken, span, raw(cpu));
+  env.note(Event::NotificationTaken, span != kNoSpan ? span : highest_posted(vcpu), raw(cpu));
   apics().sync(vcpu, env);
   if (span != kNoSpan) env.note(Event::Handled, span, raw(config_.notification));
 }
@@ -181,6 +182,14 @@ Action VcpuThreads::woken(CpuId vcpu, host::Task& task, Env& env) {
   v.window.learn(env.now() - v.halted_at, config_.polling);
   task.pc = step::kEnter;
   return host::go_on();
+}
+
+/// The load comes after it, so what was posted may not be notified yet.
+SpanId VcpuThreads::works_for(host::TaskHandle handle, const host::Task& task) const {
+  if (task.span != kNoSpan || raw(handle.slot) >= vcpus_.size()) return task.span;
+  const CpuId vcpu{raw(handle.slot)};
+  const SpanId posted = highest_posted(vcpu);
+  return posted != kNoSpan ? posted : works_for(vcpu);
 }
 
 /// The thread has to load its vCPU again. An entry that it was about to make has not been made.

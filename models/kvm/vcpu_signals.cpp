@@ -65,8 +65,8 @@ void VcpuThreads::kick_out(CpuId vcpu, SpanId span, host::HostKernel& kernel, En
   }
   // A signal ends KVM_RUN as well.
   const bool returns = config_.home == ApicHome::User;
-  const Left left = returns ? Left{UserAccess{ExitReason::ExternalInterrupt, 0}} : Left{};
-  leave(vcpu, ExitReason::ExternalInterrupt, left, kernel, env);
+  const Left left = returns ? Left{UserAccess{ExitReason::ExternalInterrupt, 0, span}} : Left{};
+  leave(vcpu, ExitReason::ExternalInterrupt, left, span, kernel, env);
 }
 
 /// One that waits is woken.
@@ -103,6 +103,17 @@ SpanId VcpuThreads::waiting_for(CpuId vcpu) const {
   const bool requested = is_avic() || !apics().delivers();
   if (!requested || !apics().has_event(vcpu)) return kNoSpan;
   return apics().lapics().requested(vcpu, apics().rvi(vcpu));
+}
+
+SpanId VcpuThreads::in_service(CpuId vcpu) const {
+  const x86::LapicBank& bank = apics().lapics();
+  const std::optional<Vector> highest = bank.isr(vcpu).highest();
+  return highest ? bank.serviced(vcpu, *highest) : kNoSpan;
+}
+
+SpanId VcpuThreads::works_for(CpuId vcpu) const {
+  const SpanId waiting = waiting_for(vcpu);
+  return waiting != kNoSpan ? waiting : in_service(vcpu);
 }
 
 }  // namespace irqfab::kvm

@@ -185,7 +185,7 @@ void VcpuThreads::interrupt(HostCpu cpu, const host::Start& handler, host::HostK
                             Env& env) {
   const std::optional<CpuId> inside = cpus_[raw(cpu)].vcpu;
   if (inside && row(*inside).place == VcpuPlace::Guest) {
-    leave_guest(*inside, cpu, ExitReason::ExternalInterrupt, env);
+    leave_guest(*inside, cpu, ExitReason::ExternalInterrupt, handler.span, env);
   }
   kernel.raise_hard(cpu, handler);
 }

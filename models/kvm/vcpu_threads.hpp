@@ -36,6 +36,10 @@
 // Where a span is. A device's interrupt rests in the descriptor, then in the guest's local APIC. A
 // notification rests with the host's handler that it started, or here while its CPU is about to
 // enter the guest. The thread that was woken for an interrupt works on it until it enters.
+// Whom a thread works for. Of what rests in its vCPU's local APIC: for what the vCPU has to take,
+// if anything; else for the handler that is under way, because of which it left or to which it goes
+// back. That of an NMI or of an 8259 is known while it reads a register, and not on the way back. A
+// handler that has acknowledged its interrupt works for none.
 #pragma once
 
 #include <array>
@@ -108,11 +112,14 @@ class VcpuThreads final : public host::Software {
                           Env& env) override;
   /// Of any task: of those that run no vCPU it says nothing.
   void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override;
+  /// As preempted.
+  SpanId works_for(host::TaskHandle handle, const host::Task& task) const override;
 
   // ---- For the VMM
   /// The vCPU makes an access that is for user space: it leaves the guest, and its thread calls
-  /// user_exit, once for each of these, in their order. One that sleeps is woken to make it.
-  void leave_for_user(CpuId vcpu, ExitReason reason, std::uint64_t operand,
+  /// user_exit, once for each of these, in their order. One that sleeps is woken to make it. `by`:
+  /// the interrupt whose handler makes it, if any does.
+  void leave_for_user(CpuId vcpu, ExitReason reason, std::uint64_t operand, SpanId by,
                       host::HostKernel& kernel, Env& env);
   /// The vCPU accesses the page of the IOAPIC that is here (see has_ioapic), by a BusRead or
   /// BusWrite. BusData leaves by `from`.
@@ -139,6 +146,9 @@ class VcpuThreads final : public host::Software {
   }
 
   VcpuPlace place(CpuId vcpu) const { return vcpus_[raw(vcpu)].place; }
+  /// The interrupt whose handler the vCPU executes, or would if it were in the guest; of an NMI or
+  /// an 8259's its local APIC does not know.
+  SpanId in_service(CpuId vcpu) const;
   /// How often it has left its guest for this reason, and how often that led to user space.
   std::uint64_t exits(CpuId vcpu, ExitReason reason) const {
     return vcpus_[raw(vcpu)].exits[static_cast<std::size_t>(reason)];
@@ -165,6 +175,7 @@ class VcpuThreads final : public host::Software {
   struct UserAccess {
     ExitReason reason;
     std::uint64_t operand;
+    SpanId by;  // whose handler makes it, or what the vCPU was told to leave for
   };
   struct IoapicAccess {
     PortId from;
@@ -237,8 +248,9 @@ class VcpuThreads final : public host::Software {
   void after_access(CpuId vcpu, const x86::VirtualAccess& access, host::HostKernel& kernel,
                     Env& env);
   void on_halted(CpuId vcpu, host::HostKernel& kernel, Env& env);
-  void leave_guest(CpuId vcpu, host::HostCpu cpu, ExitReason reason, Env& env);
-  void leave(CpuId vcpu, ExitReason reason, const Left& left, host::HostKernel& kernel, Env& env);
+  void leave_guest(CpuId vcpu, host::HostCpu cpu, ExitReason reason, SpanId by, Env& env);
+  void leave(CpuId vcpu, ExitReason reason, const Left& left, SpanId by, host::HostKernel& kernel,
+             Env& env);
   host::Action handle_exit(CpuId vcpu, host::Task& task);
   host::Action go_to_user(CpuId vcpu, ExitReason reason, std::uint64_t operand, host::Task& task);
   host::Action call_user(CpuId vcpu, host::Task& task);
@@ -267,6 +279,7 @@ class VcpuThreads final : public host::Software {
   void ring(const x86::VirtualSignal& signal, Env& env);
   SpanId highest_posted(CpuId vcpu) const;
   SpanId waiting_for(CpuId vcpu) const;
+  SpanId works_for(CpuId vcpu) const;
   bool is_avic() const { return chip().config().virtualization == x86::Virtualization::Avic; }
   bool is_inside(VcpuPlace place) const {
     return place == VcpuPlace::Guest || place == VcpuPlace::Entering;

@@ -142,7 +142,9 @@ void PciFunctions::cancel_pending(FunctionRow row, unsigned first, unsigned coun
   }
 }
 
-void PciFunctions::drive_intx(FunctionRow row, Env& env) {
+/// A modelled function that lowers its line works for the interrupt whose handler made it, `by`; on
+/// a bus the message goes its own way.
+void PciFunctions::drive_intx(FunctionRow row, SpanId by, Env& env) {
   Row& function = rows_[raw(row)];
   const Function& description = config_.functions[raw(row)];
   if (!description.intx) return;
@@ -163,7 +165,9 @@ void PciFunctions::drive_intx(FunctionRow row, Env& env) {
     env.note(event_of(row, Event::IntxAsserted, Event::MsiNotified), span, pin);
     env.send(wire, PinChange{Pin{pin}, Level::High, driver, span});
   } else {
-    env.note(event_of(row, Event::IntxDeasserted, Event::MsiNotified), kNoSpan, pin);
+    const bool modelled = description.kind != FunctionKind::Physical;
+    env.note(event_of(row, Event::IntxDeasserted, Event::MsiNotified), modelled ? by : kNoSpan,
+             pin);
     env.send(wire, PinChange{Pin{pin}, Level::Low, driver, kNoSpan});
   }
 }

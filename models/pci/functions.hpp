@@ -188,7 +188,8 @@ class PciFunctions final {
   }
   void transmit(FunctionRow row, std::uint64_t address, std::uint32_t data, SpanId span, Env& env);
   void cancel_pending(FunctionRow row, unsigned first, unsigned count, Env& env);
-  void drive_intx(FunctionRow row, Env& env);
+  void drive_intx(FunctionRow row, Env& env) { drive_intx(row, kNoSpan, env); }
+  void drive_intx(FunctionRow row, SpanId by, Env& env);
   std::optional<Place> decode(std::uint64_t address) const;
   std::optional<Place> claim(std::uint64_t address) const;
 

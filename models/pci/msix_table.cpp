@@ -1,5 +1,6 @@
 // MSI-X (PCI Local Bus 3.0, 6.8.2): the table, the pending bit array, and what masks a vector.
 #include <cassert>
+#include <utility>
 
 #include "models/pci/functions.hpp"
 
@@ -127,8 +128,9 @@ std::uint64_t PciFunctions::read_window(FunctionRow row, std::uint64_t offset, c
                                         Env& env) {
   if (offset >= kDeviceRegisterOffset) {
     env.note(event_of(row, Event::DeviceRead, Event::DeviceModelled), read.span, offset);
-    const bool interrupting = rows_[raw(row)].wants_intx;
-    set_intx(row, Level::Low, env);  // ahead of the completion: posted messages may not fall behind
+    const bool interrupting = std::exchange(rows_[raw(row)].wants_intx, false);
+    // Ahead of the completion: posted messages may not fall behind.
+    drive_intx(row, read.span, env);
     return interrupting ? 1 : 0;
   }
   // PCI 3.0, 6.8.2: the table and the PBA take aligned DWORDs and QWORDs; the result of others is

@@ -51,7 +51,7 @@ struct Access {
   std::uint64_t address = 0;
   std::uint64_t data = 0;  // Write
   Tag tag{};               // Read
-  SpanId span = kNoSpan;   // Read: for whom
+  SpanId span = kNoSpan;   // whose handler makes it
   friend bool operator==(const Access& a, const Access& b) {
     return a.from == b.from && a.kind == b.kind && a.size == b.size && a.address == b.address &&
            a.data == b.data && a.tag == b.tag && a.span == b.span;
@@ -82,7 +82,8 @@ struct AccessApic {
 using Job = std::variant<std::monostate, SendMessage, DriveLine, ReadEventfd, Access, ChangeRoute,
                          EndLevel, AccessApic>;
 
-/// The interrupt that waits with a job. That of a read is in service meanwhile.
+/// The interrupt that waits with a job. That of an access is in service meanwhile, and what was
+/// signalled rests in the eventfd.
 inline SpanId span_waiting_in(const Job& job) {
   if (const auto* send = std::get_if<SendMessage>(&job)) return send->span;
   if (const auto* drive = std::get_if<DriveLine>(&job)) return drive->span;

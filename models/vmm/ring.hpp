@@ -17,7 +17,9 @@ class Ring {
     if (size_ == items_.size()) grow();
     items_[(first_ + size_++) % items_.size()] = std::move(item);
   }
-  /// Takes the oldest; there is one.
+  /// The oldest; there is one.
+  const T& front() const { return items_[first_]; }
+  /// Takes it.
   T pop() {
     T item = std::exchange(items_[first_], T{});
     first_ = (first_ + 1) % items_.size();

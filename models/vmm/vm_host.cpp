@@ -117,7 +117,14 @@ void VmSoftware::on_access(PortId port, const Message& message, const Vmm::Here&
   if (vcpus_.has_ioapic() && address - kIoapicPage < kIoapicBytes) {
     return vcpus_.access_ioapic(vcpu, port, message, here.kernel, here.env);
   }
-  vmm_.on_access(vcpu, port, message, here);
+  const bool by_driver = edge_of(port) == VmHost::kByDriver;
+  const SpanId by = read != nullptr ? read->span : by_driver ? kNoSpan : vcpus_.in_service(vcpu);
+  vmm_.on_access(vcpu, port, message, by, here);
+}
+
+SpanId VmSoftware::works_for(host::TaskHandle handle, const host::Task& task) const {
+  if (raw(handle.slot) < vcpus_.vcpus()) return vcpus_.works_for(handle, task);
+  return vmm_.owns(task.program) ? vmm_.works_for(task, vcpus_.layer()) : task.span;
 }
 
 void VmSoftware::preempted(host::Task& task, host::HostKernel& kernel, Env& env) {

@@ -36,6 +36,7 @@ class VmSoftware final : public host::Software {
   host::Reception receive(PortId port, const Message& message, host::HostKernel& kernel,
                           Env& env) override;
   void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override;
+  SpanId works_for(host::TaskHandle handle, const host::Task& task) const override;
 
   kvm::VcpuThreads& vcpus() { return vcpus_; }
   const kvm::VcpuThreads& vcpus() const { return vcpus_; }

@@ -190,6 +190,13 @@ Action Vmm::run(host::Task& task, const Here& here) {
   }
 }
 
+SpanId Vmm::works_for(const host::Task& task, const kvm::IrqLayer& layer) const {
+  const bool begins = task.program == program_of(config_, kThread) && task.pc == step::kBegin;
+  if (!begins || seats_[task.locals[0]].waiting.empty()) return task.span;
+  const auto* read = std::get_if<ReadEventfd>(&seats_[task.locals[0]].waiting.front());
+  return read == nullptr ? task.span : layer.unread(eventfd(read->at));
+}
+
 bool Vmm::is_exit(const host::Task& task) const {
   return task.program == program_of(config_, kUserExit);
 }
@@ -202,8 +209,12 @@ Action Vmm::begin(host::Task& task, Seat& seat, const Here& here) {
   task.span = span_waiting_in(seat.job);
   if (const auto* send = std::get_if<SendMessage>(&seat.job)) return raise(task, *send, here);
   if (const auto* read = std::get_if<ReadEventfd>(&seat.job)) {
+    const host::LockId lock = here.vcpus.layer().lock_of(eventfd(read->at));
+    const bool at_once = here.kernel.machine().owner(lock) == host::kNoTask;
+    // Whoever has the lock may take the interrupt out of the eventfd.
+    if (at_once) task.span = here.vcpus.layer().unread(eventfd(read->at));
     task.pc = step::kReading;
-    return host::Acquire{here.vcpus.layer().lock_of(eventfd(read->at))};
+    return host::Acquire{lock};
   }
   return lock(task);
 }

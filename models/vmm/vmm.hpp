@@ -107,7 +107,7 @@ class Vmm final {
   bool on_host_interrupt(const BusWrite& message, host::HostCpu cpu, const Here& here);
   bool on_line(std::uint32_t edge, const PinChange& change, const Here& here);
   /// A BusRead or BusWrite that vCPU `vcpu` makes; the answer leaves by `from`.
-  void on_access(CpuId vcpu, PortId from, const Message& access, const Here& here);
+  void on_access(CpuId vcpu, PortId from, const Message& access, SpanId by, const Here& here);
   /// A function answered a read.
   void on_data(const BusData& data, const Here& here);
   bool on_call(const HostCall& call, const Here& here);
@@ -115,6 +115,8 @@ class Vmm final {
   void on_host_data(const BusData& data, const Here& here);
 
   // ---- What there is to see
+  /// What the task takes up next, if that is known, else what it has taken up.
+  SpanId works_for(const host::Task& task, const kvm::IrqLayer& layer) const;
   const VmPlan& plan() const { return config_.plan; }
   const RouteTable& routes() const { return table_; }
   const DynamicRoutes& dynamic_routes() const { return dynamic_; }

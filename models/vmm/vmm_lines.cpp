@@ -14,7 +14,8 @@ namespace irqfab::vmm {
 using host::Action;
 using kvm::LayerCall;
 
-/// The pin is high while any function drives it; a further one that rises is told all the same.
+/// The pin is high while any function drives it; a further one that rises is told all the same. A
+/// line that falls is work for the interrupt whose handler made it fall, if a handler did.
 Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Here& here) {
   const Gsi gsi = *config_.plan.functions[line.function].intx;
   x86::WiredOr& pin = pins_[raw(gsi)];
@@ -24,18 +25,19 @@ Action Vmm::drive(host::Task& task, Seat& seat, const DriveLine& line, const Her
     functions_[line.function].line_raised = line.level == Level::High;
     if (line.level == Level::Low) seat.unmasks.push(line.function);
   }
-  task.span = line.span;
+  if (line.level == Level::High) task.span = line.span;
   if (ioapic_) {
     IoapicEnv env(seat.pins, here.env);
     const auto input = Pin(static_cast<std::uint16_t>(raw(gsi)));
-    ioapic_->on_pin(PinChange{input, line.level, line.function, task.span}, env);
-    task.span = kNoSpan;
+    ioapic_->on_pin(PinChange{input, line.level, line.function, line.span}, env);
+    if (line.level == Level::High) task.span = kNoSpan;
     return send_pins(task, seat, here);
   }
-  if (pin.level() == before && task.span == kNoSpan) return ready(task, seat, here);
+  if (pin.level() == before && line.span == kNoSpan) return ready(task, seat, here);
   if (config_.plan.delivery == Delivery::Userspace) {
-    here.vcpus.layer().chip().set_line({gsi, kvm::kUserspaceSource, pin.level()},
-                                       std::exchange(task.span, kNoSpan), here.env);
+    here.vcpus.layer().chip().set_line({gsi, kvm::kUserspaceSource, pin.level()}, line.span,
+                                       here.env);
+    if (line.level == Level::High) task.span = kNoSpan;
     here.vcpus.pass_signals(here.kernel, here.env);
     return ready(task, seat, here);
   }

@@ -74,9 +74,10 @@ bool Vmm::is_kept_here(const Place& place) const {
 }
 
 /// One that nothing claims is answered as a master abort is: all ones.
-void Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here& here) {
+void Vmm::on_access(CpuId vcpu, PortId from, const Message& message, SpanId by, const Here& here) {
   Access access;
   access.from = from;
+  access.span = by;
   if (const auto* write = std::get_if<BusWrite>(&message)) {
     access.address = write->address;
     access.data = write->data;
@@ -86,14 +87,13 @@ void Vmm::on_access(CpuId vcpu, PortId from, const Message& message, const Here&
     access.address = read->address;
     access.size = read->size;
     access.tag = read->tag;
-    access.span = read->span;
   }
   const std::optional<Place> place = place_of(access.address);
   const bool mapped = place && is_assigned(*place) && place->space == Place::Space::Window &&
                       place->offset >= pci::kDeviceRegisterOffset && !is_trapped(*place);
   if (mapped) return reach_directly(vcpu, access, *place, here);
   seats_[raw(vcpu)].waiting.push(access);
-  here.vcpus.leave_for_user(vcpu, ExitReason::Mmio, access.address, here.kernel, here.env);
+  here.vcpus.leave_for_user(vcpu, ExitReason::Mmio, access.address, by, here.kernel, here.env);
 }
 
 /// A vCPU has one read under way at a time.

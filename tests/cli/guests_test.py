@@ -156,8 +156,8 @@ class Hops(GuestTest):
         self.assertIn("IrqfdRouted", fast)
 
     def test_what_is_assigned_begins_with_the_hosts_own_interrupt(self):
-        self.assertEqual(self.events("kvm-irqfd", "assigned")[:7],
-                         ["Asserted", "MsiSent", "BridgeForwarded", "MessageRouted",
+        self.assertEqual(self.events("kvm-irqfd", "assigned")[:8],
+                         ["Asserted", "MsiSent", "BridgeForwarded", "MessageRouted", "VmExited",
                           "HostInterrupted", "LockAcquired", "EventfdSignalled"])
 
     def test_each_path_says_what_it_does(self):

@@ -514,6 +514,87 @@ TEST(VcpuExits, WithASplitIrqchipTheEoiOfALevelVectorGoesToUserSpace) {
   }
 }
 
+// ---- whom the thread works for ----------------------------------------------------------------
+
+/// In the handler of the interrupt that is answered.
+SpanId handles_one(VmRig& rig) {
+  run_all(rig);
+  const SpanId span = rig.msi(0, 0x41);
+  while (!rig.noted(Event::HandlerEntered, span)) rig.run_for(10);
+  rig.records.clear();
+  return span;
+}
+/// Whom the first of these was noted for.
+SpanId first_for(const VmRig& rig, Event event) {
+  for (const auto& happened : rig.records) {
+    if (happened.event == event) return happened.span;
+  }
+  ADD_FAILURE() << name_of(event);
+  return kNoSpan;
+}
+
+TEST(VcpuWorks, ForTheHandlerThatLeftUntilItIsBack) {
+  VmRig rig(with(Virtualization::None));
+  const SpanId span = handles_one(rig);
+  rig.device_access(0, 0xFEB00000, span);
+  rig.run_for(kLong);
+  EXPECT_EQ(first_for(rig, Event::VmExited), span);
+  EXPECT_EQ(first_for(rig, Event::UserExited), span);
+  EXPECT_EQ(first_for(rig, Event::VcpuLoaded), span);
+  EXPECT_EQ(first_for(rig, Event::VcpuEntered), span);
+  EXPECT_EQ(rig.records.back().event, Event::VcpuEntered);  // after the EOI
+  EXPECT_EQ(rig.records.back().span, kNoSpan);
+}
+
+TEST(VcpuWorks, ForNobodysAccessOnItsWayOutAndForTheHandlerOnItsWayBack) {
+  VmRig rig(with(Virtualization::None));
+  const SpanId span = handles_one(rig);
+  rig.device_access(0, 0xFEB00000);
+  rig.run_for(kLong);
+  EXPECT_EQ(first_for(rig, Event::VmExited), kNoSpan);
+  EXPECT_EQ(first_for(rig, Event::UserExited), kNoSpan);
+  EXPECT_EQ(first_for(rig, Event::VcpuLoaded), span);
+  EXPECT_EQ(first_for(rig, Event::VcpuEntered), span);
+}
+
+TEST(VcpuWorks, ForWhatTheVcpuHasToTakeRatherThanForItsHandler) {
+  VmRig rig(with(Virtualization::None));
+  const SpanId lower = handles_one(rig);
+  rig.device_access(0, 0xFEB00000, lower);
+  const SpanId higher = rig.msi(0, 0x91);
+  rig.run_for(kLong);
+  EXPECT_EQ(first_for(rig, Event::UserExited), lower);
+  EXPECT_EQ(first_for(rig, Event::VcpuLoaded), lower);  // of whose access the exit still was
+  EXPECT_EQ(first_for(rig, Event::VcpuEntered), higher);
+}
+
+TEST(VcpuWorks, ForWhatCameAfterItWasLoaded) {
+  VmRig rig(with(Virtualization::None));
+  const SpanId lower = handles_one(rig);
+  rig.device_access(0, 0xFEB00000, lower);
+  while (rig.count(Event::VcpuLoaded) == 0) rig.run_for(1);
+  const SpanId higher = rig.msi(0, 0x91);
+  rig.run_for(kLong);
+  EXPECT_EQ(first_for(rig, Event::VcpuLoaded), lower);
+  EXPECT_TRUE(rig.noted(Event::VcpuEntered, higher));
+}
+
+TEST(VcpuWorks, ForWhatANotificationOfTheHostsOwnTells) {
+  VmRig rig(with(Virtualization::Apicv));
+  run_all(rig);
+  const SpanId span = rig.msi(0, 0x41);
+  EXPECT_EQ(first_for(rig, Event::NotificationTaken), span);
+}
+
+TEST(VcpuWorks, ForTheOneItWasToldToLeaveFor) {
+  VmRig rig(in_user_space());
+  run_all(rig);
+  const SpanId span = rig.msi(0, 0x41);
+  rig.run_for(kLong);
+  EXPECT_EQ(first_for(rig, Event::VmExited), span);
+  EXPECT_EQ(first_for(rig, Event::UserExited), span);
+}
+
 // ---- the chips in user space ------------------------------------------------------------------
 
 TEST(VcpuExits, WithTheChipsInUserSpaceAnInterruptTakesASignalAndAHandOver) {

@@ -62,6 +62,9 @@ class WithVmm final : public host::Software {
   void preempted(host::Task& task, host::HostKernel& kernel, Env& env) override {
     vcpus_.preempted(task, kernel, env);
   }
+  SpanId works_for(host::TaskHandle handle, const host::Task& task) const override {
+    return vcpus_.works_for(handle, task);
+  }
 
   const Doing* doing = nullptr;
 
@@ -222,9 +225,9 @@ class VmRig final : private Env {
                         BusRead{0xFEC00000 + offset, Tag{77}, span, {}, 4}, kernel, env);
     });
   }
-  void device_access(std::uint32_t vcpu, std::uint64_t address) {
+  void device_access(std::uint32_t vcpu, std::uint64_t address, SpanId by = kNoSpan) {
     act([=](VcpuThreads& all, host::HostKernel& kernel, Env& env) {
-      all.leave_for_user(CpuId{vcpu}, ExitReason::Mmio, address, kernel, env);
+      all.leave_for_user(CpuId{vcpu}, ExitReason::Mmio, address, by, kernel, env);
     });
   }
   /// A virtual CPU executes this, outside of handlers.

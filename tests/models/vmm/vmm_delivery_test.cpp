@@ -23,7 +23,8 @@ const Events kByThread = {E::Asserted, E::MsiSent, E::TaskWoken, E::TaskSwitched
 const Events kByHost = {E::Asserted, E::MsiSent, E::HostInterrupted};
 // Between them.
 const Events kFastPath = {E::EventfdSignalled, E::RouteLookedUp, E::IrqfdRouted};
-const Events kIntoMainLoop = {E::EventfdSignalled, E::SyscallEntered, E::SyscallReturned};
+const Events kIntoMainLoop = {E::EventfdSignalled, E::TaskSwitched, E::SyscallEntered,
+                              E::SyscallReturned};
 const Events kSignalMsi = {E::SyscallEntered, E::MsiInjected};
 const Events kNewRoute = {E::RouteSought,    E::SyscallEntered, E::RoutesCopied,
                           E::GracePeriod,    E::RoutesUpdated,  E::SyscallReturned,
