@@ -26,8 +26,10 @@ Effect effect_of(Event event) {
 bool is_waiting(Event event) { return event == Event::Stalled || event == Event::HeldForOrder; }
 
 std::string kind_of(const trace::TraceHeader& header) {
-  return header.arch + ", " + header.path + ", profile " + header.profile + ", behaviour " +
-         header.behaviour;
+  std::string kind = header.arch + ", " + header.path + ", profile " + header.profile +
+                     ", behaviour " + header.behaviour;
+  for (const std::string& mutant : header.mutants) kind += ", mutant " + mutant;
+  return kind;
 }
 
 /// False if the list has no such name.
@@ -71,7 +73,8 @@ std::optional<Diagnostic> Analysis::begin(const std::string& file,
     other.where.file = file;
     other.message = "this trace is of " + kind_of(header) + "; '" + so_far_.traces.front().file +
                     "' is of " + kind_;
-    other.expected = "traces of one fabric, path, profile and behaviour: others one at a time";
+    other.expected =
+        "traces of one fabric, path, profile, behaviour and mutants: others one at a time";
     return other;
   }
   header_ = &header;

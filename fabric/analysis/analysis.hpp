@@ -39,7 +39,8 @@ class Analysis {
   explicit Analysis(const Config& config);
 
   /// The records of another trace follow; `header` must outlive them. Error: it is of another
-  /// fabric, path, profile or behaviour than those before, so that their numbers do not add up.
+  /// fabric, path, profile, behaviour or mutants than those before, so that their numbers do not
+  /// add up.
   std::optional<Diagnostic> begin(const std::string& file, const trace::TraceHeader& header);
   /// A record of it, in the trace's order.
   void take(const TraceRecord& record);

@@ -39,6 +39,7 @@ void Analysis::describe(const trace::TraceHeader& header) {
   outcome.path = header.path;
   outcome.profile = header.profile;
   outcome.behaviour = header.behaviour;
+  outcome.mutants = header.mutants;
   outcome.seed = header.seed;
   prices_ = header.prices;
 }

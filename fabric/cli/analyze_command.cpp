@@ -35,7 +35,7 @@ Diagnostics read(const std::string& path, const Options& options, Analysis& anal
   if (auto other = analysis.begin(path, reader->header())) return {*other};
   const auto count = reader->for_each([&analysis](const TraceRecord& r) { analysis.take(r); });
   if (!count && !options.partial) return count.errors();
-  if (!count) fail({as_note(count.errors().front())});
+  if (!count && !options.quiet) fail({as_note(count.errors().front())});
   analysis.end(count ? Ended::Whole : Ended::Damaged);
   return {};
 }
@@ -99,8 +99,8 @@ int analyze_traces(const Options& options) {
   findings.outcome.expect = std::move(*verdicts);
   const bool held = std::all_of(findings.outcome.expect.begin(), findings.outcome.expect.end(),
                                 [](const run::ExpectationRow& row) { return row.held; });
-  fail(findings.notes);
   if (options.quiet) return held ? kHeld : kFailed;
+  fail(findings.notes);
   const std::string text =
       options.json ? report::analysis_json(findings, by) : report::analysis_text(findings, by);
   if (!print(text)) return kCannot;

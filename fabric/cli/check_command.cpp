@@ -6,6 +6,7 @@
 #include "fabric/cli/commands.hpp"
 #include "fabric/cli/output.hpp"
 #include "fabric/cli/scenario_input.hpp"
+#include "fabric/run/filled.hpp"
 #include "fabric/run/prices.hpp"
 #include "fabric/scenario/printer.hpp"
 #include "fabric/scenario/reader.hpp"
@@ -115,7 +116,7 @@ void print_findings(const Options& options, const Diagnostics& found) {
 bool print_text(const Options& options, const Diagnostics& found, const std::string& filled) {
   print_findings(options, found);
   if (!filled.empty()) {
-    if (!options.quiet) std::fputs(summary(found).c_str(), stderr);
+    std::fputs(summary(found).c_str(), stderr);
     return print(filled);
   }
   return options.quiet || print(summary(found));
@@ -131,7 +132,7 @@ int check_scenario(const Options& options) {
     found = prepared.errors();
   } else {
     found = scenario::with_lines(findings_of(*prepared), prepared->scenario);
-    if (options.filled) filled = scenario::fill(prepared->scenario);
+    if (options.filled) filled = scenario::fill(run::with_host(*prepared));
   }
   const bool printed =
       options.json ? print(json_of(found, filled)) : print_text(options, found, filled);

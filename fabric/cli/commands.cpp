@@ -8,8 +8,8 @@
 #include "fabric/scenario/language.hpp"
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
-#include "models/x86/quirks.hpp"
 #include "models/base/utf8.hpp"
+#include "models/x86/quirks.hpp"
 
 namespace irqfab::cli {
 namespace {
@@ -23,12 +23,19 @@ std::string fault_of_number(const std::string& text) {
   return number ? "" : number.fault().message;
 }
 
+/// How much is printed: for every command that has a report.
+void printing_options(CLI::App& app, Options& o) {
+  app.add_flag("--json", o.json, "One JSON document on standard output");
+  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors; not with --json");
+}
+
 /// Which machine: for every command that reads a scenario.
 void machine_options(CLI::App& app, Options& o) {
   app.add_option("SCENARIO", o.input, "Scenario file; - is standard input")->required();
   app.add_option("--arch", o.arch, "Interrupt fabric: see 'list archs'");
   app.add_option("--path", o.path, "Way from the device to the CPU: see 'list paths'");
-  app.add_option("--behaviour", o.behaviour, "spec, kvm or qemu, and single quirks: see 'list behaviours'");
+  app.add_option("--behaviour", o.behaviour,
+                 "spec, kvm or qemu, and single quirks: see 'list behaviours'");
   app.add_option("--set", o.set, "Override a value of the scenario: key.path=value")
       ->allow_extra_args(false);
 }
@@ -43,16 +50,14 @@ void scenario_options(CLI::App& app, Options& o) {
   app.add_flag("--check", o.invariants, "Hold the run to the invariants");
   app.add_option("--progress", o.progress, "auto, on or off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
-  app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+  printing_options(app, o);
 }
 
 void check_options(CLI::App& app, Options& o) {
   machine_options(app, o);
   app.add_option("--profile", o.profile, "Prices: see 'list profiles'");
   app.add_flag("--explain", o.filled, "Print the scenario with every default filled in");
-  app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+  printing_options(app, o);
 }
 
 void explain_options(CLI::App& app, Options& o) {
@@ -85,9 +90,8 @@ void compare_options(CLI::App& app, Options& o) {
   app.add_option("--seed", o.seed, "Seed of every random choice")->check(fault_of_number);
   app.add_option("--mutant", o.mutants, "Switch a known defect on: see 'list mutants'")
       ->allow_extra_args(false);
-  app.add_option("--html", o.output, "The comparison as one page");
-  app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+  app.add_option("--html", o.output, "Write the comparison as one page to this file");
+  printing_options(app, o);
 }
 
 void import_options(CLI::App& app, Options& o) {
@@ -113,8 +117,7 @@ void analyze_options(CLI::App& app, Options& o) {
   app.add_option("--diff", o.diff, "A trace to compare with");
   app.add_option("--slo", o.slo, "A bound to hold, as under 'expect:' in a scenario: p99<5us")
       ->allow_extra_args(false);
-  app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+  printing_options(app, o);
 }
 
 void export_options(CLI::App& app, Options& o) {
@@ -127,14 +130,14 @@ void export_options(CLI::App& app, Options& o) {
 }
 
 void conform_options(CLI::App& app, Options& o) {
-  app.add_option("FILE", o.inputs, "Cases, one JSON object a line; - is standard input")->required();
+  app.add_option("FILE", o.inputs, "Cases, one JSON object a line; - is standard input")
+      ->required();
   app.add_option("--backend", o.backend, "What to run them on")
       ->check(CLI::IsMember({"simulated", "kvm"}))
       ->capture_default_str();
   app.add_option("--behaviour", o.behaviour,
                  "Named quirks, instead of those of the file's origin: see 'list behaviours'");
-  app.add_flag("--json", o.json, "One JSON document on standard output");
-  app.add_flag("--quiet", o.quiet, "Only the exit code, and errors");
+  printing_options(app, o);
 }
 
 void list_options(CLI::App& app, Options& o) {
@@ -195,7 +198,7 @@ std::string refusal_of_behaviour(const std::string& text) {
   if (x86::quirks_of(text)) return "";
   const std::string name = text.substr(0, text.find('+'));
   if (x86::behaviour_named(name)) {
-    return "'" + text + "' names no quirk; see 'list behaviours'";
+    return "--behaviour: '" + text + "' names no quirk; see 'list behaviours'";
   }
   std::string names;
   for (const scenario::Word& word :
@@ -203,7 +206,7 @@ std::string refusal_of_behaviour(const std::string& text) {
     if (word.name == name) return "'--behaviour " + name + "' is not supported yet";
     names += (names.empty() ? "" : ", ") + std::string(word.name);
   }
-  return "there is no behaviour '" + name + "'; there are " + names;
+  return "--behaviour: there is no behaviour '" + name + "'; there are " + names;
 }
 
 /// Why these options cannot be followed, or empty. What is not there yet is refused by name, never
@@ -212,6 +215,12 @@ std::string refusal_of(const Options& o) {
   const auto later = [](const char* what) {
     return '\'' + std::string(what) + "' is not supported yet";
   };
+  if (o.json && o.quiet) {
+    return "'--json' asks for a document and '--quiet' for none: one of them at a time";
+  }
+  if (o.filled && o.quiet) {
+    return "'--explain' asks for the scenario and '--quiet' for nothing: one of them at a time";
+  }
   if (!o.set.empty()) return later("--set");
   if (o.invariants) return later("--check");
   if (o.sensitivity) return later("--sensitivity");
@@ -221,7 +230,7 @@ std::string refusal_of(const Options& o) {
     if (o.format == format) return later(("--format " + o.format).c_str());
   }
   if (!o.engine.empty() && o.engine != "tlm" && o.engine != "fast") {
-    return "there is no engine '" + o.engine + "'; there are tlm, fast";
+    return "--engine: there is no engine '" + o.engine + "'; there are tlm, fast";
   }
   if (o.backend == "kvm") return later("--backend kvm");
   if (o.progress == "on") return later("--progress on");

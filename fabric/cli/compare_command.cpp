@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include "fabric/cli/commands.hpp"
 #include "fabric/cli/output.hpp"
 #include "fabric/cli/scenario_input.hpp"
 #include "fabric/report/compare_report.hpp"
+#include "fabric/run/mutants.hpp"
 #include "fabric/scenario/reader.hpp"
 
 namespace irqfab::cli {
@@ -18,6 +21,19 @@ std::vector<std::string> names_in(const std::string& list) {
   return names;
 }
 
+/// What is wrong with the names of an option, or empty.
+std::string refusal_of(const char* option, const std::string& list) {
+  if (list.empty()) return "";
+  const std::vector<std::string> names = names_in(list);
+  for (auto name = names.begin(); name != names.end(); ++name) {
+    if (name->empty()) return std::string(option) + ": a name between two commas is empty";
+    if (std::find(names.begin(), name, *name) != name) {
+      return std::string(option) + ": '" + *name + "' stands there twice, for two equal columns";
+    }
+  }
+  return "";
+}
+
 /// SystemC elaborates once a process, so machines that stand side by side do without it. Their
 /// records are the same.
 Result<run::Outcome> outcome_of(const Options& options) {
@@ -25,42 +41,59 @@ Result<run::Outcome> outcome_of(const Options& options) {
   if (!prepared) return prepared.errors();
   auto session = run::Session::create(*prepared, nullptr);
   if (!session) return scenario::with_lines(session.errors(), prepared->scenario);
+  if (!options.quiet) fail(run::notes_on_mutants(*prepared, (*session)->topology()));
   auto outcome = (*session)->run();
   if (!outcome) return scenario::with_lines(outcome.errors(), prepared->scenario);
   return outcome;
 }
 
-}  // namespace
-
-int compare_machines(const Options& options) {
-  if (options.input == "-") {
-    return fail(kWrong, "'compare' reads its scenario once a column: it cannot be standard input");
-  }
-  if (!options.output.empty()) return fail(kWrong, "'--html' is not supported yet");
+/// A column each, in their order.
+Result<std::vector<run::Outcome>> columns_of(const Options& options) {
   std::vector<run::Outcome> columns;
-  bool held = true;
   for (const std::string& arch : names_in(options.arch)) {
     for (const std::string& path : names_in(options.path)) {
-      const bool lists = options.arch.find(',') != std::string::npos ||
-                         options.path.find(',') != std::string::npos;
-      if (lists &&
-          ((arch.empty() && !options.arch.empty()) || (path.empty() && !options.path.empty()))) {
-        return fail(kWrong, "a name between two commas is empty");
-      }
       Options column = options;
       column.arch = arch;
       column.path = path;
       column.engine = "fast";
       auto outcome = outcome_of(column);
-      if (!outcome) return fail(outcome.errors());
-      held = held && outcome->held();
+      if (!outcome) return outcome.errors();
       columns.push_back(std::move(*outcome));
     }
   }
-  if (options.quiet) return held ? kHeld : kFailed;
-  if (!print(options.json ? report::compare_json(columns) : report::compare_text(columns))) {
+  return columns;
+}
+
+/// What is wrong with the options, or empty.
+std::string refusal_of(const Options& options) {
+  if (options.input == "-") {
+    return "'compare' reads its scenario once a column: it cannot be standard input";
+  }
+  if (options.output == "-" && !options.quiet) {
+    return "'--html -' needs '--quiet': standard output is for one of page and report";
+  }
+  const std::string archs = refusal_of("--arch", options.arch);
+  return archs.empty() ? refusal_of("--path", options.path) : archs;
+}
+
+}  // namespace
+
+int compare_machines(const Options& options) {
+  const std::string refusal = refusal_of(options);
+  if (!refusal.empty()) return fail(kWrong, refusal);
+  if (!options.output.empty() && is_input(options.output, options.input)) return kWrong;
+  const auto columns = columns_of(options);
+  if (!columns) return fail(columns.errors());
+  if (!options.output.empty()) {
+    const int written = write_whole(options.output, report::compare_html(*columns));
+    if (written != kHeld) return written;
+  }
+  if (!options.quiet &&
+      !print(options.json ? report::compare_json(*columns) : report::compare_text(*columns))) {
     return kCannot;
   }
+  const bool held = std::all_of(columns->begin(), columns->end(),
+                                [](const run::Outcome& column) { return column.held(); });
   return held ? kHeld : kFailed;
 }
 

@@ -15,6 +15,7 @@ int explain_source(const Options& options) {
     return fail(scenario::with_lines(explanation.errors(), prepared->scenario));
   }
   if (options.quiet) return kHeld;
+  fail(explanation->notes);
   const std::string text =
       options.json ? report::explain_json(*explanation) : report::explain_text(*explanation);
   return print(text) ? kHeld : kCannot;

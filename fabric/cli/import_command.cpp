@@ -116,7 +116,7 @@ int import_recording(const Options& options) {
   const auto emitted = recording::emit(
       *recording, {options.input == "-" ? "standard input" : options.input, last_part(events), ""});
   if (!emitted) return fail(emitted.errors());
-  warn(recording->notes);
+  if (!options.quiet) warn(recording->notes);
   const auto written = write_pair(options.output, events, options.input, *emitted);
   if (!written) return fail(written.errors());
   if (options.quiet) return kHeld;

@@ -4,6 +4,7 @@
 #include "fabric/cli/output.hpp"
 #include "fabric/report/format.hpp"
 #include "fabric/report/vocabulary.hpp"
+#include "fabric/run/mutants.hpp"
 #include "fabric/scenario/language.hpp"
 #include "fabric/scenario/paths.hpp"
 #include "fabric/scenario/schema.hpp"
@@ -250,15 +251,18 @@ Json events_json() {
 }
 
 std::string mutants_text() {
-  Listing listing({"mutant", "meaning"});
-  for (const MutantRow& row : kMutants) listing.add({text(row.name), text(row.meaning)});
+  Listing listing({"mutant", "a defect of", "meaning"});
+  for (const MutantRow& row : kMutants) {
+    listing.add({text(row.name), text(run::part_of(row.mutant)), text(row.meaning)});
+  }
   return listing.text();
 }
 
 Json mutants_json() {
   Json rows = Json::array();
   for (const MutantRow& row : kMutants) {
-    rows.push_back({{"name", row.name}, {"meaning", row.meaning}});
+    rows.push_back(
+        {{"name", row.name}, {"of", run::part_of(row.mutant)}, {"meaning", row.meaning}});
   }
   return rows;
 }

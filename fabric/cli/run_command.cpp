@@ -5,6 +5,7 @@
 #include "fabric/cli/scenario_input.hpp"
 #include "fabric/report/run_report.hpp"
 #include "fabric/run/machine.hpp"
+#include "fabric/run/mutants.hpp"
 #include "fabric/run/session.hpp"
 #include "fabric/scenario/reader.hpp"
 #include "fabric/trace/sink.hpp"
@@ -23,6 +24,7 @@ trace::TraceHeader header_of(const run::Prepared& prepared, const topology::Topo
   header.path = prepared.path;
   header.profile = prepared.profile.name;
   header.behaviour = prepared.scenario.behaviour;
+  header.mutants = run::names_of(prepared.mutants);
   for (const std::string& name : topology::node_names(topology)) header.nodes.add(name);
   header.nodes.add("run");  // where a run says how it ended
   for (const topology::Component& component : topology.components) {
@@ -74,6 +76,7 @@ int run_scenario(const Options& options) {
   auto session = run::Session::create(*prepared, sink->get());
   if (!session) return fail(scenario::with_lines(session.errors(), prepared->scenario));
   if (*sink) (*sink)->follow((*session)->machine().engine());
+  if (!options.quiet) fail(run::notes_on_mutants(*prepared, (*session)->topology()));
   const auto outcome = (*session)->run();
   if (!outcome) return fail(scenario::with_lines(outcome.errors(), prepared->scenario));
   if (*sink) {

@@ -1,5 +1,6 @@
 #include "fabric/cli/scenario_input.hpp"
 
+#include "fabric/scenario/option_place.hpp"
 #include "fabric/scenario/reader.hpp"
 
 namespace irqfab::cli {
@@ -10,8 +11,8 @@ Diagnostic unknown_mutant(const std::string& name) {
   for (const MutantRow& row : kMutants) {
     names += (names.empty() ? "" : ", ") + std::string(row.name);
   }
-  return {Severity::Error, "unknown-mutant", {}, "there is no mutant '" + name + "'",
-          "one of: " + names, ""};
+  return {Severity::Error,           "unknown-mutant",   scenario::of_option("--mutant", name),
+          "there is no such mutant", "one of: " + names, ""};
 }
 
 }  // namespace

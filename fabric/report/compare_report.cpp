@@ -55,7 +55,7 @@ constexpr TimeRow kTimes[] = {
 };
 
 /// Percentiles of the interrupts of each path of devices.
-std::string times(const Columns& columns, const std::vector<std::string>& heads) {
+Table times(const Columns& columns, const std::vector<std::string>& heads) {
   Table table = table_of(columns, 2);
   std::vector<std::string> head = {"path", ""};
   head.insert(head.end(), heads.begin(), heads.end());
@@ -78,7 +78,7 @@ std::string times(const Columns& columns, const std::vector<std::string>& heads)
       table.add(std::move(cells));
     }
   }
-  return table.text();
+  return table;
 }
 
 using HopKey = std::pair<Role, Event>;
@@ -95,7 +95,7 @@ std::map<HopKey, std::vector<Duration>> totals_of(const Columns& columns) {
   return totals;
 }
 
-std::string hops(const Columns& columns, const std::vector<std::string>& heads) {
+Table hops(const Columns& columns, const std::vector<std::string>& heads) {
   Table table = table_of(columns, 2);
   std::vector<std::string> head = {"role", "event"};
   head.insert(head.end(), heads.begin(), heads.end());
@@ -117,10 +117,10 @@ std::string hops(const Columns& columns, const std::vector<std::string>& heads) 
     table.add(std::move(cells));
     last = &key.first;
   }
-  return table.text();
+  return table;
 }
 
-std::string counts(const Columns& columns, const std::vector<std::string>& heads) {
+Table counts(const Columns& columns, const std::vector<std::string>& heads) {
   Table table = table_of(columns, 1);
   std::vector<std::string> head = {"count"};
   head.insert(head.end(), heads.begin(), heads.end());
@@ -147,32 +147,60 @@ std::string counts(const Columns& columns, const std::vector<std::string>& heads
   add("exits to the kernel", exits(&run::ExitCounts::kernel));
   add("exits to the VMM", exits(&run::ExitCounts::user));
   add("assumed", [](const Outcome& column) { return percent(column.assumed, column.hop_total); });
-  return table.text();
+  return table;
 }
 
 /// What failed, and where.
-std::string failures(const Columns& columns, const std::vector<std::string>& heads) {
-  std::string text;
+std::vector<std::string> failures(const Columns& columns, const std::vector<std::string>& heads) {
+  std::vector<std::string> lines;
   for (std::size_t c = 0; c < columns.size(); ++c) {
     for (const run::ExpectationRow& row : columns[c].expect) {
-      if (!row.held) text += "FAILED  " + heads[c] + ": " + row.text + found(row) + '\n';
+      if (!row.held) lines.push_back(heads[c] + ": " + row.text + found(row));
     }
-    if (columns[c].stuck) text += "FAILED  " + heads[c] + ": time stands still\n";
+    if (columns[c].stuck) lines.push_back(heads[c] + ": time stands still");
     if (columns[c].deadlock.empty()) continue;
-    text += "FAILED  " + heads[c] + ": tasks of the host wait for each other for ever\n";
+    lines.push_back(heads[c] + ": tasks of the host wait for each other for ever");
   }
-  return text.empty() ? text : '\n' + text;
+  return lines;
 }
+
+std::string settings(const Columns& columns) {
+  return settings_of(columns[0]) + ", seed " + std::to_string(columns[0].seed) +
+         "; of hops the mean of an interrupt";
+}
+
+constexpr const char* kStyle =
+    "body { font-family: sans-serif; margin: 2em }\n"
+    "table { border-collapse: collapse; margin: 1em 0 }\n"
+    "th, td { padding: 0.15em 0.8em; text-align: left; border-bottom: 1px solid #ccc }\n"
+    ".right { text-align: right; font-variant-numeric: tabular-nums }\n";
 
 }  // namespace
 
 std::string compare_text(const Columns& columns) {
   const std::vector<std::string> heads = heads_of(columns);
   std::string text = columns[0].title.empty() ? "" : columns[0].title + '\n';
-  text += "profile " + columns[0].profile + ", behaviour " + columns[0].behaviour + ", seed " +
-          std::to_string(columns[0].seed) + "; of hops the mean of an interrupt\n\n";
-  return text + times(columns, heads) + '\n' + hops(columns, heads) + '\n' +
-         counts(columns, heads) + failures(columns, heads);
+  text += settings(columns) + "\n\n" + times(columns, heads).text() + '\n' +
+          hops(columns, heads).text() + '\n' + counts(columns, heads).text();
+  const std::vector<std::string> failed = failures(columns, heads);
+  if (!failed.empty()) text += '\n';
+  for (const std::string& line : failed) text += "FAILED  " + line + '\n';
+  return text;
+}
+
+std::string compare_html(const Columns& columns) {
+  const std::vector<std::string> heads = heads_of(columns);
+  const std::string title =
+      escaped(columns[0].title.empty() ? columns[0].scenario : columns[0].title);
+  std::string page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n";
+  page += "<title>" + title + "</title>\n<style>\n" + kStyle + "</style>\n</head>\n<body>\n";
+  page += "<h1>" + title + "</h1>\n<p>" + escaped(settings(columns)) + "</p>\n";
+  page +=
+      times(columns, heads).html() + hops(columns, heads).html() + counts(columns, heads).html();
+  for (const std::string& line : failures(columns, heads)) {
+    page += "<p>FAILED: " + escaped(line) + "</p>\n";
+  }
+  return page + "<p>irqfab " + kVersion + "</p>\n</body>\n</html>\n";
 }
 
 std::string compare_json(const Columns& columns) {

@@ -5,6 +5,8 @@
 
 #include "fabric/report/format.hpp"
 #include "fabric/report/vocabulary.hpp"
+#include "fabric/run/mutants.hpp"
+#include "fabric/scenario/option_place.hpp"
 #include "fabric/scenario/path_check.hpp"
 #include "fabric/scenario/quantities.hpp"
 #include "fabric/version.hpp"
@@ -52,7 +54,9 @@ const Device* device_named(const Scenario& scenario, const std::string& id) {
 /// The one source that the text names.
 Result<scenario::Sources> source_named(const Scenario& scenario, const std::string& text) {
   const auto unknown = [&](const std::string& why) {
-    return refuse("no-such-source", why, all_sources(scenario));
+    Diagnostic refusal = refuse("no-such-source", why, all_sources(scenario));
+    refusal.where = scenario::of_option("--source", text);
+    return refusal;
   };
   const auto parsed = scenario::parse_sources(text);
   if (!parsed) return unknown(parsed.fault().message);
@@ -324,6 +328,7 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
                           quiet.path,
                           quiet.profile.name,
                           scenario::write_sources(*found),
+                          run::names_of(quiet.mutants),
                           caches,
                           {}};
   const auto id = static_cast<std::uint32_t>(*topology.sources.names.find(explanation.source));
@@ -335,6 +340,7 @@ Result<Explanation> explain(const run::Prepared& prepared, const std::string& so
                   "a source that its driver has enabled");
   }
   add_hops(quiet, topology, sink.records(), explanation);
+  explanation.notes = run::notes_on_mutants(quiet, topology);
   return explanation;
 }
 
@@ -351,10 +357,10 @@ std::string explain_text(const Explanation& e) {
                duration(hop.end), price_text(hop, sources)});
   }
   return e.source + " on " + e.arch + ", " + e.path + ", profile " + e.profile + ", caches " +
-         std::string(name_of(e.caches)) + "\n\n" + table.text() + '\n' + sources.text() +
-         "\ntotal " + duration(e.total) + ", ends as " + std::string(name_of(e.hops.back().event)) +
-         "; " + percent(e.assumed, e.total) + " of the time rests on assumed prices, " +
-         percent(e.waiting, e.total) + " is waiting\n";
+         std::string(name_of(e.caches)) + mutants_text(e.mutants) + "\n\n" + table.text() + '\n' +
+         sources.text() + "\ntotal " + duration(e.total) + ", ends as " +
+         std::string(name_of(e.hops.back().event)) + "; " + percent(e.assumed, e.total) +
+         " of the time rests on assumed prices, " + percent(e.waiting, e.total) + " is waiting\n";
 }
 
 std::string explain_json(const Explanation& e) {
@@ -382,6 +388,7 @@ std::string explain_json(const Explanation& e) {
                          {"arch", e.arch},
                          {"path", e.path},
                          {"profile", e.profile},
+                         {"mutants", e.mutants},
                          {"source", e.source},
                          {"caches", name_of(e.caches)},
                          {"hops", std::move(hops)},

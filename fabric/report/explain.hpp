@@ -31,11 +31,13 @@ struct Explanation {
   std::string path;
   std::string profile;
   std::string source;
+  std::vector<std::string> mutants;  // the names of those that are switched on
   Caches caches = Caches::Warm;
   std::vector<ExplainedHop> hops;  // at least the assertion
   Duration total = 0;              // assertion to the last hop: the sum of the hops
   Duration assumed = 0;            // of that, on assumed prices
   Duration waiting = 0;            // of that, in queues, for credits or for order
+  Diagnostics notes = {};          // on mutants that change nothing
 };
 
 /// Runs the scenario's machine with one interrupt of `source` ("nvme0:3", "uart0:INTA") and nothing

@@ -19,8 +19,8 @@ std::string decimal(Duration value, Duration unit, unsigned digits) {
 
 /// Characters, not bytes: names may hold any UTF-8.
 std::size_t width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
 }
 
 }  // namespace
@@ -61,6 +61,35 @@ std::string percent(Duration part, Duration whole) {
   return decimal(part / unit, 10, 1) + " %";
 }
 
+std::string mutants_text(const std::vector<std::string>& mutants) {
+  std::string text;
+  for (const std::string& mutant : mutants) text += ", mutant " + mutant;
+  return text;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
 std::string Table::text() const {
   std::vector<std::size_t> widths(columns_.size());
   for (const auto& row : rows_) {
@@ -78,6 +107,20 @@ std::string Table::text() const {
     out += line + '\n';
   }
   return out;
+}
+
+std::string Table::html() const {
+  std::string out = "<table>\n";
+  for (const auto& row : rows_) {
+    const std::string tag = &row == rows_.data() ? "th" : "td";
+    out += "<tr>";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const char* side = columns_[i] == Column::Right ? " class=\"right\"" : "";
+      out += '<' + tag + side + '>' + escaped(row[i]) + "</" + tag + '>';
+    }
+    out += "</tr>\n";
+  }
+  return out + "</table>\n";
 }
 
 }  // namespace irqfab::report

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/base/time.hpp"
@@ -15,6 +16,12 @@ std::string exact_duration(Duration ps);
 /// "12.3 %".
 std::string percent(Duration part, Duration whole);
 
+/// ", mutant early, mutant late", to stand behind a machine; nothing without mutants.
+std::string mutants_text(const std::vector<std::string>& mutants);
+
+/// The text as HTML shows it.
+std::string escaped(std::string_view text);
+
 enum class Column : std::uint8_t { Left, Right };
 
 /// Rows of cells, padded into columns two spaces apart.
@@ -23,6 +30,8 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
   std::string text() const;
+  /// As an element of an HTML page; the first row is its head.
+  std::string html() const;
 
  private:
   std::vector<Column> columns_;

@@ -99,6 +99,7 @@ Json outcome_json(const std::string& schema, const Outcome& outcome) {
           {"path", outcome.path},
           {"profile", outcome.profile},
           {"behaviour", outcome.behaviour},
+          {"mutants", outcome.mutants},
           {"seed", outcome.seed},
           {"interrupts", interrupts_json(outcome)},
           {"drops", drops_json(outcome.accounting)},

@@ -155,9 +155,13 @@ std::string assumed_line(const Outcome& outcome) {
   return percent(outcome.assumed, outcome.hop_total) + " of the time rests on assumed prices\n";
 }
 
+std::string settings_of(const Outcome& outcome) {
+  return "profile " + outcome.profile + ", behaviour " + outcome.behaviour +
+         mutants_text(outcome.mutants);
+}
+
 std::string machine_of(const Outcome& outcome) {
-  return outcome.arch + ", " + outcome.path + ", profile " + outcome.profile + ", behaviour " +
-         outcome.behaviour;
+  return outcome.arch + ", " + outcome.path + ", " + settings_of(outcome);
 }
 
 }  // namespace irqfab::report

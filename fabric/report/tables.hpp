@@ -34,6 +34,8 @@ std::string expectations(const run::Outcome& outcome);
 constexpr const char* kStoodStill = "time stands still: a chain of zero-price hops did not end\n";
 /// How much of the time rests on assumed prices.
 std::string assumed_line(const run::Outcome& outcome);
+/// "profile x86-skl, behaviour spec, mutant early", what it was run with.
+std::string settings_of(const run::Outcome& outcome);
 /// "x86, bare-metal, profile x86-skl, behaviour spec", the machine that it is about.
 std::string machine_of(const run::Outcome& outcome);
 

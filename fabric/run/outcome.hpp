@@ -106,6 +106,7 @@ struct Outcome {
   std::string path;
   std::string profile;
   std::string behaviour;
+  std::vector<std::string> mutants;  // the names of those that are switched on
   std::uint64_t seed = 0;
   Accounting accounting;
   std::uint64_t in_flight = 0;

@@ -1,8 +1,11 @@
 #include "fabric/run/session.hpp"
 
 #include "fabric/run/kvm_session.hpp"
+#include "fabric/run/mutants.hpp"
 #include "fabric/run/vm_session.hpp"
 #include "fabric/run/x86_session.hpp"
+#include "fabric/scenario/document.hpp"
+#include "fabric/scenario/option_place.hpp"
 #include "fabric/scenario/path_check.hpp"
 #include "fabric/scenario/paths.hpp"
 
@@ -13,6 +16,12 @@ using scenario::MachineKind;
 
 Diagnostic refuse(SourceRange where, const char* code, std::string message, std::string expected) {
   return {Severity::Error, code, std::move(where), std::move(message), std::move(expected), ""};
+}
+
+/// Of a name that the command line may have given, or else the scenario.
+SourceRange place_of(const scenario::Scenario& scenario, std::string_view option,
+                     std::string_view given) {
+  return given.empty() ? scenario::whole_file(scenario.file) : scenario::of_option(option, given);
 }
 
 std::string profile_names() {
@@ -39,9 +48,8 @@ Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) 
   prepared.engine = settings.engine;
   const auto quirks = x86::quirks_of(scenario.behaviour);
   if (!quirks) {
-    SourceRange whole;
-    whole.file = scenario.file;
-    return refuse(whole, "unknown-behaviour", "there is no behaviour '" + scenario.behaviour + "'",
+    return refuse(place_of(scenario, "--behaviour", settings.behaviour), "unknown-behaviour",
+                  "there is no behaviour '" + scenario.behaviour + "'",
                   "spec, kvm or qemu, and '+' with the name of a quirk; see 'list behaviours'");
   }
   prepared.quirks = *quirks;
@@ -50,10 +58,8 @@ Result<Prepared> prepare(scenario::Scenario scenario, const Settings& settings) 
     if (profile.name == scenario.profile) prepared.profile = profile;
   }
   if (prepared.profile.name.empty()) {
-    SourceRange whole;
-    whole.file = scenario.file;
-    return refuse(whole, "unknown-profile", "there is no profile '" + scenario.profile + "'",
-                  "one of: " + profile_names());
+    return refuse(place_of(scenario, "--profile", settings.profile), "unknown-profile",
+                  "there is no profile '" + scenario.profile + "'", "one of: " + profile_names());
   }
   prepared.scenario = std::move(scenario);
   return prepared;
@@ -66,6 +72,7 @@ void describe(const Prepared& prepared, Outcome& outcome) {
   outcome.path = prepared.path;
   outcome.profile = prepared.profile.name;
   outcome.behaviour = prepared.scenario.behaviour;
+  outcome.mutants = names_of(prepared.mutants);
   outcome.seed = prepared.scenario.seed;
 }
 

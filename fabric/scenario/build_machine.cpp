@@ -98,8 +98,8 @@ void build_host_software(const Node& given, Host& host, Building& to) {
   if (given.find("kworkers") != nullptr) {
     host.kworkers = static_cast<unsigned>(number_at(given, "kworkers"));
   }
-  for (const char* key : {"arch", "virtualization", "ipi_virtualization", "irqfd", "grace", "gsis",
-                          "routes", "kworkers"}) {
+  for (const char* key : {"arch", "halt_poll", "virtualization", "ipi_virtualization", "irqfd",
+                          "grace", "gsis", "routes", "kworkers"}) {
     if (given.find(key) != nullptr) host.own_keys.emplace_back(key, place_of_key(given, key, to));
   }
 }

@@ -398,8 +398,11 @@ void Findings::error_in(const Node& scalar, std::string_view part, std::string c
 
 void Findings::add(const Diagnostic& diagnostic) {
   const SourceRange& where = diagnostic.where;
+  const bool is_told = !full();
   error({where.line, where.column, where.length}, diagnostic.code, diagnostic.message,
         diagnostic.expected);
+  // What is not about a line may be about the command line.
+  if (is_told && where.line == 0) errors_.back().where.file = where.file;
 }
 
 Diagnostics Findings::take() {

@@ -108,6 +108,10 @@ constexpr HostKey kHostKeys[] = {
      "kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route kvm-split-irqchip "
      "vmm-userspace",
      "the fabric under devices whose interrupts the host takes"},
+    {"halt_poll",
+     "bare-metal kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route kvm-split-irqchip "
+     "kvm-direct-inject",
+     "KVM's polling for a halted vCPU whose local APIC is in the kernel"},
     {"virtualization",
      "kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route kvm-split-irqchip "
      "kvm-direct-inject vmm-userspace",
@@ -161,17 +165,26 @@ void check_virtualization(const Host& host, const SourceRange& where, std::strin
   }
 }
 
-void check_host(const Scenario& scenario, std::string_view path, Diagnostics& found) {
+/// A VM that is called has no more of a host than bare metal.
+std::string_view path_of_host(MachineKind kind, std::string_view path) {
+  return kind == MachineKind::Calls ? "bare-metal" : path;
+}
+
+void check_host(const Scenario& scenario, MachineKind kind, std::string_view path,
+                Diagnostics& found) {
   if (!scenario.machine.host) return;
   const Host& host = *scenario.machine.host;
   for (const auto& [key, where] : host.own_keys) {
     const auto row = std::find_if(std::begin(kHostKeys), std::end(kHostKeys),
                                   [&key = key](const HostKey& known) { return known.key == key; });
-    if (!is_listed(row->paths, path)) {
-      found.push_back(diagnostic(where, "no-such-host",
-                                 quote(key) + " is " + std::string(row->is) + ", and the path '" +
-                                     std::string(path) + "' has none",
-                                 "no '" + key + "' on this path"));
+    if (!is_listed(row->paths, path_of_host(kind, path))) {
+      const std::string where_not = kind == MachineKind::Calls
+                                        ? "a VM whose calls the scenario makes"
+                                        : "the path '" + std::string(path) + "'";
+      found.push_back(diagnostic(
+          where, "no-such-host",
+          quote(key) + " is " + std::string(row->is) + ", and " + where_not + " has none",
+          "no '" + key + "' on this path"));
     } else if (key == "arch" && !has_assigned(scenario.machine)) {
       found.push_back(
           diagnostic(where, "no-such-host",
@@ -230,13 +243,23 @@ void check_replay(const Scenario& scenario, std::string_view path, Diagnostics& 
 
 }  // namespace
 
+std::vector<std::string_view> host_keys(const Scenario& scenario, std::string_view path) {
+  const std::string_view of = path_of_host(machine_kind(scenario, path), path);
+  std::vector<std::string_view> keys;
+  for (const HostKey& row : kHostKeys) {
+    const bool open = row.key != "arch" || has_assigned(scenario.machine);
+    if (open && is_listed(row.paths, of)) keys.push_back(row.key);
+  }
+  return keys;
+}
+
 void check_guest(const Scenario& scenario, MachineKind kind, std::string_view path,
                  Diagnostics& found) {
   const bool is_guest = kind == MachineKind::Guest || kind == MachineKind::DirectGuest;
   for (const auto* steps : {&scenario.setup, &scenario.steps, &scenario.afterwards}) {
     is_guest ? check_guest_steps(*steps, path, found) : check_vm_steps(*steps, path, found);
   }
-  check_host(scenario, path, found);
+  check_host(scenario, kind, path, found);
   check_changes(scenario, kind, path, found);
   check_metrics(scenario, kind, path, found);
   if (!is_guest) return;

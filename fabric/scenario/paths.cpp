@@ -1,6 +1,7 @@
 #include "fabric/scenario/paths.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "fabric/scenario/suggest.hpp"
 
@@ -21,30 +22,45 @@ bool has_name(const std::vector<Row>& rows, std::string_view name) {
   return std::any_of(rows.begin(), rows.end(), [name](const Row& r) { return r.name == name; });
 }
 
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
+/// Why a path does not exist on a fabric.
+struct Absence {
+  std::string_view arch;  // empty: on all others that do not have it
+  std::string_view path;  // empty: all others that do not exist there
+  std::string_view reason;
+};
+/// The first row that fits a pair is the reason.
+constexpr Absence kAbsences[] = {
+    {"xen-pirq", "bare-metal", "a Xen guest always has Xen underneath"},
+    {"xen-pirq", "kvm-irqfd-workqueue",
+     "KVM has routes to event channels since Linux 5.17, the fast path since 2.6.38"},
+    {"xen-pirq", "",
+     "what a Xen guest gets are event channels, and of KVM's paths only 'kvm-irqfd' has routes to "
+     "them"},
+    {"", "xen-hypervisor", "only Xen routes interrupts to pirqs"},
+    {"arm-gicv3-its", "kvm-direct-map",
+     "an ITS event has no interrupt number of its own: this was a defect, kept as a mutant"},
+    {"", "kvm-direct-map", "an x86 message names a vector and its CPUs, and no interrupt number"},
+    {"x86-pi", "",
+     "the unit of 'x86-pi' posts messages to vCPUs, which is 'kvm-direct-inject'; where software "
+     "injects them the fabric is 'x86'"},
+    {"x86-ir", "kvm-direct-inject", "its unit remaps messages and posts none: 'x86-pi' does"},
+    {"x86", "kvm-direct-inject", "without a remapping unit nothing posts: 'x86-pi' has one"},
+    {"x86-ir", "", "a guest that sees VT-d remapping cannot use the full in-kernel irqchip"},
+    {"arm-gicv2m", "kvm-direct-inject", "a GICv2 has no hardware that injects: a GICv4 has"},
+    {"arm-gicv3-its", "kvm-dynamic-route",
+     "KVM's ITS came with KVM_SIGNAL_MSI, which leaves nothing for routes on demand"},
+    {"", "kvm-dynamic-route",
+     "its messages map straight to interrupt numbers, which is 'kvm-direct-map'"},
+    {"", "kvm-signal-msi", "KVM has no KVM_SIGNAL_MSI there"},
+    {"", "kvm-split-irqchip", "only x86 has an IOAPIC to leave to user space"},
+};
 
-/// Where the absence of a pair has a reason worth a sentence.
 std::string why_not(std::string_view arch, std::string_view path) {
-  if (arch == "xen-pirq" && path == "bare-metal") return "a Xen guest always has Xen underneath";
-  if (path == "xen-hypervisor") return "only Xen routes interrupts to pirqs";
-  if (arch == "arm-gicv3-its" && path == "kvm-direct-map") {
-    return "an ITS event has no interrupt number of its own: this was a defect, kept as a mutant";
-  }
-  const bool sees_remapping = arch == "x86-ir" || arch == "x86-pi";
-  if (sees_remapping && starts_with(path, "kvm-") && path != "kvm-split-irqchip") {
-    return "a guest that sees VT-d remapping cannot use the full in-kernel irqchip";
-  }
-  return "";
-}
-
-std::string archs_with(std::string_view path) {
-  std::string list;
-  for (const PathOnArch& row : paths_on_archs()) {
-    if (row.path == path) list += (list.empty() ? "" : ", ") + std::string(row.arch);
-  }
-  return list;
+  const auto fits = [&](const Absence& row) {
+    return (row.arch.empty() || row.arch == arch) && (row.path.empty() || row.path == path);
+  };
+  const auto row = std::find_if(std::begin(kAbsences), std::end(kAbsences), fits);
+  return row == std::end(kAbsences) ? "" : std::string(row->reason);
 }
 
 }  // namespace
@@ -150,10 +166,8 @@ Parsed<PathOnArch> find_path(std::string_view arch, std::string_view path) {
   for (const PathOnArch& row : paths_on_archs()) {
     if (row.arch == arch && row.path == path) return row;
   }
-  std::string reason = why_not(arch, path);
-  if (reason.empty()) reason = "it exists on " + archs_with(path);
   return Fault{"no-such-pair", "the path " + quote(path) + " does not exist on " +
-                                   std::string(arch) + ": " + reason};
+                                   std::string(arch) + ": " + why_not(arch, path)};
 }
 
 }  // namespace irqfab::scenario

@@ -63,11 +63,16 @@ std::string write_device(const Device& device) {
   return text + " }";
 }
 
-/// What only some paths have, where the scenario says it.
-std::string write_host_software(const Host& host) {
+/// What only some paths have: those keys that the host names as its own.
+std::string write_host_keys(const Host& host) {
   constexpr const char* kVirtualizations[] = {"none", "apicv", "avic"};
   constexpr const char* kRoutes[] = {"eager", "on-unmask", "on-demand"};
   const auto word_of = [&](std::string_view key) -> std::string {
+    if (key == "halt_poll") {
+      return "{ most: " + write_duration(host.poll_most) +
+             ", start: " + write_duration(host.poll_start) + ", grow: " + number(host.poll_grow) +
+             ", shrink: " + number(host.poll_shrink) + " }";
+    }
     if (key == "arch") return host.fabric == HostFabric::X86 ? "x86" : "x86-ir";
     if (key == "virtualization") {
       return kVirtualizations[static_cast<std::size_t>(*host.virtualization)];
@@ -80,17 +85,15 @@ std::string write_host_software(const Host& host) {
     return number(host.kworkers);
   };
   std::string text;
-  for (const auto& [key, where] : host.own_keys) text += ", " + key + ": " + word_of(key);
+  for (const auto& [key, where] : host.own_keys) text += "    " + key + ": " + word_of(key) + '\n';
   return text;
 }
 
 std::string write_host(const Host& host) {
   const std::string share =
       host.cpus > 0 ? "cpus: " + number(host.cpus) : "overcommit: " + number(host.overcommit);
-  return "  host: { " + share + ", slice: " + write_duration(host.slice) +
-         ", halt_poll: { most: " + write_duration(host.poll_most) +
-         ", start: " + write_duration(host.poll_start) + ", grow: " + number(host.poll_grow) +
-         ", shrink: " + number(host.poll_shrink) + " }" + write_host_software(host) + " }\n";
+  return "  host:\n    " + share + "\n    slice: " + write_duration(host.slice) + '\n' +
+         write_host_keys(host);
 }
 
 std::string write_cpus(const Machine& machine) {

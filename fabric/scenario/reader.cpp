@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "fabric/scenario/builder.hpp"
+#include "fabric/scenario/option_place.hpp"
 #include "fabric/scenario/path_check.hpp"
 #include "fabric/scenario/quantities.hpp"
 
@@ -19,13 +20,19 @@ void build_header(const Node& root, Scenario& scenario) {
   scenario.until = duration_or_zero(root, "until");
 }
 
+/// What the command line named has no place in the file.
+SourceRange place_of(const Chosen& chosen) {
+  if (chosen.path.empty()) return of_option("--arch", chosen.arch);
+  SourceRange place = of_option("--path", chosen.path);
+  if (!chosen.arch.empty()) place.file = of_option("--arch", chosen.arch).file + ' ' + place.file;
+  return place;
+}
+
 void choose(const Chosen& chosen, Building& to) {
   Machine& machine = to.scenario.machine;
   if (!chosen.arch.empty()) machine.arch = chosen.arch;
   if (!chosen.path.empty()) machine.path = chosen.path;
-  // What the command line named has no place in the file.
-  if (!chosen.arch.empty() || !chosen.path.empty())
-    machine.path_where = whole_file(machine.where.file);
+  if (!chosen.arch.empty() || !chosen.path.empty()) machine.path_where = place_of(chosen);
   for (const Diagnostic& found : check_path(to.scenario, machine.arch, machine.path)) {
     to.findings.add(found);
   }

@@ -38,6 +38,7 @@ struct TraceHeader {
   std::string path;
   std::string profile;
   std::string behaviour;
+  std::vector<std::string> mutants;        // names of the defects that were switched on
   Indexed<NodeId, std::string> nodes;      // their names
   Indexed<SourceId, std::string> sources;  // their names
 
@@ -50,8 +51,8 @@ struct TraceHeader {
   friend bool operator==(const TraceHeader& a, const TraceHeader& b) {
     return a.irqfab == b.irqfab && a.scenario == b.scenario && a.title == b.title &&
            a.seed == b.seed && a.arch == b.arch && a.path == b.path && a.profile == b.profile &&
-           a.behaviour == b.behaviour && a.nodes == b.nodes && a.sources == b.sources &&
-           a.components == b.components && a.paths == b.paths &&
+           a.behaviour == b.behaviour && a.mutants == b.mutants && a.nodes == b.nodes &&
+           a.sources == b.sources && a.components == b.components && a.paths == b.paths &&
            a.path_of_source == b.path_of_source && a.prices == b.prices;
   }
 };

@@ -271,6 +271,8 @@ std::vector<FileCodes> codes_from(Extractor& from, const Json& document) {
 /// What a trace may lack.
 void read_groups(Extractor& from, const Json& document, TraceHeader& header) {
   header.title = if_there(document, "title", [&] { return from.text(document, "title"); });
+  header.mutants =
+      if_there(document, "mutants", [&] { return names_from(from, document, "mutants"); });
   header.components = if_there(
       document, "components", [&] { return components_from(from, document, header.nodes.size()); });
   header.paths = if_there(document, "paths", [&] { return names_from(from, document, "paths"); });
@@ -297,6 +299,7 @@ std::string to_text(const TraceHeader& header) {
   add("path", header.path);
   add("profile", header.profile);
   add("behaviour", header.behaviour);
+  if (!header.mutants.empty()) add("mutants", array_to_json(header.mutants));
   add("time_unit", "ps");
   add("record", "time:u64 span:u64 detail:u64 node:u32 event:u16 round:u16, little-endian");
   add("span", "source << 40 | sequence + 1, or 0 for none");

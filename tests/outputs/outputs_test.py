@@ -52,6 +52,7 @@ COMMANDS = {
     "import": Command(["import", "recording.txt", "-o", "out/r.yaml"], ["r.yaml", "r.events"], True),
     "graph -o": Command(["graph", "s.yaml", "--format", "dot", "-o", "out/g.dot"], ["g.dot"]),
     "graph": Command(["graph", "s.yaml", "--format", "dot"], [], True),
+    "compare --html": Command(["compare", "s.yaml", "--html", "out/c.html"], ["c.html"], True),
     "list --json": Command(["list", "events", "--json"], [], True),
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "fabric/scenario/paths.hpp"
 #include "fabric/scenario/reader.hpp"
 
@@ -35,6 +37,9 @@ std::string paths_that_take(const std::string& host, const std::string& attach =
 }
 
 TEST(GuestCheck, KeysOfTheHostMeanSomethingOnTheirPathsOnly) {
+  EXPECT_EQ(paths_that_take("halt_poll: { most: 1us }"),
+            "bare-metal kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route "
+            "kvm-split-irqchip kvm-direct-inject");
   EXPECT_EQ(paths_that_take("irqfd: pointer"), "kvm-irqfd kvm-split-irqchip kvm-direct-inject");
   EXPECT_EQ(paths_that_take("grace: rcu"),
             "kvm-irqfd kvm-irqfd-workqueue kvm-dynamic-route kvm-split-irqchip kvm-direct-inject");
@@ -57,6 +62,38 @@ TEST(GuestCheck, TheFabricOfTheHostIsForAssignedDevices) {
   EXPECT_EQ(paths_that_take("arch: x86-ir", "assigned"),
             "kvm-irqfd kvm-irqfd-workqueue kvm-signal-msi kvm-dynamic-route kvm-split-irqchip "
             "vmm-userspace");
+}
+
+TEST(GuestCheck, AVmThatIsCalledHasAHostWithoutSettings) {
+  const auto calls = [](const std::string& host) {
+    return "irqfab: 1\nmachine: { host: { " + host + " } }\nsteps: [ { wait: 1us } ]\n";
+  };
+  EXPECT_EQ(refused(calls("cpus: 2, slice: 1ms, halt_poll: { most: 0s }"), "kvm-irqfd"), "");
+  for (const char* key : {"irqfd: pointer", "grace: rcu", "gsis: 99", "virtualization: none"}) {
+    EXPECT_EQ(refused(calls(key), "kvm-irqfd"), "no-such-host") << key;
+  }
+}
+
+TEST(GuestCheck, TheKeysOfAHostAreThoseThatItsPathTakes) {
+  for (const char* attach : {"emulated", "assigned"}) {
+    for (const char* path : kVmmPaths) {
+      const auto scenario = read(machine_with("cpus: 1", attach), "test.yaml", {"x86", path});
+      ASSERT_TRUE(scenario);
+      const auto keys = host_keys(*scenario, path);
+      for (const auto& [key, value] : std::initializer_list<std::pair<const char*, const char*>>{
+               {"arch", "x86"},
+               {"halt_poll", "{ most: 1us }"},
+               {"irqfd", "copy"},
+               {"grace", "rcu"},
+               {"gsis", "99"},
+               {"routes", "eager"},
+               {"kworkers", "1"}}) {
+        const std::string text = machine_with(std::string(key) + ": " + value, attach);
+        const bool taken = std::find(keys.begin(), keys.end(), key) != keys.end();
+        EXPECT_EQ(refused(text, path).empty(), taken) << key << ' ' << path << ' ' << attach;
+      }
+    }
+  }
 }
 
 TEST(GuestCheck, AControlOfApicvNeedsApicv) {

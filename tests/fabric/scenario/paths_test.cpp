@@ -45,6 +45,51 @@ TEST(Paths, AGuestThatSeesRemappingHasNoFullInKernelIrqchip) {
   EXPECT_FALSE(find_path("x86-ir", "kvm-signal-msi"));
 }
 
+TEST(Paths, EveryPairThatDoesNotExistHasItsReason) {
+  std::size_t absent = 0;
+  for (const ArchRow& arch : archs()) {
+    for (const PathRow& path : paths()) {
+      const auto row = find_path(arch.name, path.name);
+      if (row) continue;
+      ++absent;
+      const std::string& message = row.fault().message;
+      const std::string start = "the path '" + std::string(path.name) + "' does not exist on " +
+                                std::string(arch.name) + ": ";
+      EXPECT_EQ(message.substr(0, start.size()), start);
+      EXPECT_GT(message.size(), start.size() + 20) << message;
+      // A reason is about others of the table, never about the pair itself.
+      EXPECT_EQ(message.find(path.name, start.size()), message.npos) << message;
+    }
+  }
+  EXPECT_EQ(absent, archs().size() * paths().size() - paths_on_archs().size());
+}
+
+TEST(Paths, TheReasonIsThatOfThePair) {
+  const auto reason = [](const char* arch, const char* path) {
+    const std::string message = find_path(arch, path).fault().message;
+    return message.substr(message.find(": ") + 2);
+  };
+  const std::string posts = "the unit of 'x86-pi' posts";
+  for (const char* path : {"kvm-irqfd", "kvm-irqfd-workqueue", "kvm-signal-msi",
+                           "kvm-dynamic-route", "kvm-split-irqchip"}) {
+    EXPECT_EQ(reason("x86-pi", path).substr(0, posts.size()), posts) << path;
+  }
+  EXPECT_NE(reason("x86", "kvm-direct-inject").find("without a remapping unit"), std::string::npos);
+  EXPECT_NE(reason("x86-ir", "kvm-direct-inject").find("posts none"), std::string::npos);
+  for (const char* arch : {"x86", "x86-ir", "x86-pi"}) {
+    EXPECT_NE(reason(arch, "kvm-direct-map").find("no interrupt number"), std::string::npos);
+    EXPECT_EQ(reason(arch, "xen-hypervisor"), "only Xen routes interrupts to pirqs");
+  }
+  EXPECT_NE(reason("arm-gicv3-its", "kvm-direct-map").find("an ITS event"), std::string::npos);
+  EXPECT_NE(reason("arm-gicv3-its", "kvm-dynamic-route").find("KVM_SIGNAL_MSI"), std::string::npos);
+  EXPECT_NE(reason("arm-gicv2m", "kvm-dynamic-route").find("kvm-direct-map"), std::string::npos);
+  EXPECT_NE(reason("arm-gicv2m", "kvm-direct-inject").find("GICv4"), std::string::npos);
+  EXPECT_NE(reason("power-xics", "kvm-signal-msi").find("KVM_SIGNAL_MSI"), std::string::npos);
+  EXPECT_NE(reason("power-xics", "kvm-split-irqchip").find("only x86"), std::string::npos);
+  EXPECT_NE(reason("xen-pirq", "kvm-irqfd-workqueue").find("5.17"), std::string::npos);
+  EXPECT_NE(reason("xen-pirq", "kvm-signal-msi").find("event channels"), std::string::npos);
+}
+
 TEST(Paths, SupportIsPerPair) {
   EXPECT_EQ(find_path("x86", "bare-metal")->support, Support::Now);
   EXPECT_EQ(find_path("x86-ir", "bare-metal")->support, Support::Now);

@@ -9,6 +9,7 @@ namespace {
 TraceHeader header() {
   TraceHeader header;
   header.title = "A title";
+  header.mutants = {"one", "two"};
   for (const char* name : {"a0", "a1", "b", "run"}) header.nodes.add(name);
   header.sources.add("x:0");
   header.sources.add("x:1");
@@ -41,12 +42,13 @@ TEST(TraceHeaderText, WhatReportsGroupByIsReadBack) {
 TEST(TraceHeaderText, NoneOfItIsNeeded) {
   TraceHeader bare = header();
   bare.title.clear();
+  bare.mutants.clear();
   bare.components.clear();
   bare.paths.clear();
   bare.path_of_source = {};
   bare.prices = {};
   const std::string text = to_text(bare);
-  for (const char* member : {"title", "components", "path_of_source", "price_kind"}) {
+  for (const char* member : {"title", "mutants", "components", "path_of_source", "price_kind"}) {
     EXPECT_EQ(text.find('"' + std::string(member) + '"'), text.npos) << member;
   }
   const auto parsed = from_text(text);
