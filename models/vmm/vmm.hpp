@@ -106,7 +106,7 @@ class Vmm final {
   /// An assigned function's message, or that of its pin, reached the host CPU.
   bool on_host_interrupt(const BusWrite& message, host::HostCpu cpu, const Here& here);
   bool on_line(std::uint32_t edge, const PinChange& change, const Here& here);
-  /// A BusRead or BusWrite that vCPU `vcpu` makes; the answer leaves by `from`.
+  /// A BusRead or BusWrite of `vcpu`, in the handler of `by` if in any; answered by `from`.
   void on_access(CpuId vcpu, PortId from, const Message& access, SpanId by, const Here& here);
   /// A function answered a read.
   void on_data(const BusData& data, const Here& here);

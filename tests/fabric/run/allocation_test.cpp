@@ -125,6 +125,13 @@ INSTANTIATE_TEST_SUITE_P(
              changed(changed(file("nvme-8q.yaml"), "for: 10ms", "for: 20ms"), "machine:\n",
                      "machine:\n  arch: x86-pi\n"),
              6000},
+        Case{"guest",
+             "irqfab: 1\n"
+             "machine: { path: kvm-irqfd, cpus: 2, devices: [\n"
+             "  { id: n, bdf: \"00:03.0\", msix: 2 }, { id: m, bdf: \"00:04.0\", intx: A } ] }\n"
+             "workload: [ { source: n, periodic: 50us, for: 20ms },\n"
+             "  { source: \"m:INTA\", periodic: 73us, for: 20ms } ]\n",
+             400},
         Case{"mixed_storm", changed(file("mixed-storm.yaml"), "for: 2ms", "for: 20ms"), 50000, 8}),
     [](const auto& tested) { return std::string(tested.param.name); });
 

@@ -76,6 +76,14 @@ TEST(VmmDelivery, TheMainLoopCallsForWhatTheKernelSignals) {
   expect_way(Attach::Assigned, Delivery::SignalMsi, kByHost + kIntoMainLoop + kSignalMsi);
 }
 
+/// Of the eventfd for the signal and for the read, and the big lock.
+TEST(VmmDelivery, TheMainLoopsLocksAreThoseOfTheInterruptThatItReads) {
+  VmmRig rig(with(Attach::Vhost, Delivery::SignalMsi));
+  const SpanId span = rig.raise(0, 1);
+  rig.run_for(100'000);
+  EXPECT_EQ(rig.count(E::LockAcquired, span), 3u);
+}
+
 TEST(VmmDelivery, ARouteIsMadeForTheFirstMessage) {
   expect_way(Attach::Emulated, Delivery::DynamicRoute, kByThread + kNewRoute);
   expect_way(Attach::Vhost, Delivery::DynamicRoute, kByThread + kIntoMainLoop + kNewRoute);

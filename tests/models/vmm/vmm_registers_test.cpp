@@ -50,6 +50,17 @@ TEST(VmmRegisters, AnAccessOfTheDriverMakesVcpu0ExitToTheVmm) {
   EXPECT_TRUE(rig.host.vmm().vectors(0).masked(VectorIndex{1}));
 }
 
+TEST(VmmRegisters, AnAccessOfTheDriverIsNoWorkForTheHandlerThatItInterrupts) {
+  VmmRig rig(VmmRig::Options{});
+  const SpanId span = rig.raise(0, 1);
+  while (rig.count(E::HandlerEntered, span) == 0) rig.run_for(10);
+  rig.mask(0, 1, Mask::On);
+  rig.run_for(100'000);
+  EXPECT_EQ(rig.host.vcpus().user_exits(CpuId{0}, ExitReason::Mmio), 1u);
+  EXPECT_EQ(rig.count(E::UserExited, span), 0u);
+  EXPECT_EQ(rig.count(E::VcpuEntered, span), 2u);  // with it, and back to its handler
+}
+
 TEST(VmmRegisters, EachAccessIsAnExitOfItsOwnAndTheyKeepTheirOrder) {
   VmmRig rig(VmmRig::Options{});
   rig.driver_writes(0, kData, 0x51);
