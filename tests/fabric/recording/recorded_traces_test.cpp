@@ -1,4 +1,4 @@
-// The two real recordings in traces/, from their text to what is to be replayed.
+// The real recordings in traces/, from their text to what is to be replayed.
 #include <gtest/gtest.h>
 
 #include "fabric/recording/emit.hpp"
@@ -14,6 +14,8 @@ using test::trace;
 
 constexpr const char* kMixed = "mixed-edge-1vcpu-cpl3spin.txt.gz";
 constexpr const char* kPerf = "perf-edge-1vcpu.txt.gz";
+constexpr const char* kFirmware = "firmware-2vcpu.txt.gz";
+constexpr const char* kLevel = "level-4vcpu-halt.txt.gz";
 
 const Recording& mixed() {
   static const Recording recording = [] {
@@ -160,6 +162,52 @@ TEST(RecordedTraces, ThePerfOneReadsTheSameWay) {
   EXPECT_EQ(perf->truth.handled.size(), 2000u);
   EXPECT_EQ(perf->truth.in_flight.size(), 1u);
   EXPECT_TRUE(perf->truth.claims.empty());
+}
+
+std::string without(const std::string& text, const std::string& event) {
+  std::istringstream in(text);
+  std::string out, line;
+  while (std::getline(in, line)) {
+    if (line.find(event) == std::string::npos) out += line + '\n';
+  }
+  return out;
+}
+
+TEST(RecordedTraces, FirmwareProgramsThe8259sAndEndsTheirInterrupts) {
+  const auto firmware = import(trace(kFirmware), kFirmware);
+  ASSERT_TRUE(firmware) << errors_of(firmware);
+  EXPECT_EQ(firmware->read.events, 8469u);
+  EXPECT_EQ(firmware->replay.pics, Pics::Used);
+  EXPECT_TRUE(firmware->replay.pic_setup.empty()) << "the guest initializes them itself";
+  EXPECT_EQ(acts<PortWritten>(firmware->replay).size(), 26u);
+  EXPECT_EQ(firmware->left_out.pic_ends, 406u);
+  EXPECT_EQ(firmware->left_out.pic_inputs, 0u);
+  EXPECT_EQ(firmware->truth.eois, EoisSeen::All);
+  EXPECT_EQ(firmware->truth.counts, Counts::Unsure);
+  ASSERT_EQ(firmware->truth.handled.size(), 406u);
+  for (const Handled& end : firmware->truth.handled) EXPECT_EQ(end.vector, Vector{8});
+  EXPECT_FALSE(firmware->replay.handler);
+}
+
+TEST(RecordedTraces, WithoutItsPortAccessesFirmwareIsTakenForTheUsual) {
+  const auto bare = import(without(inflated(kFirmware), "kvm_pio"), kFirmware);
+  ASSERT_TRUE(bare) << errors_of(bare);
+  EXPECT_EQ(bare->truth.handled.size(), 406u);
+  EXPECT_EQ(bare->truth.handled.front().vector, Vector{8});
+  ASSERT_EQ(bare->replay.pic_setup.size(), 12u);
+  EXPECT_EQ(bare->replay.pic_setup[1].value, 0x08u);
+}
+
+TEST(RecordedTraces, LevelsThatComeAgainNeedHandlersOfTheRecordedLength) {
+  const auto level = import(trace(kLevel), kLevel);
+  ASSERT_TRUE(level) << errors_of(level);
+  EXPECT_EQ(level->read.events, 8933u);
+  EXPECT_EQ(level->truth.eois, EoisSeen::All);
+  EXPECT_EQ(level->truth.handled.size(), 887u);
+  EXPECT_TRUE(level->truth.in_flight.empty());
+  EXPECT_EQ(level->replay.handler, 27'120 * kPsPerNs);
+  EXPECT_EQ(level->replay.pics, Pics::Silent);
+  EXPECT_FALSE(mixed().replay.handler) << "no level was accepted there";
 }
 
 }  // namespace
