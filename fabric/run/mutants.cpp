@@ -138,6 +138,7 @@ const Part& row_of(Mutant mutant) {
       return kDrivenVtd;
     case Mutant::IoapicClearRemapped:
       return kFirmware;
+    case Mutant::MulticastPosted:
     case Mutant::AffinityClobbersPosted:
       return kPosting;
     case Mutant::OnLostAfterPreemption:
