@@ -222,6 +222,7 @@ void check_metrics(const Scenario& scenario, MachineKind kind, std::string_view 
     if (kind_of_metric(expectation.metric) != MetricKind::Software) continue;
     const bool of_routes = starts_with(expectation.metric, "routes.");
     if (kind == MachineKind::Guest || kind == MachineKind::DirectGuest) continue;
+    if (kind == MachineKind::Calls && expectation.metric == "faults") continue;
     found.push_back(
         diagnostic(expectation.where, "no-such-count",
                    quote(expectation.metric) + " counts " +

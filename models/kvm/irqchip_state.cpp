@@ -24,8 +24,10 @@ Answer Irqchip::set_lapic(CpuId cpu, const std::vector<Register>& registers, Env
   LapicCall lapic(*this, env);
   const bool was_idle = lapics().isr(cpu).empty();
   if (!accepts_id(cpu, registers)) return kEINVAL;
-  for (const auto& [offset, value] : registers)
+  for (const auto& [offset, value] : registers) {
     apics_.lapics().restore(cpu, offset, value, lapic.bank);
+  }
+  apics_.lapics().map_newest();
   Shadow& shadow = shadows_[raw(cpu)];
   shadow.stale_ppr.reset();
   if (was_idle && config_.quirks.has(Quirk::PprStaleAfterRestore)) {

@@ -152,6 +152,8 @@ class LapicBank final {
   /// A host puts the register at `offset` in place, in either mode: nothing is sent and nothing is
   /// read-only but what follows from the id. ISR and IRR bits begin and end spans.
   void restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env);
+  /// Quirk::DestinationMap: the LAPIC that was created last is in the map from now on.
+  void map_newest();
   /// Sets the IRR bit, and leaves the TMR: of an interrupt that was accepted before, or that did
   /// not come as a message. `cpu` must exist.
   void request(CpuId cpu, Vector vector, SpanId span, Env& env);
@@ -331,7 +333,6 @@ class LapicBank final {
 
   // Quirk::DestinationMap: lapic_map.cpp.
   void build_map();
-  void map_newest();
   Range listed(std::uint32_t id) const;
   std::optional<MapForm> map_for(const Request& request) const;
   void look_up(Request& request) const;

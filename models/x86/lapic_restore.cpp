@@ -43,7 +43,6 @@ void LapicBank::restore_tmr(Row& row, unsigned index, std::uint32_t word) {
 
 void LapicBank::restore(CpuId cpu, std::uint32_t offset, std::uint32_t value, Env& env) {
   if (!rows_.contains(cpu)) return env.guest_error(GuestFault::TableIndexOutOfRange);
-  map_newest();
   Row& row = rows_[cpu];
   Spans& spans = spans_[cpu];
   const bool x2apic = mode(cpu) == LapicMode::X2apic;
