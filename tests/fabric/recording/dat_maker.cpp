@@ -45,6 +45,7 @@ const std::vector<Kind>& kinds() {
       {"kvm_apic_ipi", {{"icr_low", 4}, {"dest_id", 4}}},
       {"kvm_mmio", {{"type", 4}, {"len", 4}, {"gpa", 8}, {"val", 8}}},
       {"kvm_msr", {{"write", 4}, {"ecx", 4}, {"data", 8}, {"exception", 1}}},
+      {"kvm_pio", {{"rw", 4}, {"port", 4}, {"size", 4}, {"count", 4}, {"val", 4}}},
       {"kvm_entry", {{"vcpu_id", 4}, {"rip", 8}}},
       {"kvm_exit", {{"exit_reason", 4}, {"guest_rip", 8}, {"vcpu_id", 4}}},
       {"kvm_halt_poll_ns", {{"grow", 1}, {"vcpu_id", 4}, {"new", 4}, {"old", 4}}},
@@ -125,6 +126,7 @@ struct Encode {
     return {2, 4, 0xFEC00000 + e.offset, e.value};
   }
   Values operator()(const ApicMsrWrite& e) const { return {1, e.index, e.value, 0}; }
+  Values operator()(const PicPortWrite& e) const { return {1, e.port, 1, 1, e.value}; }
   Values operator()(const VcpuRan& e) const {
     if (name == "kvm_entry") return {raw(e.apic), 0x1000};
     if (name == "kvm_exit") return {1, 0x1000, raw(e.apic)};
