@@ -256,7 +256,10 @@ std::string refusal_of_command(std::string_view word) {
     if (word == command.name) return "";
     if (command.action != nullptr) names += (names.empty() ? "" : ", ") + std::string(command.name);
   }
-  return "there is no command '" + std::string(word) + "'; there are " + names;
+  constexpr std::size_t kLongest = 100;
+  const std::string shown =
+      std::string(word.substr(0, kLongest)) + (word.size() > kLongest ? "..." : "");
+  return "there is no command '" + shown + "'; there are " + names;
 }
 
 /// Help, or what is wrong with the command line; it may repeat any bytes of it.

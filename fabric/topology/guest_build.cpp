@@ -270,7 +270,7 @@ class GuestBuilder {
     const bool any = std::any_of(all.begin(), all.end(), [](const auto& function) {
       return function.kind == pci::FunctionKind::Modelled;
     });
-    if (!any) return;
+    if (!any && !all.empty()) return;  // a bus without functions is the VMM's
     const std::size_t edge = config.modelled_edge;
     join(at, edge_of(PciFunctions::kLink, edge), host_, edge_of(VmHost::kDevices, group));
     join(at, edge_of(PciFunctions::kIntx, edge), host_, edge_of(VmHost::kIntx, group));

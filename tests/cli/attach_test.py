@@ -168,9 +168,9 @@ expect: [ lost == 0, uart0.handled == 40 ]
                                "uart0:INTA", "--path", "kvm-irqfd", "--json"],
                               capture_output=True, check=True)
         events = [hop["event"] for hop in json.loads(done.stdout)["hops"]]
-        self.assertEqual([e for e in events if e not in ("LockAcquired", "Waited")][:8],
+        self.assertEqual([e for e in events if e not in ("LockAcquired", "Waited")][:9],
                          ["Asserted", "IntxAsserted", "IntxForwarded", "PinLatched", "IoapicSent",
-                          "MessageRouted", "HostInterrupted", "EventfdSignalled"])
+                          "MessageRouted", "VmExited", "HostInterrupted", "EventfdSignalled"])
 
     def test_the_scenario_of_the_tour_holds(self):
         for engine in ("tlm", "fast"):

@@ -139,7 +139,8 @@ TEST_F(TraceWriter, NothingAppearsUnderTheNameBeforeTheEnd) {
     writer->write(record_of(1, Event::Asserted, make_span(SourceId{0}, 0), 0));
     writer->end_frame();
     EXPECT_EQ(read_bytes(path_), "older");
-    EXPECT_EQ(files(), 2u);
+    // Where files may have no name yet there is none; elsewhere it has another one.
+    EXPECT_LE(files(), 2u);
   }
   EXPECT_EQ(read_bytes(path_), "older") << "a writer that did not finish leaves the old file";
   EXPECT_EQ(files(), 1u) << "and no temporary one";
