@@ -280,7 +280,8 @@ class StoreTest(unittest.TestCase):
     """Stores of the guest and interrupts that a VM of steps takes."""
 
     def test_the_scenarios_hold_on_both_engines(self):
-        for name in ("kvm/ioeventfd.yaml", "seeds/irqfd-level-workqueue.yaml"):
+        for name in ("kvm/ioeventfd.yaml", "kvm/irqchip-pic.yaml",
+                     "seeds/irqfd-level-workqueue.yaml"):
             for engine in ("tlm", "fast"):
                 done = irqfab("run", "--engine", engine, ROOT / "scenarios" / name)
                 self.assertEqual(done.returncode, HELD, done.stdout + done.stderr)
@@ -297,6 +298,15 @@ class StoreTest(unittest.TestCase):
   - guest.store: { address: 0xfe000000, value: 5, answers: -EOPNOTSUPP }
 """)
         self.assertEqual(done.returncode, FAILED, done.stderr)
+
+    def test_steps_of_boards_that_the_vm_has_not_are_refused(self):
+        for step in ("line: { pin: 4, level: high }", "ioapic.write: { reg: 0x10, value: 0x41 }",
+                     "io.write: { port: 0x20, value: 0x11 }",
+                     "expect: { msix.PBA: { device: d, value: 0 } }"):
+            with self.subTest(step=step):
+                done = self.run_steps(f"  - {step}\n  - kvm.irq_line: {{ gsi: 4, level: high }}\n")
+                self.assertEqual(done.returncode, WRONG, done.stdout)
+                self.assertIn("error: '" + step[:step.index(":")].split("expect")[0], done.stderr)
 
     def test_a_store_needs_a_vm_and_fits_its_size(self):
         bare = self.run_steps("  - guest.store: { address: 0, value: 5 }\n", "bare-metal")
