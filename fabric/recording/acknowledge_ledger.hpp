@@ -4,8 +4,8 @@
 // the higher one is serviced first, so an EOI of the lower one, accepted later, before that of the
 // higher one means that the higher one's EOI left no event (APICv and AVIC do not exit for the EOI
 // of an edge), or that the event was lost. A level that comes again at its EOI holds all below it
-// back without end, and says nothing about them. Not modelled: a second acceptance of a vector that is in
-// service counts as merged with the first; the recording does not tell the two apart.
+// back without end, and says nothing about them. Not modelled: a second acceptance of a vector that
+// is in service counts as merged with the first; the recording does not tell the two apart.
 #pragma once
 
 #include <array>

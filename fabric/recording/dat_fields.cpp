@@ -192,10 +192,9 @@ What vcpu_woken(Numbers& in) {
 }
 
 constexpr std::array<What (*)(Numbers&), kDatKinds> kReaders = {
-    msi_set_irq, set_irq,     ioapic_set_irq, pic_set_irq, accept_irq,
-    eoi,         apic_access, ack_irq,        apic_ipi,    mmio,
-    msr,         pio,         vcpu_ran,       vcpu_ran,    vcpu_ran,
-    vcpu_woken};
+    msi_set_irq, set_irq,  ioapic_set_irq, pic_set_irq, accept_irq, eoi,
+    apic_access, ack_irq,  apic_ipi,       mmio,        msr,        pio,
+    vcpu_ran,    vcpu_ran, vcpu_ran,       vcpu_woken};
 
 }  // namespace
 

@@ -88,10 +88,11 @@ Diagnostics notes_on(const Recording& recording, const std::string& file) {
               "0x70, masks and triggers are those of the pins when they are driven");
   }
   if (recording.replay.handler) {
-    notes.add("measured-handler",
-              "lines are levels, which come again while they are high: the replay's handlers last " +
-                  std::to_string(*recording.replay.handler / kPsPerNs) +
-                  " ns, the recording's median from acceptance to EOI");
+    notes.add(
+        "measured-handler",
+        "lines are levels, which come again while they are high: the replay's handlers last " +
+            std::to_string(*recording.replay.handler / kPsPerNs) +
+            " ns, the recording's median from acceptance to EOI");
   }
   if (recording.mode == ApicMode::X2apic) {
     notes.add("x2apic",

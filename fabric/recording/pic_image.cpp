@@ -56,8 +56,7 @@ std::uint8_t with(std::uint8_t set, std::uint8_t bit, bool on) {
 
 }  // namespace
 
-PicImage::PicImage()
-    : chips_{{{usual_chip(PicRole::Master)}, {usual_chip(PicRole::Slave)}}} {}
+PicImage::PicImage() : chips_{{{usual_chip(PicRole::Master)}, {usual_chip(PicRole::Slave)}}} {}
 
 std::vector<PortWritten> PicImage::saw(const PicSetIrq& event) {
   const PicRole role = role_of(event.chip);

@@ -13,10 +13,10 @@ using Reg = x86::LapicRegister;
 
 constexpr std::size_t kMostStimuli = 16'000'000;  // 2 GB; a recording of hours
 constexpr std::size_t kMostThreads = 100'000;
-constexpr std::uint32_t kMostVcpus = 4096;         // KVM_MAX_VCPU_IDS
-constexpr unsigned kFirstLegalVector = 16;         // SDM vol. 3, 11.5.2: 0-15 are never delivered
-constexpr std::uint32_t kLastPin = 239;            // of an IOAPIC: MaxRedirEntry is 8 bits
-constexpr std::uint64_t kX2apicEnabled = 1 << 10;  // IA32_APIC_BASE.EXTD
+constexpr std::uint32_t kMostVcpus = 4096;          // KVM_MAX_VCPU_IDS
+constexpr unsigned kFirstLegalVector = 16;          // SDM vol. 3, 11.5.2: 0-15 are never delivered
+constexpr std::uint32_t kLastPin = 239;             // of an IOAPIC: MaxRedirEntry is 8 bits
+constexpr std::uint64_t kX2apicEnabled = 1 << 10;   // IA32_APIC_BASE.EXTD
 constexpr std::string_view kUnknownComm = "<...>";  // ftrace forgot the name
 
 bool is_one_lapic(std::uint32_t dst, x86::DestinationMode mode) {

@@ -6,7 +6,8 @@
 // and which are calls from outside. A kvm_set_irq from a kworker is a deferred irqfd; from any
 // other thread it is KVM_IRQ_LINE. A call that an interrupt handler of the host makes on top of
 // another of the same thread is told apart where the recording has the latency flags. Not modelled:
-// more than one virtual machine in a recording (refused), destinations of more than 8 bits (replayed as one message a LAPIC that took them).
+// more than one virtual machine in a recording (refused), destinations of more than 8 bits
+// (replayed as one message a LAPIC that took them).
 #pragma once
 
 #include <cstdint>

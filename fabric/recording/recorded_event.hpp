@@ -124,10 +124,9 @@ struct Marker {
 };
 struct Other {};
 
-using What =
-    std::variant<Other, MsiSetIrq, SetIrq, IoapicSetIrq, PicSetIrq, AcceptIrq, Eoi, ApicAccess,
-                 AckIrq, ApicIpi, IoapicMmioWrite, ApicMsrWrite, PicPortWrite, VcpuRan, VcpuWoken,
-                 Marker>;
+using What = std::variant<Other, MsiSetIrq, SetIrq, IoapicSetIrq, PicSetIrq, AcceptIrq, Eoi,
+                          ApicAccess, AckIrq, ApicIpi, IoapicMmioWrite, ApicMsrWrite, PicPortWrite,
+                          VcpuRan, VcpuWoken, Marker>;
 
 /// The views last until the next event is asked for.
 struct RecordedEvent {

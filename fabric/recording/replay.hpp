@@ -115,7 +115,7 @@ struct Replay {
   std::vector<GsiPin> routes;     // that were seen, by GSI
   Pics pics{};
   std::vector<PortWritten> pic_setup;  // before the first stimulus
-  std::vector<Stimulus> stimuli;  // by time
+  std::vector<Stimulus> stimuli;       // by time
 };
 
 struct Handled {

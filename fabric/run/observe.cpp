@@ -116,8 +116,7 @@ void observe_x86(const ValueMap& args, const x86::LapicBank& lapics, const x86::
   }
 }
 
-void observe_ioapic_register(const ValueMap& args, const x86::IoApic& ioapic,
-                             ExpectationRow& row) {
+void observe_ioapic_register(const ValueMap& args, const x86::IoApic& ioapic, ExpectationRow& row) {
   const ValueMap* fields = map(args, "ioapic.reg");
   if (fields == nullptr) return;
   // A look selects the register, so that it is made on a copy.

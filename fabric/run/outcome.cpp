@@ -27,10 +27,14 @@ PriceLabel price_label(const Profile& profile, Event event) {
 }
 
 Summary summarize(const Histogram& h) {
-  return {h.count(),           h.min(),
-          h.quantile(1, 2),    h.quantile(9, 10),
-          h.quantile(99, 100), h.quantile(999, 1000),
-          h.max(),             h.mean()};
+  return {h.count(),
+          h.min(),
+          h.quantile(1, 2),
+          h.quantile(9, 10),
+          h.quantile(99, 100),
+          h.quantile(999, 1000),
+          h.max(),
+          h.mean()};
 }
 
 bool Outcome::held() const {

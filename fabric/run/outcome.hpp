@@ -47,12 +47,12 @@ struct InvalidationRow {
 
 /// What the software of a guest's host counted, where there is such software.
 struct RouteCounts {
-  std::uint64_t hits = 0;     // messages that found a route made on demand
-  std::uint64_t misses = 0;   // that needed a new one
-  std::uint64_t flushes = 0;  // of all routes made on demand
-  std::uint64_t commits = 0;  // calls of KVM_SET_GSI_ROUTING
-  std::uint64_t peak = 0;     // most entries of the routing table
-  std::uint64_t refused = 0;  // commits that the kernel refused
+  std::uint64_t hits = 0;       // messages that found a route made on demand
+  std::uint64_t misses = 0;     // that needed a new one
+  std::uint64_t flushes = 0;    // of all routes made on demand
+  std::uint64_t commits = 0;    // calls of KVM_SET_GSI_ROUTING
+  std::uint64_t peak = 0;       // most entries of the routing table
+  std::uint64_t refused = 0;    // commits that the kernel refused
   std::uint64_t fallbacks = 0;  // vectors that have no route at the end, because none was left
 };
 struct ExitCounts {
@@ -118,7 +118,7 @@ struct Outcome {
   SoftwareCounts software;
   std::vector<ExpectationRow> expect;
   Time simulated = 0;
-  bool stuck = false;  // a chain of zero-price hops never ended
+  bool stuck = false;                 // a chain of zero-price hops never ended
   std::vector<RestRow> rests;         // of what is in flight
   std::vector<DeadlockRow> deadlock;  // empty if there is none
 

@@ -257,8 +257,7 @@ ExpectationRow X86Steps::observe(const Step& step) {
 /// Registers of the IOAPICs below their tables, and of the 8259s.
 void X86Steps::compare_board(const ValueMap& args, ExpectationRow& row) {
   if (const ValueMap* fields = map(args, "ioapic.reg")) {
-    const std::size_t ioapic =
-        topology::ioapic_component(x86_.topology, number(*fields, "ioapic"));
+    const std::size_t ioapic = topology::ioapic_component(x86_.topology, number(*fields, "ioapic"));
     observe_ioapic_register(args, machine_.core<x86::IoApic>(ioapic), row);
   }
   if (!x86_.plan.has_pic()) return;

@@ -234,11 +234,12 @@ constexpr Key kDeviceKeys[] = {
              "Its MSI capability: how many vectors it asks for, or more about it. Beside `msix` it "
              "has no more vectors than that has entries, and the driver takes MSI-X."),
     optional("intx", one_of(kPins), "no INTx", "The INTx message that it sends."),
-    optional("attach", one_of(kAttachments), "as the path has it",
-             "Who raises its interrupts: a thread of the VMM (`emulated`, as most paths have it), a "
-             "worker of the host's kernel (`vhost`), or hardware that the guest was given "
-             "(`assigned`), which interrupts the host first. Hardware delivers to vCPUs directly "
-             "(`kvm-direct-inject`) what hardware raises."),
+    optional(
+        "attach", one_of(kAttachments), "as the path has it",
+        "Who raises its interrupts: a thread of the VMM (`emulated`, as most paths have it), a "
+        "worker of the host's kernel (`vhost`), or hardware that the guest was given "
+        "(`assigned`), which interrupts the host first. Hardware delivers to vCPUs directly "
+        "(`kvm-direct-inject`) what hardware raises."),
     optional("moderation", map_of(kModeration), "none",
              "Events of a vector are gathered into one interrupt. It is for messages: a device "
              "with `intx` has none.")

@@ -13,7 +13,7 @@ namespace irqfab::topology {
 struct KvmNeeds {
   unsigned threads = 1;
   std::vector<kvm::Irqfd> irqfds;
-  std::vector<Gsi> lines;             // ascending
+  std::vector<Gsi> lines;               // ascending
   std::vector<PicVectors> pic_vectors;  // that the guest gives its 8259s
 };
 

@@ -57,7 +57,7 @@ class Irqchip {
   struct Config {
     IrqchipKind kind = IrqchipKind::Full;
     std::uint32_t max_routes = kMaxRoutes;  // what KVM_CAP_IRQ_ROUTING answers
-    std::vector<ApicId> ids;  // of the vCPUs
+    std::vector<ApicId> ids;                // of the vCPUs
     /// Absent: routes to the 8259s count for nothing.
     x86::ExternalPic pic = x86::ExternalPic::Absent;
     x86::MsiDestination destination = x86::MsiDestination::Bits8;  // Bits32: KVM_CAP_X2APIC_API

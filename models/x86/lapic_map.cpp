@@ -28,8 +28,8 @@ std::uint32_t nth_set_bit(std::uint32_t mask, unsigned index) {
 
 }  // namespace
 
-/// The map is built when a LAPIC is created, which is not yet in it then. A change of any LAPIC that
-/// has to do with destinations builds it anew.
+/// The map is built when a LAPIC is created, which is not yet in it then. A change of any LAPIC
+/// that has to do with destinations builds it anew.
 void LapicBank::map_newest() {
   if (known_ == rows_.size()) return;
   known_ = rows_.size();

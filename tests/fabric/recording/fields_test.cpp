@@ -101,8 +101,7 @@ TEST(Fields, OnlyWritesToTheIoapicAreMmioOfInterest) {
 }
 
 TEST(Fields, OnlyBytesWrittenToThe8259sAreOfInterest) {
-  const auto write =
-      fields<PicPortWrite>("kvm_pio", "pio_write at 0x4d1 size 1 count 1 val 0xe ");
+  const auto write = fields<PicPortWrite>("kvm_pio", "pio_write at 0x4d1 size 1 count 1 val 0xe ");
   EXPECT_EQ(write.port, 0x4D1);
   EXPECT_EQ(write.value, 0xE);
   fields<Other>("kvm_pio", "pio_read at 0x20 size 1 count 1 val 0x0 ");

@@ -22,9 +22,9 @@ AckIrq end(Irqchip chip, std::uint16_t pin) { return {chip, Pin{pin}}; }
 
 /// ICW1 to ICW4 of the master, then its mask.
 void initialize(PicImage& image) {
-  for (const PicPortWrite& write : {PicPortWrite{0x20, 0x11}, PicPortWrite{0x21, 0x30},
-                                    PicPortWrite{0x21, 0x04}, PicPortWrite{0x21, 0x01},
-                                    PicPortWrite{0x21, 0xFB}}) {
+  for (const PicPortWrite& write :
+       {PicPortWrite{0x20, 0x11}, PicPortWrite{0x21, 0x30}, PicPortWrite{0x21, 0x04},
+        PicPortWrite{0x21, 0x01}, PicPortWrite{0x21, 0xFB}}) {
     EXPECT_EQ(image.wrote(write)->value, write.value);
   }
 }
@@ -45,10 +45,18 @@ TEST(PicImage, WithoutAnInitializationTheFirmwaresIsTakenAndThePinsAreAsFirstSee
   EXPECT_EQ(image.acknowledged(end(Irqchip::PicMaster, 0)), Vector{0x08});
   EXPECT_EQ(image.acknowledged(end(Irqchip::PicSlave, 3)), Vector{0x73});
   EXPECT_TRUE(image.used());
-  EXPECT_EQ(numbers(image.initial_writes()),
-            (Writes{{0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xFA},
-                    {0x4D0, 0x00}, {0xA0, 0x11}, {0xA1, 0x70}, {0xA1, 0x02}, {0xA1, 0x01},
-                    {0xA1, 0xF7}, {0x4D1, 0x08}}));
+  EXPECT_EQ(numbers(image.initial_writes()), (Writes{{0x20, 0x11},
+                                                     {0x21, 0x08},
+                                                     {0x21, 0x04},
+                                                     {0x21, 0x01},
+                                                     {0x21, 0xFA},
+                                                     {0x4D0, 0x00},
+                                                     {0xA0, 0x11},
+                                                     {0xA1, 0x70},
+                                                     {0xA1, 0x02},
+                                                     {0xA1, 0x01},
+                                                     {0xA1, 0xF7},
+                                                     {0x4D1, 0x08}}));
 }
 
 TEST(PicImage, AMaskOrATriggerThatIsAnotherThanBeforeWasWritten) {
@@ -71,8 +79,7 @@ TEST(PicImage, RecordedWritesAreReplayedAsTheyAre) {
   EXPECT_TRUE(image.initial_writes().empty()) << "out of reset";
   EXPECT_TRUE(image.saw(sight(Irqchip::PicMaster, 4, Mask::On)).empty()) << "known";
   EXPECT_EQ(image.wrote({0x4D0, 0x20})->port, 0x4D0);
-  EXPECT_TRUE(
-      image.saw(sight(Irqchip::PicMaster, 5, Mask::On, x86::TriggerMode::Level)).empty());
+  EXPECT_TRUE(image.saw(sight(Irqchip::PicMaster, 5, Mask::On, x86::TriggerMode::Level)).empty());
 }
 
 TEST(PicImage, EndsOfInterruptsAreLeftToTheHandlers) {

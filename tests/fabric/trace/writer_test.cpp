@@ -7,8 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/base/event.hpp"
 #include "fabric/trace/failure.hpp"
+#include "models/base/event.hpp"
 #include "tests/fabric/trace/trace_file.hpp"
 
 namespace irqfab::test {
