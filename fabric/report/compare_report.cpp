@@ -7,6 +7,7 @@
 #include "fabric/report/format.hpp"
 #include "fabric/report/outcome_json.hpp"
 #include "fabric/report/tables.hpp"
+#include "fabric/topology/markup.hpp"
 #include "fabric/version.hpp"
 
 namespace irqfab::report {
@@ -191,14 +192,14 @@ std::string compare_text(const Columns& columns) {
 std::string compare_html(const Columns& columns) {
   const std::vector<std::string> heads = heads_of(columns);
   const std::string title =
-      escaped(columns[0].title.empty() ? columns[0].scenario : columns[0].title);
+      topology::escaped(columns[0].title.empty() ? columns[0].scenario : columns[0].title);
   std::string page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n";
   page += "<title>" + title + "</title>\n<style>\n" + kStyle + "</style>\n</head>\n<body>\n";
-  page += "<h1>" + title + "</h1>\n<p>" + escaped(settings(columns)) + "</p>\n";
+  page += "<h1>" + title + "</h1>\n<p>" + topology::escaped(settings(columns)) + "</p>\n";
   page +=
       times(columns, heads).html() + hops(columns, heads).html() + counts(columns, heads).html();
   for (const std::string& line : failures(columns, heads)) {
-    page += "<p>FAILED: " + escaped(line) + "</p>\n";
+    page += "<p>FAILED: " + topology::escaped(line) + "</p>\n";
   }
   return page + "<p>irqfab " + kVersion + "</p>\n</body>\n</html>\n";
 }

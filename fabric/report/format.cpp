@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fabric/topology/markup.hpp"
+
 namespace irqfab::report {
 namespace {
 
@@ -67,29 +69,6 @@ std::string mutants_text(const std::vector<std::string>& mutants) {
   return text;
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string Table::text() const {
   std::vector<std::size_t> widths(columns_.size());
   for (const auto& row : rows_) {
@@ -116,7 +95,7 @@ std::string Table::html() const {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const char* side = columns_[i] == Column::Right ? " class=\"right\"" : "";
-      out += '<' + tag + side + '>' + escaped(row[i]) + "</" + tag + '>';
+      out += '<' + tag + side + '>' + topology::escaped(row[i]) + "</" + tag + '>';
     }
     out += "</tr>\n";
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "models/base/time.hpp"
@@ -18,9 +17,6 @@ std::string percent(Duration part, Duration whole);
 
 /// ", mutant early, mutant late", to stand behind a machine; nothing without mutants.
 std::string mutants_text(const std::vector<std::string>& mutants);
-
-/// The text as HTML shows it.
-std::string escaped(std::string_view text);
 
 enum class Column : std::uint8_t { Left, Right };
 

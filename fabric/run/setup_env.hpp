@@ -2,21 +2,16 @@
 // leaves, no time passes.
 #pragma once
 
-#include "models/base/env.hpp"
+#include "models/base/silent_env.hpp"
 
 namespace irqfab::run {
 
-class SetupEnv final : public Env {
+class SetupEnv final : public SilentEnv {
  public:
   SetupEnv() = default;
   /// It is `now`, for registers that show time.
   explicit SetupEnv(Time now) : now_(now) {}
 
-  void note(Event, SpanId, std::uint64_t) override {}
-  void send(PortId, const Message&) override {}
-  void after(Duration, Tag) override {}
-  void after(Duration, Tag, LaneId) override {}
-  SpanId open(Cause, SpanId, std::uint32_t) override { return kNoSpan; }
   Time now() const override { return now_; }
 
  private:

@@ -6,35 +6,12 @@
 #include <sstream>
 
 #include "fabric/scenario/quantities.hpp"
+#include "fabric/topology/markup.hpp"
 
 namespace irqfab::topology {
 namespace {
 
 constexpr std::size_t kMostRows = 12;
-
-/// Text inside an HTML-like label.
-std::string in_label(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 /// Lanes that stand for one row of the scenario: a device's functions, or what loads them.
 struct Run {
@@ -105,10 +82,10 @@ std::vector<std::string> rows_of(const Component& component) {
 std::string label_of(const Component& component) {
   const std::string keyword(irqfab::row_of(component.config).keyword);
   std::string label = "<TABLE BORDER=\"0\" CELLBORDER=\"1\" CELLSPACING=\"0\"><TR><TD><B>" +
-                      in_label(component.name) + "</B><BR/>" + in_label(keyword) + "</TD></TR>";
+                      escaped(component.name) + "</B><BR/>" + escaped(keyword) + "</TD></TR>";
   std::string lines;
   for (const std::string& row : rows_of(component)) {
-    lines += in_label(row) + "<BR ALIGN=\"LEFT\"/>";
+    lines += escaped(row) + "<BR ALIGN=\"LEFT\"/>";
   }
   if (!lines.empty()) label += "<TR><TD>" + lines + "</TD></TR>";
   return label + "</TABLE>";

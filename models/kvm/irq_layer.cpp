@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "models/base/silent_env.hpp"
 #include "models/kvm/irq_layer_locals.hpp"
 
 namespace irqfab::kvm {
@@ -16,16 +17,6 @@ using host::Charge;
 using host::Done;
 using host::go_on;
 using host::Release;
-
-/// For a look at what would be: nothing is told to anybody.
-class SilentEnv final : public Env {
- public:
-  void note(Event, SpanId, std::uint64_t) override {}
-  void send(PortId, const Message&) override {}
-  void after(Duration, Tag) override {}
-  void after(Duration, Tag, LaneId) override {}
-  SpanId open(Cause, SpanId, std::uint32_t) override { return kNoSpan; }
-};
 
 host::GracePeriodConfig readers_of(const IrqLayer::Config& config) {
   if (config.grace == GraceForm::SrcuExpedited) return config.srcu;

@@ -7,7 +7,7 @@
 // and the enable bit, and the guest the mask bits, which the function itself obeys.
 #include <algorithm>
 
-#include "models/vmm/silent_env.hpp"
+#include "models/base/silent_env.hpp"
 #include "models/vmm/vmm.hpp"
 
 namespace irqfab::vmm {

@@ -3,8 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include "models/base/silent_env.hpp"
 #include "models/pci/config_space.hpp"
-#include "models/vmm/silent_env.hpp"
 #include "models/vmm/vmm.hpp"
 
 namespace irqfab::vmm {

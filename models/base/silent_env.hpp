@@ -1,11 +1,12 @@
-// For a register that a VMM keeps with a core of its own: whatever the core says is nobody's.
+// The Env of what happens beside a run: a look at what would be, or a register that is kept with a
+// core of one's own. Nothing is traced, nothing leaves, nobody is asked later.
 #pragma once
 
 #include "models/base/env.hpp"
 
-namespace irqfab::vmm {
+namespace irqfab {
 
-class SilentEnv final : public Env {
+class SilentEnv : public Env {
  public:
   void note(Event, SpanId, std::uint64_t) override {}
   void send(PortId, const Message&) override {}
@@ -14,4 +15,4 @@ class SilentEnv final : public Env {
   SpanId open(Cause, SpanId, std::uint32_t) override { return kNoSpan; }
 };
 
-}  // namespace irqfab::vmm
+}  // namespace irqfab
