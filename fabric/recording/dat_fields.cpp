@@ -5,6 +5,7 @@
 #include "fabric/recording/guest_access.hpp"
 #include "fabric/recording/icr.hpp"
 #include "models/base/field.hpp"
+#include "models/x86/pic_ports.hpp"
 #include "models/x86/rte.hpp"
 
 namespace irqfab::recording {
@@ -177,7 +178,7 @@ What pio(Numbers& in) {
   const bool once = in.take(3, kMax32) == 1;
   if (!in.has(4)) return Other{};
   const std::uint64_t value = in.take(4, kMax32);
-  if (!write || !byte || !once || !is_pic_port(port)) return Other{};
+  if (!write || !byte || !once || !x86::pic_port(port)) return Other{};
   return PicPortWrite{static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(value)};
 }
 

@@ -6,6 +6,7 @@
 #include "fabric/recording/field_scanner.hpp"
 #include "fabric/recording/guest_access.hpp"
 #include "models/x86/lapic_registers.hpp"
+#include "models/x86/pic_ports.hpp"
 
 namespace irqfab::recording {
 namespace {
@@ -257,7 +258,7 @@ What pio(FieldScanner& in) {
   if (!in.accept("val")) return Other{};
   in.expect("0x");
   const std::uint64_t value = in.hexadecimal(kMax32);
-  if (!write || size != 1 || count != 1 || !is_pic_port(port)) return Other{};
+  if (!write || size != 1 || count != 1 || !x86::pic_port(port)) return Other{};
   return PicPortWrite{static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(value)};
 }
 

@@ -1,7 +1,6 @@
 // Which of a guest's accesses concern its interrupt controllers.
 //
-// Models: the 8259s' ports and their edge/level registers (82371AB, 4.2.3 and 4.2.5; ICH9, 13.4 and
-// 13.7); the IOAPIC's page where KVM has it (82093AA, 3.0); IA32_APIC_BASE and the x2APIC
+// Models: the IOAPIC's page where KVM has it (82093AA, 3.0); IA32_APIC_BASE and the x2APIC
 // registers (SDM vol. 3, 11.4.4 and 11.12.1). Not modelled: IOAPICs at another address.
 #pragma once
 
@@ -12,10 +11,6 @@ namespace irqfab::recording {
 constexpr std::uint64_t kIoapicBase = 0xFEC00000, kIoapicBytes = 0x1000;
 constexpr std::uint64_t kMsrApicBase = 0x1B, kMsrX2apicFirst = 0x800, kMsrX2apicLast = 0x8FF;
 
-constexpr bool is_pic_port(std::uint64_t port) {
-  return port == 0x20 || port == 0x21 || port == 0xA0 || port == 0xA1 || port == 0x4D0 ||
-         port == 0x4D1;
-}
 constexpr bool in_ioapic_page(std::uint64_t address) {
   return address - kIoapicBase < kIoapicBytes;
 }

@@ -1,6 +1,6 @@
 #include "fabric/recording/pic_image.hpp"
 
-#include "models/x86/pic.hpp"
+#include "models/x86/pic_ports.hpp"
 
 namespace irqfab::recording {
 namespace {
@@ -35,14 +35,11 @@ std::vector<PortWritten> usual_initialization(PicRole role) {
           {ports.data, kIcw4}};
 }
 
-void write(PicChip& chip, PicRole role, const PortWritten& what) {
-  const bool command = what.port == ports_of(role).command;
-  chip.write(command ? PicAddress::Command : PicAddress::Data, what.value);
-}
-
 PicChip usual_chip(PicRole role) {
   PicChip chip{PicChip::Config{role}};
-  for (const PortWritten& what : usual_initialization(role)) write(chip, role, what);
+  for (const PortWritten& what : usual_initialization(role)) {
+    chip.write(x86::pic_port(what.port)->address(), what.value);
+  }
   return chip;
 }
 
@@ -80,24 +77,20 @@ std::vector<PortWritten> PicImage::saw(const PicSetIrq& event) {
 }
 
 std::optional<PortWritten> PicImage::wrote(const PicPortWrite& write) {
+  const auto place = x86::pic_port(write.port);
+  if (!place) return std::nullopt;
   const PortWritten same{write.port, write.value};
-  for (const PicRole role : {PicRole::Master, PicRole::Slave}) {
-    const Ports ports = ports_of(role);
-    Chip& chip = at(role);
-    if (write.port == ports.elcr) {
-      chip.written = true;
-      chip.state.write_elcr(write.value);
-      return same;
-    }
-    if (write.port != ports.command && write.port != ports.data) continue;
-    const auto address = write.port == ports.data ? PicAddress::Data : PicAddress::Command;
-    const PicChip::Written done = chip.state.write(address, write.value);
-    if (done.command == PicChip::Command::EndOfInterrupt) return std::nullopt;
+  Chip& chip = at(place->role);
+  if (place->reg == x86::PicRegister::Elcr) {
     chip.written = true;
-    if (done.command == PicChip::Command::Initialization) initialized_ = true;
+    chip.state.write_elcr(write.value);
     return same;
   }
-  return std::nullopt;
+  const PicChip::Written done = chip.state.write(place->address(), write.value);
+  if (done.command == PicChip::Command::EndOfInterrupt) return std::nullopt;
+  chip.written = true;
+  if (done.command == PicChip::Command::Initialization) initialized_ = true;
+  return same;
 }
 
 std::optional<Vector> PicImage::acknowledged(const AckIrq& event) {

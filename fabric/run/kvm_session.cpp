@@ -12,7 +12,7 @@
 #include "fabric/run/standstill.hpp"
 #include "fabric/run/step_args.hpp"
 #include "fabric/topology/kvm_build.hpp"
-#include "models/x86/pic.hpp"
+#include "models/x86/pic_ports.hpp"
 
 namespace irqfab::run {
 namespace {
@@ -41,24 +41,18 @@ class PicVectorsSeen {
   explicit PicVectorsSeen(std::vector<topology::PicVectors>& seen) : seen_(seen) {}
 
   void wrote(std::uint16_t port, std::uint8_t value) {
-    for (Tracked& chip : chips_) {
-      if ((port & ~1u) != chip.port) continue;
-      const auto address = (port & 1) != 0 ? x86::PicAddress::Data : x86::PicAddress::Command;
-      chip.chip.write(address, value);
-      const topology::PicVectors vectors{chip.role, raw(chip.chip.vector(x86::Ir{0}))};
-      if (!chip.chip.initialized()) continue;
-      if (std::find(seen_.begin(), seen_.end(), vectors) == seen_.end()) seen_.push_back(vectors);
-    }
+    const auto place = x86::pic_port(port);
+    if (!place || place->reg == x86::PicRegister::Elcr) return;
+    x86::PicChip& chip = chips_[static_cast<std::size_t>(place->role)];
+    chip.write(place->address(), value);
+    if (!chip.initialized()) return;
+    const topology::PicVectors vectors{place->role, raw(chip.vector(x86::Ir{0}))};
+    if (std::find(seen_.begin(), seen_.end(), vectors) == seen_.end()) seen_.push_back(vectors);
   }
 
  private:
-  struct Tracked {
-    x86::PicRole role;
-    std::uint16_t port;
-    x86::PicChip chip{x86::PicChip::Config{role}};
-  };
-  std::array<Tracked, 2> chips_{{{x86::PicRole::Master, x86::Pic::kMasterCommand},
-                                 {x86::PicRole::Slave, x86::Pic::kSlaveCommand}}};
+  std::array<x86::PicChip, 2> chips_ = {x86::PicChip{x86::PicChip::Config{x86::PicRole::Master}},
+                                        x86::PicChip{x86::PicChip::Config{x86::PicRole::Slave}}};
   std::vector<topology::PicVectors>& seen_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "models/x86/pic_ports.hpp"
 #include "models/x86/register_data.hpp"
 
 namespace irqfab::x86 {
@@ -12,35 +13,6 @@ constexpr Ir kSlaveInput{raw(Pic::kCascade)};
 /// A poll names no CPU: whoever reads the port takes the interrupt.
 constexpr CpuId kPollingCpu{0};
 constexpr std::uint8_t kPollFound = 0x80;
-
-enum class Register : std::uint8_t { Command, Data, Elcr };
-struct Place {
-  PicRole role;
-  Register reg;
-};
-
-std::optional<Place> place_of(std::uint16_t port) {
-  switch (port) {
-    case Pic::kMasterCommand:
-      return Place{PicRole::Master, Register::Command};
-    case Pic::kMasterCommand + 1:
-      return Place{PicRole::Master, Register::Data};
-    case Pic::kSlaveCommand:
-      return Place{PicRole::Slave, Register::Command};
-    case Pic::kSlaveCommand + 1:
-      return Place{PicRole::Slave, Register::Data};
-    case Pic::kMasterElcr:
-      return Place{PicRole::Master, Register::Elcr};
-    case Pic::kSlaveElcr:
-      return Place{PicRole::Slave, Register::Elcr};
-    default:
-      return std::nullopt;
-  }
-}
-
-PicAddress address_of(Register reg) {
-  return reg == Register::Command ? PicAddress::Command : PicAddress::Data;
-}
 
 PicRole role_of(Pin pin) { return raw(pin) < kIrCount ? PicRole::Master : PicRole::Slave; }
 Ir ir_of(Pin pin) { return Ir{static_cast<std::uint8_t>(raw(pin) % kIrCount)}; }
@@ -208,25 +180,25 @@ std::uint8_t Pic::poll(PicRole role, Env& env) {
 }
 
 void Pic::write(std::uint16_t port, std::uint8_t value, Env& env) {
-  const std::optional<Place> place = place_of(port);
+  const std::optional<PicPort> place = pic_port(port);
   const bool has_elcr = config_.trigger == PicTrigger::Elcr;
-  if (!place || (place->reg == Register::Elcr && !has_elcr)) {
+  if (!place || (place->reg == PicRegister::Elcr && !has_elcr)) {
     return env.guest_error(GuestFault::UnknownRegister);
   }
-  if (place->reg == Register::Elcr) return write_elcr(place->role, value, env);
-  write_chip(place->role, address_of(place->reg), value, env);
+  if (place->reg == PicRegister::Elcr) return write_elcr(place->role, value, env);
+  write_chip(place->role, place->address(), value, env);
 }
 
 std::uint8_t Pic::read(std::uint16_t port, Env& env) {
-  const std::optional<Place> place = place_of(port);
+  const std::optional<PicPort> place = pic_port(port);
   const bool has_elcr = config_.trigger == PicTrigger::Elcr;
-  if (!place || (place->reg == Register::Elcr && !has_elcr)) {
+  if (!place || (place->reg == PicRegister::Elcr && !has_elcr)) {
     env.guest_error(GuestFault::UnknownRegister);
     return kOpenBus;
   }
   const PicChip& chip = at(place->role);
-  if (place->reg == Register::Elcr) return chip.elcr();
-  return chip.polled() ? poll(place->role, env) : chip.read(address_of(place->reg));
+  if (place->reg == PicRegister::Elcr) return chip.elcr();
+  return chip.polled() ? poll(place->role, env) : chip.read(place->address());
 }
 
 void Pic::write_chip(PicRole role, PicAddress address, std::uint8_t value, Env& env) {
